@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"time"
+)
+
+// A Graph is a plan expanded over its hosts: ordered, serialisable, digested, and all the scheduler knows. Expanding
+// the same plan and inventory gives the same bytes.
+type Graph struct {
+	Plan    string            `json:"plan"`             // the plan's name
+	From    string            `json:"from,omitempty"`   // versions.from, a constraint
+	To      string            `json:"to,omitempty"`     // versions.to
+	Vars    map[string]string `json:"vars,omitempty"`   // the values used, secrets as references
+	Targets []Target          `json:"targets"`          // every host of the inventory, in its order
+	Nodes   []Node            `json:"nodes"`            // in the order written, hosts in the order of their rollout
+	Groups  []Group           `json:"groups,omitempty"` // rollouts
+	Digest  string            `json:"digest"`           // over everything above
+}
+
+// A Node is one step on one target.
+type Node struct {
+	ID      string         `json:"id"`              // step@host, or step for the cluster; unique
+	Step    string         `json:"step"`            // path of the step in the plan, such as workers/drain; unique in it
+	Title   string         `json:"title"`           // the step's name for people
+	Kind    string         `json:"kind"`            // a verb of the catalog
+	Target  Target         `json:"target"`          // Name is Cluster for the steps that concern no host
+	With    map[string]any `json:"with,omitempty"`  // what the plan gives, evaluated but for what only a run can know
+	When    string         `json:"when,omitempty"`  // CEL over run-time facts; what was decidable is decided already
+	Needs   []string       `json:"needs,omitempty"` // IDs of nodes that must be settled well before this one starts
+	Group   string         `json:"group,omitempty"` // the rollout it belongs to, if any
+	Timeout time.Duration  `json:"timeout"`         // from its first start; waiting counts, across resumes
+	Retry   Retry          `json:"retry"`
+	Gate    bool           `json:"gate,omitempty"`    // its kind is a Gate: it never changes anything and is observed again by every resume
+	Finally bool           `json:"finally,omitempty"` // runs at the end of every run, also a failed one
+	Digest  string         `json:"digest"`            // over kind, target name, with, when
+	At      string         `json:"at,omitempty"`      // file:line:col in the plan; not part of the digest
+
+}
+
+// Retry says how often an attempt that failed is made again. Only transient failures are, unless On says otherwise.
+type Retry struct {
+	Attempts int           `json:"attempts"` // at least 1
+	Backoff  time.Duration `json:"backoff"`  // before the second attempt; doubles up to Max
+	Max      time.Duration `json:"max"`
+	On       string        `json:"on,omitempty"` // CEL over error {message, exitCode, transient}
+}
+
+// A Group is a set of hosts that a sequence of steps rolls over.
+type Group struct {
+	ID             string        `json:"id"`             // the step's path
+	Hosts          []string      `json:"hosts"`          // in the order of the roll; spreadBy is in this order already
+	MaxUnavailable int           `json:"maxUnavailable"` // at least 1: hosts in work or out of service, by whomever
+	Canary         int           `json:"canary"`         // so many of the first hosts must be done before the others start
+	Soak           time.Duration `json:"soak"`           // a host done is watched this long before its slot is free
+	MaxFailures    int           `json:"maxFailures"`    // failed hosts that do not stop the run
+}
+
+// Lookup returns the node of this ID, or nil.
+func (g *Graph) Lookup(id string) *Node {
+	for i := range g.Nodes {
+		if g.Nodes[i].ID == id {
+			return &g.Nodes[i]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,250 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// write fills a journal with n records, one append each, and returns its bytes and where each record ends.
+func write(t *testing.T, dir string, n int) (data []byte, ends []int) {
+	t.Helper()
+	j, past, err := Open(dir)
+	if err != nil || len(past) != 0 {
+		t.Fatalf("opening a new journal: %v, %d records", err, len(past))
+	}
+	for i := range n {
+		if err := j.Append(Record{Kind: Intent, Node: fmt.Sprintf("drain@w%d", i), Say: `evict "its" pods`, Facts: map[string]string{"snapshot@cp1": "/var/lib/x.db"}}); err != nil {
+			t.Fatal(err)
+		}
+		data, _ = os.ReadFile(filepath.Join(dir, Name))
+		ends = append(ends, len(data))
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return data, ends
+}
+
+func records(t *testing.T, data []byte) ([]Record, error) {
+	t.Helper()
+	got, _, _, err := decode(data)
+	return got, err
+}
+
+func TestEveryTruncationLosesOnlyTheCutRecord(t *testing.T) {
+	data, ends := write(t, t.TempDir(), 12)
+	whole := 0
+	for cut := range len(data) {
+		for whole < len(ends) && ends[whole] <= cut {
+			whole++
+		}
+		got, err := records(t, data[:cut])
+		if err != nil {
+			t.Fatalf("cut at byte %d of %d: %v", cut, len(data), err)
+		}
+		if len(got) != whole {
+			t.Fatalf("cut at byte %d: %d records, want the %d that were whole", cut, len(got), whole)
+		}
+	}
+}
+
+func TestEveryBitFlipIsNoticed(t *testing.T) {
+	data, _ := write(t, t.TempDir(), 6)
+	for i := range data {
+		for bit := range 8 {
+			damaged := append([]byte(nil), data...)
+			damaged[i] ^= 1 << bit
+			if got, err := records(t, damaged); !errors.Is(err, ErrDamaged) {
+				t.Fatalf("bit %d of byte %d (%q) flipped: %d records, error %v; want ErrDamaged", bit, i, data[i], len(got), err)
+			}
+		}
+	}
+}
+
+func TestBlocksThatNeverReachedTheDiskAreATornTail(t *testing.T) {
+	data, ends := write(t, t.TempDir(), 5)
+	for at := ends[3]; at < len(data)-8; at++ {
+		torn := append([]byte(nil), data...)
+		for i := at; i < len(torn); i++ {
+			torn[i] = 0
+		}
+		if got, err := records(t, torn); err != nil || len(got) != 4 {
+			t.Fatalf("NULs from byte %d: %d records, %v; want the first 4", at, len(got), err)
+		}
+	}
+}
+
+func TestSwappedAndRepeatedRecordsAreDamage(t *testing.T) {
+	data, _ := write(t, t.TempDir(), 4)
+	lines := strings.SplitAfter(string(data), "\n")
+	for name, doc := range map[string]string{
+		"swapped":  lines[0] + lines[2] + lines[1] + lines[3],
+		"repeated": lines[0] + lines[1] + lines[1] + lines[2] + lines[3],
+		"missing":  lines[0] + lines[2] + lines[3],
+		"headless": lines[1] + lines[2] + lines[3],
+	} {
+		if _, err := records(t, []byte(doc)); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "record ") {
+			t.Errorf("%s: %v, want ErrDamaged naming the record", name, err)
+		}
+	}
+}
+
+func TestReopenCutsTheTailAndGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	data, ends := write(t, dir, 3)
+	if err := os.WriteFile(filepath.Join(dir, Name), data[:ends[2]-7], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, past, err := Open(dir)
+	if err != nil || len(past) != 2 {
+		t.Fatalf("%d records, %v; want 2", len(past), err)
+	}
+	if err := j.Append(Record{Kind: End, State: "done"}, Record{Kind: Begin}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []Kind
+	for i, r := range got {
+		kinds = append(kinds, r.Kind)
+		if r.Seq != int64(i+1) || r.Time.IsZero() {
+			t.Errorf("record %d has seq %d and time %v", i+1, r.Seq, r.Time)
+		}
+	}
+	if d := cmp.Diff([]Kind{Intent, Intent, End, Begin}, kinds); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestDamageIsLeftAlone(t *testing.T) {
+	dir := t.TempDir()
+	data, _ := write(t, dir, 3)
+	data[20] ^= 4
+	path := filepath.Join(dir, Name)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(dir); !errors.Is(err, ErrDamaged) {
+		t.Fatalf("got %v", err)
+	}
+	if after, _ := os.ReadFile(path); !cmp.Equal(data, after) {
+		t.Error("opening a damaged journal changed it")
+	}
+}
+
+func TestOneWriter(t *testing.T) {
+	dir := t.TempDir()
+	j, _, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Open(dir); !errors.Is(err, ErrLocked) {
+		t.Errorf("second Open: %v, want ErrLocked", err)
+	}
+	if !InUse(dir) {
+		t.Error("InUse is false while the journal is open")
+	}
+	if _, err := Read(dir); err != nil {
+		t.Errorf("reading beside the writer: %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if InUse(dir) {
+		t.Error("InUse is true after Close")
+	}
+}
+
+func TestAfterAFailedWriteNothingIsAppended(t *testing.T) {
+	dir := t.TempDir()
+	j, _, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append(Record{Kind: Begin}); err != nil {
+		t.Fatal(err)
+	}
+	_ = j.f.Close() // every write fails from here on, as with a disk gone
+	first := j.Append(Record{Kind: Intent})
+	second := j.Append(Record{Kind: Outcome})
+	if first == nil || second == nil || second.Error() != first.Error() {
+		t.Errorf("appends after a failure: %v, then %v; want the first error for ever", first, second)
+	}
+	if got, err := Read(dir); err != nil || len(got) != 1 {
+		t.Errorf("%d records, %v; want the one that was acknowledged", len(got), err)
+	}
+}
+
+// What was acknowledged is read back, whatever was written in whatever batches, cut anywhere after it.
+func TestAcknowledgedRecordsSurvive(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var data []byte
+		var s sum
+		var want []Record
+		acked := 0
+		for range rapid.IntRange(1, 8).Draw(t, "batches") {
+			for range rapid.IntRange(1, 4).Draw(t, "records") {
+				r := Record{Seq: int64(len(want) + 1), Kind: Outcome, Node: rapid.String().Draw(t, "node"), Why: rapid.String().Draw(t, "why")}
+				line, next, err := encode(r, s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				data, s, want = append(data, line...), next, append(want, r)
+			}
+			if rapid.Bool().Draw(t, "acked") {
+				acked = len(data)
+			}
+		}
+		cut := rapid.IntRange(acked, len(data)).Draw(t, "cut")
+		got, end, _, err := decode(data[:cut])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if end < acked {
+			t.Fatalf("read back %d bytes, %d were acknowledged", end, acked)
+		}
+		for i, r := range got {
+			if r.Seq != want[i].Seq {
+				t.Fatalf("record %d has seq %d", i+1, r.Seq)
+			}
+		}
+	})
+}
+
+func BenchmarkAppend(b *testing.B) {
+	j, _, err := Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := j.Append(Record{Kind: Intent, Node: "workers/drain@w1", Say: "evict its pods", Of: "shop/cart-0"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkRead10k(b *testing.B) {
+	var data []byte
+	var s sum
+	for i := range 10000 {
+		line, next, _ := encode(Record{Seq: int64(i + 1), Kind: Intent, Node: "workers/drain@w1", Say: "evict its pods"}, s)
+		data, s = append(data, line...), next
+	}
+	for b.Loop() {
+		if r, _, _, err := decode(data); err != nil || len(r) != 10000 {
+			b.Fatal(err)
+		}
+	}
+}

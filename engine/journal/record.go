@@ -1,0 +1,45 @@
+// Package journal is the durable record of a run: an append-only file of JSON lines with sequence numbers and a chained
+// checksum. It is the engine's only disk I/O and the only state of a run: status, logs, report and resume are folds
+// over it. It imports the standard library and golang.org/x/sys only.
+package journal
+
+import "time"
+
+// A Record is one line of the journal. Which fields are set depends on Kind.
+type Record struct {
+	Seq  int64     `json:"seq"`
+	Time time.Time `json:"time"`
+	Kind Kind      `json:"kind"`
+
+	Node    string            `json:"node,omitempty"`    // step@host
+	Ticket  string            `json:"ticket,omitempty"`  // of an effect
+	Say     string            `json:"say,omitempty"`     // the words of a change
+	Of      string            `json:"of,omitempty"`      // the one thing among many that it is about
+	Repeat  string            `json:"repeat,omitempty"`  // what may be done with it in doubt
+	State   string            `json:"state,omitempty"`   // of a node or a run
+	Why     string            `json:"why,omitempty"`     // what is waited for, or what went wrong
+	Attempt int               `json:"attempt,omitempty"` // of the node, from 1
+	Epoch   int64             `json:"epoch,omitempty"`   // of the process that wrote it
+	Digest  string            `json:"digest,omitempty"`  // of the graph or of the node
+	Group   string            `json:"group,omitempty"`   // of a rollout
+	Facts   map[string]string `json:"facts,omitempty"`   // what became known, or what expressions yielded
+	Hosts   map[string]string `json:"hosts,omitempty"`   // hosts out of service and why
+	Who     string            `json:"who,omitempty"`     // the person of a decision
+	Until   time.Time         `json:"until,omitzero"`    // of a wait that has an end
+}
+
+// Kind says what a record tells.
+type Kind string
+
+const (
+	Begin    Kind = "begin"    // a process takes the run up: digest, epoch, facts known at the start
+	Start    Kind = "start"    // a node begins, or begins again (attempt)
+	Wait     Kind = "wait"     // a node waits: why, since the record's time, until
+	Intent   Kind = "intent"   // an effect is about to be made
+	Outcome  Kind = "outcome"  // what became of it: state ok, failed, refused, cut, never-started, in-doubt
+	Settled  Kind = "settled"  // a node has ended: state done, skipped, failed, refused, paused
+	Decision Kind = "decision" // a person decided: node, state (approve, reject, retry, done), who
+	Down     Kind = "down"     // hosts of a group that were seen out of service
+	Stop     Kind = "stop"     // nothing new starts from here on: why
+	End      Kind = "end"      // the process is finished with the run: state
+)

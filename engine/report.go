@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"upgrader.dev/upgrader/engine/journal"
+)
+
+// A Summary is what became of a run so far.
+type Summary struct {
+	State       string // running, paused, failed or done
+	Why         string // of a state that is not done: the first failure, refusal or question
+	Refused     bool   // a gate stopped it
+	Interrupted bool   // a person stopped it
+	Nodes       []NodeStatus
+	Facts       Facts // everything that became known
+}
+
+// A NodeStatus is what became of one node so far.
+type NodeStatus struct {
+	ID, Step, Host, Kind string
+	State                string // pending, running, waiting, done, skipped, failed, refused or paused
+	Attempts             int
+	Started, Ended       time.Time
+	Message              string   // what it waits for, or why it ended as it did
+	Changes              []string // the words of the changes made or announced, in their order, each once
+	Effects              int      // how many effects were begun
+}
+
+// Report folds records into a summary. It is pure: the same records give the same summary, at any time, in any process.
+func Report(g *Graph, records []journal.Record) Summary {
+	s := Summary{State: Running, Nodes: make([]NodeStatus, len(g.Nodes)), Facts: Facts{}}
+	index := make(map[string]*NodeStatus, len(g.Nodes))
+	for i, n := range g.Nodes {
+		s.Nodes[i] = NodeStatus{ID: n.ID, Step: n.Step, Host: n.Target.Name, Kind: n.Kind, State: Pending}
+		index[n.ID] = &s.Nodes[i]
+	}
+	for _, rec := range records {
+		s.fold(rec)
+		if n := index[rec.Node]; n != nil {
+			n.fold(rec)
+		}
+	}
+	s.conclude()
+	return s
+}
+
+// Underway says whether an effect was begun that may still be going on: one that outlives its process, whose end nobody
+// has seen. As long as there is one, nobody else may work on the cluster.
+func Underway(records []journal.Record) bool {
+	return slices.ContainsFunc(openIntents(records), func(o open) bool { return o.repeat != Convergent })
+}
+
+func (s *Summary) fold(rec journal.Record) {
+	switch rec.Kind {
+	case journal.Begin:
+		s.State, s.Why, s.Interrupted = Running, "", false
+		for i := range s.Nodes {
+			s.Nodes[i].reopen()
+		}
+		maps.Copy(s.Facts, rec.Facts)
+	case journal.Outcome:
+		maps.Copy(s.Facts, rec.Facts)
+	case journal.Stop:
+		if s.Interrupted = rec.Why == interrupted; !s.Interrupted {
+			s.Why = rec.Why
+		}
+	case journal.End:
+		s.State = rec.State
+	}
+}
+
+// reopen is what a new process does to a node that had not ended well.
+func (n *NodeStatus) reopen() {
+	if n.State != Done && n.State != Skipped {
+		n.State, n.Ended, n.Message = Pending, time.Time{}, ""
+	}
+}
+
+func (n *NodeStatus) fold(rec journal.Record) {
+	switch rec.Kind {
+	case journal.Start:
+		n.State, n.Ended, n.Message, n.Attempts = Running, time.Time{}, "", rec.Attempt
+		if n.Started.IsZero() {
+			n.Started = rec.Time
+		}
+	case journal.Wait:
+		n.State, n.Message = Waiting, rec.Why
+	case journal.Intent:
+		n.State, n.Message = Running, rec.Say
+		if rec.Of != "" {
+			n.Message += " " + rec.Of
+		}
+		n.Effects++
+		if len(n.Changes) == 0 || n.Changes[len(n.Changes)-1] != rec.Say {
+			n.Changes = append(n.Changes, rec.Say)
+		}
+	case journal.Settled:
+		n.State, n.Ended, n.Message = rec.State, rec.Time, rec.Why
+		if rec.State == Stopped {
+			n.State, n.Ended = Pending, time.Time{}
+		}
+	case journal.Decision:
+		if rec.State == Done {
+			n.State, n.Ended, n.Message = Done, rec.Time, "settled by "+rec.Who
+		}
+	}
+}
+
+func (s *Summary) conclude() {
+	for _, n := range s.Nodes {
+		switch n.State {
+		case Refused:
+			s.Refused = true
+			fallthrough
+		case Failed, Paused:
+			if s.Why == "" {
+				s.Why = n.ID + ": " + n.Message
+			}
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// A Step brings one target to one goal.
+//
+// Observe reads and never writes. It returns the changes still to be made; none means that the goal holds. The changes
+// of one answer are independent of each other and may be made in parallel; what must come after them is returned by the
+// next observation. An error made by NotYet means that there is nothing to do but wait; one made by Refuse that a gate
+// is closed; one made by Transient that looking failed for now. Any other error fails the step.
+//
+// Observe is called again after every change, and by every resume, from one goroutine at a time per step and target.
+type Step interface {
+	Observe(ctx context.Context, s Scene) ([]Change, error)
+}
+
+// An Undoer is a Step that leaves its target as it found it when it fails: a drain takes back its own cordon. The
+// engine calls Undo only after the step failed with every effect settled; its changes are journaled like any other.
+type Undoer interface {
+	Undo(ctx context.Context, s Scene) ([]Change, error)
+}
+
+// A Gate is a Step that only ever refuses or allows. It is observed again by every resume, because what it guards
+// may have changed. Gate is never called; it marks the type.
+type Gate interface {
+	Step
+	Gate()
+}
+
+// A Disruptive step may take its host out of service. Over several hosts it is done on one after the other, unless the
+// plan's rollout says otherwise; other steps of one line are done on all hosts at once. Disrupts is never called; it marks
+// the type.
+type Disruptive interface {
+	Step
+	Disrupts()
+}
+
+// A Target is what a step acts on: a host of the inventory, or the cluster as a whole (Cluster).
+type Target struct {
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels,omitempty"`
+	Groups []string          `json:"groups,omitempty"` // named groups of the inventory, sorted; "control-plane" and "workers" among them
+}
+
+// Cluster is the target of the steps that concern no single host.
+const Cluster = "cluster"
+
+// Facts are things known or promised, under names that only the steps understand, such as "kubelet@w1".
+type Facts map[string]string
+
+// A Scene is what a step may know when it looks.
+type Scene struct {
+	Target Target
+	Expect Facts  // what earlier changes of a dry run promised; always empty in a real run
+	Run    string // the run's ID
+	Step   string // the step's path in the plan, the same after a resume
+
+	Now      time.Time // the time of this observation
+	Since    time.Time // when the step first started on this target, also before a resume
+	Decision Decision  // what a person decided about this node, if anything
+}
+
+// A Decision is a person's word about a node.
+type Decision struct {
+	Verdict string    // "approve" or "reject"; empty: nobody decided
+	Who     string    // as they named themselves
+	At      time.Time // when
+}
+
+// Owner names this run's step on this target, for marks that a later observation must recognise as our own.
+func (s Scene) Owner() string { return s.Run + "/" + s.Step }
+
+// A Change is one effect: the words shown and the deed done come from the same value.
+type Change struct {
+	Say     string        // what will be done, the same in a dry run and a real one; secrets already out
+	Of      string        // the one thing among many that this change is about, such as a pod; may be empty
+	If      string        // set when a dry run cannot know yet whether this will be needed: "known after ..."
+	Then    Facts         // what will hold afterwards: lets a dry run look past it, recorded by a real one
+	Repeat  Repeat        // what may be done when nobody knows whether it happened
+	Outage  time.Duration // how long the cluster's API may be away because of it; 0 means not at all
+	Expects string        // the state the target was seen in, for the record: "kubelet 1.27.3-1.1, held"
+
+	// Do performs the change. Only the engine calls it, after the intent is durable. It is idempotent by ticket: a
+	// second Do with the same ticket attaches to the first. NotYet means refused for now, nothing changed. InDoubt
+	// means that the outcome is unknown. Any other error means that the change was tried and failed.
+	Do func(ctx context.Context, t Ticket) error
+}
+
+// Repeat says what may be done with an effect whose outcome is unknown.
+type Repeat string
+
+const (
+	Convergent Repeat = "convergent" // look again: making it twice is making it once (cordon, write a file)
+	Guarded    Repeat = "guarded"    // settle it first, then repeat only if an observation says so (packages, kubeadm)
+	Once       Repeat = "once"       // never repeated without a person (a user's command with no test of its own)
+)
+
+// A Ticket identifies one effect for ever: run, step, host, ordinal and attempt are in its ID. Epoch is the run's
+// fencing epoch: a host that has seen a larger one refuses the ticket.
+type Ticket struct {
+	ID    string      // [a-z0-9-], at most 120 characters, unique to the attempt
+	Epoch int64       // grows with every process that takes the run over
+	Out   io.Writer   // where the effect's own output goes, raw; never nil, safe for concurrent use, capped by the engine
+	Learn func(Facts) // records what only doing could tell, such as the name of a snapshot; never nil
+}
+
+// A Kind is a verb of the plan language. New returns a step holding its defaults; the plan's `with` decodes into it
+// by `yaml` tags, `doc` tags document it, so the struct is the schema, the reference page and the validation in one.
+// A `default:"${{ versions.to }}"` tag is an expression over the plan; `required:"true"` marks what a plan must give;
+// `enum:"a,b"` lists the words allowed. A step with a Validate() error method has its values checked offline.
+type Kind struct {
+	Name  string // family.verb, or one word
+	Doc   string // first sentence: what it brings about; then what it observes, what it changes, what it refuses
+	Scope Scope
+	New   func() Step
+}
+
+// Scope says what a kind acts on.
+type Scope string
+
+const (
+	OnHost    Scope = "host"    // needs `hosts`, its own or its group's
+	OnCluster Scope = "cluster" // runs once, unless hosts are given
+)
+
+// A Settler finds out what became of effects whose outcome is unknown. It is the hosts' side of the journal.
+type Settler interface {
+	// Settle waits until the effect of this ticket has ended, and makes sure that it never starts if it has not yet.
+	// Output goes to t.Out. An error means that the target could not be asked, or ctx ended; nothing is known then.
+	Settle(ctx context.Context, target Target, t Ticket) (Settlement, error)
+}
+
+// A Settlement is what became of an effect.
+type Settlement struct {
+	Fate Fate
+	Err  error // with Ended: nil if it succeeded
+}
+
+// Fate is the verdict of a Settler.
+type Fate string
+
+const (
+	NeverStarted Fate = "never-started" // and never will: the target refuses this ticket from now on
+	Ended        Fate = "ended"         // as Settlement.Err says
+	Cut          Fate = "cut"           // by a reboot or a kill: how far it came is unknown, observe
+)

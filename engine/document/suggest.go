@@ -1,0 +1,59 @@
+package document
+
+import (
+	"slices"
+	"strings"
+)
+
+// Suggest returns a hint for a word that is not among those known: `did you mean "x"?` for the nearest one, the whole
+// list when it is short, or nothing.
+func Suggest(word string, known []string) string {
+	if near, ok := Nearest(word, known); ok {
+		return `did you mean "` + near + `"?`
+	}
+	const few = 12
+	if len(known) == 0 || len(known) > few {
+		return ""
+	}
+	return "known here: " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
+}
+
+// Nearest finds the known word that was probably meant: at most a third of its letters differ, capitals do not count.
+func Nearest(word string, known []string) (string, bool) {
+	best, bestDistance := "", 1<<30
+	if len(word) > 64 { // no word of ours is as long, and the distance takes time
+		return "", false
+	}
+	for _, k := range slices.Sorted(slices.Values(known)) {
+		d := distance(strings.ToLower(word), strings.ToLower(k))
+		if d < bestDistance && d <= max(1, (len(k)+1)/3) {
+			best, bestDistance = k, d
+		}
+	}
+	return best, best != "" && best != word
+}
+
+// distance counts the letters to insert, delete, replace or swap with their neighbour to turn a into b.
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	before, last := make([]int, len(y)+1), make([]int, len(y)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		row := make([]int, len(y)+1)
+		row[0] = i
+		for j := 1; j <= len(y); j++ {
+			cost := 1
+			if x[i-1] == y[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(y)]
+}

@@ -1,0 +1,225 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+)
+
+// queryTries is how often a query is asked again by itself when the connection is lost under it.
+const queryTries = 3
+
+// A host is one machine of a fleet.
+type host struct {
+	fleet *Fleet
+	name  string
+	alias string // for the ssh configuration
+	want  SSH
+
+	mu       sync.Mutex
+	way      *trunk // nil: not resolved yet
+	password []byte // of sudo; nil: not read yet
+}
+
+func newHost(f *Fleet, m Machine) *host {
+	want := m.SSH
+	want.User, want.Port = cmp.Or(m.User, want.User), cmp.Or(m.Port, want.Port)
+	return &host{fleet: f, name: m.Name, alias: cmp.Or(m.Address, m.Name), want: want.over(f.inventory.SSH)}
+}
+
+func (h *host) Name() string { return h.name }
+
+// trunk resolves the host once.
+func (h *host) trunk(ctx context.Context) (*trunk, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.way != nil {
+		return h.way, nil
+	}
+	e, err := h.fleet.resolver.resolve(ctx, h.name, h.alias, h.want)
+	if err != nil {
+		return nil, err
+	}
+	h.way, err = h.fleet.reach(ctx, e, h.want, 0)
+	return h.way, err
+}
+
+// secret reads the sudo password once.
+func (h *host) secret(ctx context.Context) ([]byte, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.password == nil {
+		p, err := resolveSecret(ctx, h.want.Sudo)
+		if err != nil {
+			return nil, fmt.Errorf("%s: reading the sudo password: %w", h.name, err)
+		}
+		h.password = p
+	}
+	return slices.Clone(h.password), nil
+}
+
+// forget overwrites the password.
+func (h *host) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	clear(h.password)
+	h.password = nil
+}
+
+// become says which command line gives a shell with the rights wanted.
+func (h *host) become(ctx context.Context, c *call, user string, asUser bool) error {
+	c.command = "/bin/sh"
+	if asUser || user == "root" || h.want.Sudo == "never" {
+		return nil
+	}
+	if c.command = sudoQuiet; h.want.Sudo == "" || h.want.Sudo == "auto" {
+		return nil
+	}
+	c.command = sudoAsking(c.mark)
+	var err error
+	c.password, err = h.secret(ctx)
+	return err
+}
+
+// Query runs a script that only reads, again if the connection is lost.
+func (h *host) Query(ctx context.Context, s Script) (Result, error) {
+	text, err := body(s)
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: %w", h.name, err)
+	}
+	for try := 1; ; try++ {
+		mark := newMark()
+		before := ""
+		if !s.AsUser {
+			before = "cd /\n"
+		}
+		result, err := h.once(ctx, s, call{mark: mark, program: h.fleet.sh.program(mark, before, text)}, s.AsUser)
+		if !errors.Is(err, errLost) && !errors.Is(err, errUnsent) {
+			return result, err
+		}
+		if try == queryTries {
+			return Result{}, engine.Transient(fmt.Errorf("%w, %d times", err, try))
+		}
+		if err := backoff(ctx, try); err != nil {
+			return Result{}, fmt.Errorf("%s: waiting to ask again: %w", h.name, err)
+		}
+	}
+}
+
+// Run runs a script that writes, once.
+func (h *host) Run(ctx context.Context, t engine.Ticket, s Script) (Result, error) {
+	if !ticketID.MatchString(t.ID) {
+		return Result{}, fmt.Errorf("%s: %q is no ticket: want [a-z0-9-], at most 120 characters", h.name, t.ID)
+	}
+	text, err := body(s)
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: %w", h.name, err)
+	}
+	way, err := h.trunk(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if s.AsUser && way.e.user != "root" {
+		text = h.fleet.sh.asUser(way.e.user, text)
+	}
+	mark := newMark()
+	program := h.fleet.sh.program(mark, h.fleet.sh.fenced(mark, t, fenceScript, nil), text)
+	result, err := h.once(ctx, s, call{mark: mark, program: program}, false)
+	if errors.Is(err, errLost) || errors.Is(err, errUnheard) {
+		return Result{}, engine.InDoubt(err)
+	}
+	return result, err
+}
+
+// once performs one call and collects what it says. errLost and errUnheard mean that it may have run.
+func (h *host) once(ctx context.Context, s Script, c call, asUser bool) (Result, error) {
+	way, err := h.trunk(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	l, err := way.get(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := h.become(ctx, &c, way.e.user, asUser); err != nil {
+		return Result{}, err
+	}
+	defer clear(c.password)
+	out, errs := newCapture(streamCap), newCapture(streamCap)
+	c.stdout, c.stderr = out, errs
+	e := l.run(ctx, c)
+	clean := newScrubber(append(slices.Collect(maps.Values(s.Secret)), string(c.password))...)
+	if err := h.judge(e, c.mark, clean); err != nil {
+		return Result{}, err
+	}
+	result := Result{Stdout: clean.text(out.String()), Stderr: clean.text(errs.String())}
+	if e.code != 0 || e.signal != "" {
+		return result, &ExitError{Host: h.name, Code: e.code, Signal: e.signal, Tail: lastLines(said(result.Stderr, result.Stdout))}
+	}
+	return result, nil
+}
+
+func said(stderr, stdout string) string {
+	if strings.TrimSpace(stderr) != "" {
+		return stderr
+	}
+	return stdout
+}
+
+// judge turns an ending without an exit status of the text itself into an error.
+func (h *host) judge(e ending, mark string, clean scrubber) error {
+	switch {
+	case errors.Is(e.err, errWrongPassword):
+		return fmt.Errorf("%s: %w from %s; it was tried once, so as not to lock the account", h.name, e.err, h.want.Sudo)
+	case errors.Is(e.err, errLost) && !e.sent:
+		return engine.Transient(fmt.Errorf("%s: %w", h.name, errUnsent))
+	case errors.Is(e.err, errLost):
+		return fmt.Errorf("%s: %w", h.name, errLost)
+	case e.err != nil && !e.sent:
+		return fmt.Errorf("%s: before a command could be sent: %w", h.name, e.err)
+	case e.err != nil:
+		return fmt.Errorf("%s: %w: %w", h.name, errUnheard, e.err)
+	case e.begun:
+		return nil
+	}
+	return h.notBegun(e, mark, clean)
+}
+
+// notBegun explains why the shell ended before it came to the text. Nothing has been done then.
+func (h *host) notBegun(e ending, mark string, clean scrubber) error {
+	before := clean.text(e.before)
+	for line := range strings.Lines(before) {
+		word, rest, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), mark+" "), " ")
+		if !strings.HasPrefix(line, mark) {
+			continue
+		}
+		dir := h.fleet.sh.dir
+		switch word {
+		case "fenced":
+			return fmt.Errorf("%s: %w: the host has seen epoch %s, and this is an older one; if the cluster was built anew on an old machine, remove %s/epoch there",
+				h.name, engine.ErrFenced, Printable(rest), dir)
+		case "damaged":
+			return fmt.Errorf("%s: %s/epoch holds %q instead of a number; find out who wrote it, then remove it", h.name, dir, rest)
+		case "unsafe":
+			return fmt.Errorf("%s: %s must be a directory of mode 0700 that belongs to root alone, but is: %s", h.name, dir, Printable(rest))
+		}
+	}
+	tail := lastLines(strings.ReplaceAll(before, mark, ""))
+	if strings.Contains(before, "sudo:") {
+		return fmt.Errorf("%s: sudo refused: %s; allow it without a password, or say in the inventory where the password is (ssh.sudo: env:NAME)", h.name, tail)
+	}
+	return &ExitError{Host: h.name, Code: cmp.Or(e.code, 255), Signal: e.signal, Tail: "the shell ended before the command began: " + tail}
+}
+
+// backoff waits before the next try to reach a host that was lost.
+func backoff(ctx context.Context, try int) error {
+	return pause(ctx, min(firstBackoff<<min(try, 10), lastBackoff)+time.Duration(try)*time.Millisecond)
+}

@@ -1,0 +1,182 @@
+package remote
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"upgrader.dev/upgrader/engine"
+)
+
+// The host's side. The first comment of each script says what it does.
+var (
+	//go:embed scripts/state.sh
+	stateScript string
+	//go:embed scripts/fence.sh
+	fenceScript string
+	//go:embed scripts/claim.sh
+	claimScript string
+	//go:embed scripts/start.sh
+	startScript string
+	//go:embed scripts/follow.sh
+	followScript string
+	//go:embed scripts/prune.sh
+	pruneScript string
+	//go:embed scripts/job.sh
+	jobScript string
+	//go:embed scripts/ended.sh
+	endedScript string
+	//go:embed scripts/stop.sh
+	stopScript string
+)
+
+const (
+	defaultStateDir = "/var/lib/upgrader"
+	defaultPath     = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	// bootedDir exists where systemd is the init system (sd_booted(3)).
+	bootedDir = "/run/systemd/system"
+	// hostOutputCap is how large a job's output may grow on the host before it is dropped there.
+	hostOutputCap = 32 << 20
+)
+
+var (
+	envName  = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+	ticketID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,119}$`)
+)
+
+// A shell writes the programs that hosts run.
+type shell struct {
+	dir    string // state directory on the hosts
+	path   string // PATH
+	booted string // the directory that tells systemd
+	cap    int    // of a job's output on the host
+}
+
+// quote makes one word of s for a POSIX shell.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// newMark makes a word that nothing else on the connection contains.
+func newMark() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// closing ends every program. It is sent apart: without it the shell finds no complete command and runs nothing.
+const closing = "\nexit\n}\n"
+
+// program wraps text so that the shell reads all of it before it runs any, and so that nothing in it can eat the rest.
+// before runs first; then the mark on standard error says that the text itself begins.
+func (sh shell) program(mark, before, text string) string {
+	return "{\nexec </dev/null\n" + sh.settings() + "set -eu\n" + before +
+		"printf '%s begin\\n' " + mark + " >&2\n" + text + "\n"
+}
+
+func (sh shell) settings() string {
+	return "umask 077\nLC_ALL=C PATH=" + quote(sh.path) + " HOME=${HOME:-/root}\nexport LC_ALL PATH HOME\n"
+}
+
+// body is a script's values and text.
+func body(s Script) (string, error) {
+	var b strings.Builder
+	values := maps.Clone(s.Env)
+	if values == nil {
+		values = map[string]string{}
+	}
+	maps.Copy(values, s.Secret)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !envName.MatchString(name) {
+			return "", fmt.Errorf("%q cannot be the name of an environment variable: want [A-Z_][A-Z0-9_]*", name)
+		}
+		if strings.ContainsRune(values[name], 0) {
+			return "", fmt.Errorf("the value of %s holds a NUL byte, which no environment variable can", name)
+		}
+		fmt.Fprintf(&b, "%s=%s\nexport %s\n", name, quote(values[name]), name)
+	}
+	if strings.ContainsRune(s.Text, 0) {
+		return "", fmt.Errorf("the script holds a NUL byte")
+	}
+	return b.String() + s.Text + "\n", nil
+}
+
+// asUser lets the login user run a body where everything else runs as root.
+func (sh shell) asUser(user, text string) string {
+	inner := "{\nexec </dev/null\n" + sh.settings() + "set -eu\n" + text + closing
+	return "printf '%s' " + quote(inner) + " | runuser -u " + quote(user) + " -- /bin/sh\n"
+}
+
+// fenced is what comes before a text that writes: a safe state directory, and no newer controller.
+func (sh shell) fenced(mark string, t engine.Ticket, locked string, more map[string]string) string {
+	values := map[string]string{
+		"UPGRADER_DIR": sh.dir, "UPGRADER_SYSTEMD": sh.booted, "UPGRADER_MARK": mark,
+		"UPGRADER_ID": t.ID, "UPGRADER_EPOCH": strconv.FormatInt(t.Epoch, 10),
+	}
+	maps.Copy(values, more)
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		fmt.Fprintf(&b, "%s=%s\nexport %s\n", name, quote(values[name]), name)
+	}
+	b.WriteString("cd /\n" + stateScript)
+	b.WriteString("flock -x \"$d/lock\" /bin/sh -c " + quote(locked) + " || exit $?\n")
+	return b.String()
+}
+
+// What a session with a job's host is for.
+type mode string
+
+const (
+	launch mode = "launch" // start it if nobody has, then follow
+	attach mode = "attach" // follow it; it was seen running
+	settle mode = "settle" // make sure that it never starts if it has not, else follow
+)
+
+// A placement is a job as it goes to the host.
+type placement struct {
+	text    string // the program that runs there
+	name    string
+	digest  string
+	private bool // it holds secrets: nothing of it may be read later
+}
+
+// jobProgram is what follows, or first launches, the job of a ticket.
+func (sh shell) jobProgram(mark string, m mode, t engine.Ticket, p placement, offset int64) string {
+	private := "no"
+	if p.private {
+		private = "yes"
+	}
+	before := sh.fenced(mark, t, fenceScript+claimScript, map[string]string{"UPGRADER_MODE": string(m)})
+	values := map[string]string{
+		"UPGRADER_MODE": string(m), "UPGRADER_NAME": strings.ReplaceAll(p.name, "\n", " "), "UPGRADER_DIGEST": p.digest,
+		"UPGRADER_PRIVATE": private, "UPGRADER_OFFSET": strconv.FormatInt(offset, 10), "UPGRADER_JOB": p.text,
+	}
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		fmt.Fprintf(&b, "%s=%s\n", name, quote(values[name])) // not exported: the job may be larger than an environment
+	}
+	return sh.program(mark, before, b.String()+startScript+followScript+pruneScript)
+}
+
+// place makes a job's program. It is one complete command, so that the shell has read it all before it begins, and the
+// file may go.
+func (sh shell) place(t engine.Ticket, j Job, loginUser string) (placement, error) {
+	text, err := body(j.Script)
+	if err != nil {
+		return placement{}, fmt.Errorf("job %q: %w", j.Name, err)
+	}
+	if j.AsUser && loginUser != "root" {
+		text = sh.asUser(loginUser, text)
+	}
+	sum := sha256.Sum256([]byte(j.Text))
+	return placement{
+		text: "{\nj=" + quote(sh.dir+"/jobs/"+t.ID) + " cap=" + strconv.Itoa(sh.cap) + "\n" + sh.settings() + "cd /\n" + jobScript +
+			"(\nset -eu\nunset j cap\n" + text + "\n)\n" + endedScript + "}\n",
+		name: j.Name, digest: hex.EncodeToString(sum[:]), private: len(j.Secret) > 0,
+	}, nil
+}

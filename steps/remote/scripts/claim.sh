@@ -1,0 +1,10 @@
+# Run under the lock, after the fence. Whoever makes the directory `claim` first decides what becomes of the ticket: the
+# job itself when it starts, or somebody who asks and finds it not started. So an answer of "never" stays true.
+j=$d/jobs/$UPGRADER_ID
+if [ "$UPGRADER_MODE" != attach ]; then
+	mkdir -m 700 "$j" 2>/dev/null || true
+fi
+if [ "$UPGRADER_MODE" = settle ] && mkdir "$j/claim" 2>/dev/null; then
+	echo "epoch $UPGRADER_EPOCH asked and found it not started" >"$j/claim/abandoned"
+	sync "$j/claim" "$j" "$d/jobs"
+fi

@@ -1,0 +1,20 @@
+# Run under the lock. A smaller epoch than the largest seen belongs to a controller that has been superseded.
+set -eu
+d=$UPGRADER_DIR
+seen=0
+if [ -f "$d/epoch" ]; then seen=$(cat "$d/epoch"); fi
+case $seen in '' | *[!0-9]*)
+	printf '%s damaged %s\n' "$UPGRADER_MARK" "$seen" >&2
+	exit 94
+	;;
+esac
+if [ "$seen" -gt "$UPGRADER_EPOCH" ]; then
+	printf '%s fenced %s\n' "$UPGRADER_MARK" "$seen" >&2
+	exit 93
+fi
+if [ "$seen" -lt "$UPGRADER_EPOCH" ] || [ ! -f "$d/epoch" ]; then
+	echo "$UPGRADER_EPOCH" >"$d/epoch.tmp"
+	sync "$d/epoch.tmp"
+	mv "$d/epoch.tmp" "$d/epoch"
+	sync "$d"
+fi

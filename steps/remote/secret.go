@@ -1,0 +1,77 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// CheckSecret says whether a text is a reference to a secret. It reads nothing.
+func CheckSecret(ref string) error {
+	switch how, what, _ := strings.Cut(ref, ":"); how {
+	case "env", "file", "cmd":
+		if what != "" {
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no reference to a secret: write env:NAME, file:PATH or cmd:COMMAND", ref)
+}
+
+// ReadSecret reads the secret that a reference names. Errors name the reference, never the value.
+func ReadSecret(ctx context.Context, ref string) (string, error) {
+	value, err := resolveSecret(ctx, ref)
+	return string(value), err
+}
+
+// resolveSecret reads the secret that a reference names: env:NAME, file:PATH or cmd:COMMAND. The caller overwrites the
+// bytes when done. Errors name the reference, never the value.
+func resolveSecret(ctx context.Context, ref string) ([]byte, error) {
+	how, what, _ := strings.Cut(ref, ":")
+	switch how {
+	case "env":
+		v, ok := os.LookupEnv(what)
+		if !ok || v == "" {
+			return nil, fmt.Errorf("the secret %s is empty: set the environment variable %s", ref, what)
+		}
+		return []byte(v), nil
+	case "file":
+		return secretFile(ref, what)
+	case "cmd":
+		cmd := exec.CommandContext(ctx, "/bin/sh", "-c", what)
+		cmd.Stderr = os.Stderr // a password manager asks there
+		out, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("the command of the secret %s failed: %w", ref, err)
+		}
+		return trimNewline(ref, out)
+	}
+	return nil, CheckSecret(ref)
+}
+
+func secretFile(ref, path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("the secret %s cannot be read: %w", ref, err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("the secret %s can be read by others: chmod 600 %s", ref, filepath.Clean(path))
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the secret %s cannot be read: %w", ref, err)
+	}
+	return trimNewline(ref, data)
+}
+
+func trimNewline(ref string, b []byte) ([]byte, error) {
+	b = bytes.TrimRight(b, "\r\n")
+	if len(b) == 0 || bytes.ContainsAny(b, "\n\x00") {
+		clear(b)
+		return nil, fmt.Errorf("the secret %s is empty or has more than one line", ref)
+	}
+	return b, nil
+}

@@ -1,0 +1,217 @@
+package remote
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"upgrader.dev/upgrader/engine"
+)
+
+func testShell(dir string) shell {
+	return shell{dir: dir, path: defaultPath, booted: bootedDir, cap: 1 << 20}
+}
+
+// Every value reaches the script as it was, through every shell that is /bin/sh somewhere.
+func TestValuesSurviveEveryShell(t *testing.T) {
+	shells := []string{"sh"}
+	for _, name := range []string{"dash", "bash", "busybox"} {
+		if _, err := exec.LookPath(name); err == nil {
+			shells = append(shells, name)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		raw := rapid.OneOf(
+			rapid.StringMatching(`[-'"\\$`+"`"+`!*~#&;|<>(){}\[\]=%\n\t\r a-c]{0,40}`),
+			rapid.Map(rapid.SliceOfN(rapid.ByteRange(1, 255), 0, 60), func(b []byte) string { return string(b) }),
+		).Draw(t, "value")
+		text, err := body(Script{Text: `printf '%s.' "$VALUE"`, Env: map[string]string{"VALUE": raw}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range shells {
+			args := []string{}
+			if name == "busybox" {
+				args = append(args, "sh")
+			}
+			cmd := exec.Command(name, args...)
+			cmd.Stdin = strings.NewReader(testShell("/x").program("m", "", text) + closing)
+			out, err := cmd.Output()
+			if err != nil || string(out) != raw+"." {
+				t.Fatalf("%s: %q became %q (%v)", name, raw, out, err)
+			}
+		}
+	})
+}
+
+// A program that arrives in part does nothing: wherever the connection breaks, no command has run.
+func TestPartOfAProgramRunsNothing(t *testing.T) {
+	touched := filepath.Join(t.TempDir(), "touched")
+	text, err := body(Script{Text: "echo x >>\"$F\"\ncat <<END\nx\nEND\n(echo y) >>\"$F\"\nif true; then echo z >>\"$F\"; fi # end", Env: map[string]string{"F": touched}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := testShell("/x").program("m", "", text) + closing
+	for _, name := range []string{"dash", "bash"} {
+		if _, err := exec.LookPath(name); err != nil {
+			continue
+		}
+		for n := range len(whole) - len("}\n") + 1 {
+			cmd := exec.Command(name)
+			cmd.Stdin = strings.NewReader(whole[:n])
+			_ = cmd.Run()
+			if _, err := os.Stat(touched); err == nil {
+				t.Fatalf("%s: the first %d of %d bytes ran something", name, n, len(whole))
+			}
+		}
+		cmd := exec.Command(name)
+		cmd.Stdin = strings.NewReader(whole)
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		if b, _ := os.ReadFile(touched); string(b) != "x\ny\nz\n" {
+			t.Fatalf("%s: the whole wrote %q", name, b)
+		}
+		_ = os.Remove(touched)
+	}
+}
+
+func TestScriptsSurroundings(t *testing.T) {
+	onEveryDoor(t, func(t *testing.T, r rig) {
+		q := func(text string) (Result, error) { return r.host.Query(t.Context(), Script{Text: text}) }
+		got, err := q(`cat; printf '%s %s %s\n' "$PATH" "$LC_ALL" "$(umask)"; echo oops >&2`)
+		if want := defaultPath + " C 0077\n"; err != nil || got.Stdout != want || got.Stderr != "oops\n" {
+			t.Errorf("got %+v, %v, want %q", got, err, want)
+		}
+		for _, c := range []struct {
+			text string
+			code int
+		}{{"exit 3", 3}, {"false\necho on", 1}, {"echo $unset_variable", 2}, {"if", 2}, {"true; (exit 9)", 9}} {
+			_, err := q(c.text)
+			exit, ok := errors.AsType[*ExitError](err)
+			if !ok || (exit.Code != c.code && c.code != 2) || exit.Code == 0 {
+				t.Errorf("%q: %v, want exit status %d", c.text, err, c.code)
+			}
+		}
+		if _, err := r.host.Query(t.Context(), Script{Text: "true", Env: map[string]string{"a;b": ""}}); err == nil {
+			t.Error("a bad name of a variable was taken")
+		}
+	})
+}
+
+func TestMuchOutputIsCapped(t *testing.T) {
+	onEveryDoor(t, func(t *testing.T, r rig) {
+		got, err := r.host.Query(t.Context(), Script{Text: `echo first; head -c 30000000 /dev/zero | tr '\0' x; echo; echo last`})
+		if err != nil || len(got.Stdout) > streamCap+100 {
+			t.Fatalf("%d bytes, %v", len(got.Stdout), err)
+		}
+		if !strings.HasPrefix(got.Stdout, "first\n") || !strings.HasSuffix(got.Stdout, "\nlast\n") || !strings.Contains(got.Stdout, "bytes left out") {
+			t.Errorf("head, gap or tail is missing: %.20q ... %q", got.Stdout, got.Stdout[len(got.Stdout)-20:])
+		}
+		err = r.host.Do(t.Context(), ticket("t-1", 1, nil), Job{Name: "loud", Script: Script{
+			Text: `i=0; while [ $i -lt 40 ]; do head -c 1000000 /dev/zero | tr '\0' x; echo; i=$((i+1)); sleep 0.05; done; echo last; exit 6`}})
+		exit, ok := errors.AsType[*ExitError](err)
+		if !ok || exit.Code != 6 || !strings.HasSuffix(exit.Tail, "last") {
+			t.Errorf("Do = %.200v", err)
+		}
+		if info, err := os.Stat(filepath.Join(r.state, "jobs/t-1/out")); err != nil || info.Size() > 25e6 {
+			t.Errorf("40 MB of output left %d bytes on the host, %v", info.Size(), err)
+		}
+	})
+}
+
+func TestSecretsDoNotComeBack(t *testing.T) {
+	onEveryDoor(t, func(t *testing.T, r rig) {
+		const secret = "corr+ct/h0rse battery"
+		s := Script{Secret: map[string]string{"PW": secret},
+			Text: `echo "$PW"; echo "$PW" >&2; printf 'corr+ct/'; sleep 0.1; echo 'h0rse battery'; printf %s "$PW" | base64 2>/dev/null || true; ls /proc/$$/cmdline; tr '\0' ' ' </proc/$$/cmdline; exit 1`}
+		leaks := func(where, text string) {
+			for _, form := range []string{secret, "h0rse battery", "Y29ycitjdC9oMHJzZSBiYXR0ZXJ5"} {
+				if strings.Contains(text, form) {
+					t.Errorf("%s shows %q:\n%s", where, form, text)
+				}
+			}
+		}
+		got, err := r.host.Query(t.Context(), s)
+		leaks("the result", fmt.Sprint(got, err))
+		if !strings.Contains(got.Stdout, stars) {
+			t.Errorf("nothing was scrubbed: %q", got.Stdout)
+		}
+		var out safeBuffer
+		err = r.host.Do(t.Context(), ticket("t-1", 1, &out), Job{Name: "secretive", Script: s})
+		leaks("the job", fmt.Sprint(out.String(), err))
+		var again safeBuffer
+		settled, err := r.fleet.Settle(t.Context(), engine.Target{Name: "w1"}, ticket("t-1", 1, &again))
+		leaks("settling, which does not know the secret,", fmt.Sprint(again.String(), settled.Err, err))
+		if _, err := os.Stat(filepath.Join(r.state, "jobs/t-1/job")); !os.IsNotExist(err) {
+			t.Errorf("the job's program with its secret is still on the host: %v", err)
+		}
+	})
+}
+
+func TestScrubberAcrossWrites(t *testing.T) {
+	clean := newScrubber("hunter2secret")
+	text := "a hunter2 b hunter2secret c hunter2secrehunter2secret hunter"
+	for size := 1; size < len(text); size++ {
+		var out bytes.Buffer
+		w := clean.writer(&out)
+		for rest := text; rest != ""; {
+			n := min(size, len(rest))
+			_, _ = w.Write([]byte(rest[:n]))
+			rest = rest[n:]
+		}
+		_ = w.flush()
+		if want := "a hunter2 b *** c hunter2secre*** hunter"; out.String() != want {
+			t.Fatalf("in pieces of %d: %q", size, out.String())
+		}
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain\ttext\n":         "plain\ttext\n",
+		"\x1b]52;c;eA==\x07":    `\x1b]52;c;eA==\x07`,
+		"a\rb":                  `a\rb`,
+		"\u202egnp.exe":         `\u202egnp.exe`,
+		"\x9b31m \xff":          `\x9b31m \xff`,
+		"\u009b31m":             `\u009b31m`,
+		"grün ✓ 語":              "grün ✓ 語",
+		"zero\u200bwidth\u2028": `zero\u200bwidth\u2028`,
+		"\x00\x7f":              `\x00\x7f`,
+	} {
+		if got := Printable(in); got != want {
+			t.Errorf("Printable(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got := lastLines("0%\r50%\r100%\r\n" + strings.Repeat("x\n", 30)); strings.Count(got, "\n") != tailLines-1 {
+		t.Errorf("%d lines", strings.Count(got, "\n")+1)
+	}
+	if got := lastLines("0%\r50%\r100%\r\n"); got != "100%" {
+		t.Errorf("a progress bar: %q", got)
+	}
+}
+
+// As the login user, a script that writes still passes root's fence first.
+func TestAsUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	text, err := body(Script{Text: `echo "$(id -un) $A"; exit 4`, Env: map[string]string{"A": "it's"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh := testShell("/x")
+	cmd := exec.Command("sh")
+	cmd.Stdin = strings.NewReader(sh.program("m", "", sh.asUser("nobody", text)) + closing)
+	out, err := cmd.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 4 || string(out) != "nobody it's\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+}

@@ -1,0 +1,158 @@
+package kube
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+const (
+	controlPlaneLabel    = "node-role.kubernetes.io/control-plane"
+	configHashAnnotation = "kubernetes.io/config.hash" // kubelet: pkg/kubelet/types, ConfigHashAnnotationKey
+)
+
+// String is namespace/name.
+func (p Pod) String() string { return p.Namespace + "/" + p.Name }
+
+// String is namespace/name.
+func (b Budget) String() string { return b.Namespace + "/" + b.Name }
+
+// Words say how many disruptions the budget allows, and why.
+func (b Budget) Words() string {
+	if b.Pending {
+		return fmt.Sprintf("PDB %s has changed and is not counted yet", b)
+	}
+	return fmt.Sprintf("PDB %s allows %d (%d healthy, needs %d)", b, b.Allowed, b.Healthy, b.Desired)
+}
+
+// Covers says whether the budget counts this pod.
+func (b Budget) Covers(p Pod) bool { return b.Namespace == p.Namespace && b.Selects(p.Labels) }
+
+// Selector reads a label selector as kubectl's --selector has it. The empty one selects everything.
+func Selector(text string) (func(labels map[string]string) bool, error) {
+	selector, err := labels.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no label selector: %w; write it as for kubectl --selector: app=shop,tier!=cache", text, err)
+	}
+	return func(set map[string]string) bool { return selector.Matches(labels.Set(set)) }, nil
+}
+
+func toNode(n *corev1.Node) Node {
+	_, controlPlane := n.Labels[controlPlaneLabel]
+	node := Node{
+		Name: n.Name, UID: string(n.UID), ResourceVersion: n.ResourceVersion,
+		Labels: n.Labels, Annotations: n.Annotations,
+		ControlPlane:   controlPlane,
+		Unschedulable:  n.Spec.Unschedulable,
+		ReadyReason:    "its kubelet has not reported yet",
+		KubeletVersion: strings.TrimPrefix(n.Status.NodeInfo.KubeletVersion, "v"),
+		BootID:         n.Status.NodeInfo.BootID,
+		MachineID:      n.Status.NodeInfo.MachineID,
+		Runtime:        n.Status.NodeInfo.ContainerRuntimeVersion,
+	}
+	for _, a := range n.Status.Addresses {
+		if a.Type == corev1.NodeInternalIP && node.InternalIP == "" {
+			node.InternalIP = a.Address
+		}
+	}
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			node.Ready = c.Status == corev1.ConditionTrue
+			node.ReadySince = c.LastTransitionTime.Time
+			node.ReadyReason = reason(c)
+		}
+	}
+	return node
+}
+
+func reason(c corev1.NodeCondition) string {
+	switch {
+	case c.Status == corev1.ConditionTrue:
+		return ""
+	case c.Message == "":
+		return c.Reason
+	}
+	return c.Reason + ": " + c.Message
+}
+
+func toPod(p *corev1.Pod) Pod {
+	_, mirror := p.Annotations[corev1.MirrorPodAnnotationKey]
+	pod := Pod{
+		Namespace: p.Namespace, Name: p.Name, UID: string(p.UID),
+		Node: p.Spec.NodeName, Labels: p.Labels,
+		Phase:      string(p.Status.Phase),
+		Mirror:     mirror,
+		ConfigHash: p.Annotations[configHashAnnotation],
+		Finished:   p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
+		Ready: slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		}),
+	}
+	if owner := metav1.GetControllerOf(p); owner != nil {
+		pod.OwnerKind, pod.Owner = owner.Kind, owner.Name
+	}
+	if s := p.Spec.TerminationGracePeriodSeconds; s != nil {
+		pod.Grace = time.Duration(*s) * time.Second
+	}
+	if p.DeletionTimestamp != nil {
+		pod.Terminating = true
+		pod.TerminatingSince = asked(p)
+	}
+	for _, c := range p.Spec.Containers {
+		pod.Images = append(pod.Images, c.Image)
+	}
+	for _, v := range p.Spec.Volumes {
+		pod.EmptyDir = pod.EmptyDir || v.EmptyDir != nil
+		if claim := claimOf(p, v); claim != "" {
+			pod.Claims = append(pod.Claims, claim)
+		}
+	}
+	return pod
+}
+
+// asked is when a pod's deletion was asked for: the API keeps when its grace ends.
+func asked(p *corev1.Pod) time.Time {
+	grace := time.Duration(0)
+	if p.DeletionGracePeriodSeconds != nil {
+		grace = time.Duration(*p.DeletionGracePeriodSeconds) * time.Second
+	}
+	return p.DeletionTimestamp.Add(-grace)
+}
+
+func claimOf(p *corev1.Pod, v corev1.Volume) string {
+	switch {
+	case v.PersistentVolumeClaim != nil:
+		return v.PersistentVolumeClaim.ClaimName
+	case v.Ephemeral != nil:
+		return p.Name + "-" + v.Name // the name that the API gives to the claim of a generic ephemeral volume
+	}
+	return ""
+}
+
+func toBudget(b *policyv1.PodDisruptionBudget) Budget {
+	selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
+	if err != nil {
+		selector = labels.Nothing() // the API server lets no such budget in
+	}
+	return Budget{
+		Namespace: b.Namespace, Name: b.Name,
+		Allowed: b.Status.DisruptionsAllowed, Healthy: b.Status.CurrentHealthy,
+		Desired: b.Status.DesiredHealthy, Expected: b.Status.ExpectedPods,
+		Pending: b.Status.ObservedGeneration < b.Generation,
+		Selects: func(set map[string]string) bool { return selector.Matches(labels.Set(set)) },
+	}
+}
+
+func attachedVolume(a *storagev1.VolumeAttachment) string {
+	if name := a.Spec.Source.PersistentVolumeName; name != nil {
+		return *name
+	}
+	return a.Name
+}

@@ -1,0 +1,119 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+)
+
+// notePrefix is that of the Lease's annotations, which say to people what the lock is about.
+const notePrefix = "upgrader.dev/"
+
+// A lease is what the lock needs of a Lease. The zero one does not exist.
+type lease struct {
+	version  string // resourceVersion; empty: there is no such Lease
+	identity string
+	epoch    int64 // leaseTransitions
+	acquired time.Time
+	renewed  time.Time
+	duration time.Duration
+	notes    map[string]string // annotations
+}
+
+func (l lease) exists() bool { return l.version != "" }
+
+// note sets annotations, in a copy.
+func (l *lease) note(notes map[string]string) {
+	l.notes = maps.Clone(l.notes)
+	if l.notes == nil {
+		l.notes = map[string]string{}
+	}
+	for name, value := range notes {
+		l.notes[notePrefix+name] = value
+	}
+}
+
+func (l lease) holder(now time.Time) Holder {
+	run, who, _ := strings.Cut(l.identity, "@")
+	return Holder{
+		Run: run, Who: who, Plan: l.notes[notePrefix+"plan"],
+		Since: l.acquired, Renewed: l.renewed, Epoch: l.epoch,
+		Expired: now.Sub(l.renewed) > l.duration,
+	}
+}
+
+// readLease returns the zero lease if there is none.
+func (c *Client) readLease(ctx context.Context, namespace, name string) (lease, error) {
+	object := &coordinationv1.Lease{}
+	err := c.get(ctx, "the lock "+namespace+"/"+name, object, coordination, "namespaces", namespace, "leases", name)
+	if errors.Is(err, ErrNotFound) {
+		return lease{}, nil
+	}
+	if err != nil {
+		return lease{}, err
+	}
+	return fromLease(object), nil
+}
+
+func fromLease(o *coordinationv1.Lease) lease {
+	l := lease{version: o.ResourceVersion, notes: o.Annotations, duration: lockDuration}
+	if o.Spec.HolderIdentity != nil {
+		l.identity = *o.Spec.HolderIdentity
+	}
+	if o.Spec.LeaseTransitions != nil {
+		l.epoch = int64(*o.Spec.LeaseTransitions)
+	}
+	if o.Spec.AcquireTime != nil {
+		l.acquired = o.Spec.AcquireTime.Time
+	}
+	if o.Spec.RenewTime != nil {
+		l.renewed = o.Spec.RenewTime.Time
+	}
+	if o.Spec.LeaseDurationSeconds != nil {
+		l.duration = time.Duration(*o.Spec.LeaseDurationSeconds) * time.Second
+	}
+	return l
+}
+
+func toLease(namespace, name string, l lease) *coordinationv1.Lease {
+	seconds, transitions := int32(lockDuration/time.Second), int32(l.epoch) //nolint:gosec // the API counts epochs in an int32 too
+	o := &coordinationv1.Lease{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, ResourceVersion: l.version, Annotations: l.notes},
+		Spec: coordinationv1.LeaseSpec{
+			AcquireTime: &metav1.MicroTime{Time: l.acquired}, RenewTime: &metav1.MicroTime{Time: l.renewed},
+			LeaseDurationSeconds: &seconds, LeaseTransitions: &transitions,
+		},
+	}
+	if l.identity != "" {
+		o.Spec.HolderIdentity = &l.identity
+	}
+	return o
+}
+
+// writeLease creates or replaces the Lease on condition that it is still the one read (or none), in one request.
+func (c *Client) writeLease(ctx context.Context, namespace, name string, l lease) (lease, error) {
+	body, err := json.Marshal(toLease(namespace, name, l))
+	if err != nil {
+		return lease{}, fmt.Errorf("encoding the lock: %w", err)
+	}
+	request := func() *rest.Request {
+		if !l.exists() {
+			return c.rest.Post().AbsPath(coordination, "namespaces", namespace, "leases")
+		}
+		return c.rest.Put().AbsPath(coordination, "namespaces", namespace, "leases", name)
+	}
+	written := &coordinationv1.Lease{}
+	if err := c.once(ctx, request().SetHeader("Content-Type", "application/json").Body(body), into(written)); err != nil {
+		return lease{}, err
+	}
+	return fromLease(written), nil
+}

@@ -1,0 +1,196 @@
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"upgrader.dev/upgrader/engine"
+)
+
+// Requests per second and at once of one client. client-go's own 5 and 10 would make the drain of a full node (110
+// pods, kubelet's default) take half a minute; the server's priority and fairness protects it beyond this.
+const (
+	requestsPerSecond = 50
+	requestsAtOnce    = 100
+)
+
+// Options say which cluster a client speaks to, and in whose name.
+type Options struct {
+	Kubeconfig string // a file; empty: $KUBECONFIG, then ~/.kube/config, as kubectl does
+	Context    string // of the kubeconfig; empty: its current one
+	RunID      string // shown to the API server in the user agent, so that its audit log names the run
+	Version    string // of upgrader, for the user agent
+}
+
+// A Client speaks to one cluster. It is safe for concurrent use.
+type Client struct {
+	rest   rest.Interface
+	config *rest.Config // to make the read-only client of the same cluster
+}
+
+// Load makes a client from a kubeconfig, by the loading rules of kubectl. It does not connect. A user that is an exec
+// plugin is run, as kubectl runs it: whoever can write the kubeconfig runs programs as the operator.
+func Load(o Options) (*Client, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.Kubeconfig
+	rules.WarnIfAllMissing = false
+	raw, err := rules.Load()
+	if err != nil {
+		return nil, unreadable(o, err)
+	}
+	if err := checkContext(o, rules, raw); err != nil {
+		return nil, err
+	}
+	overrides := &clientcmd.ConfigOverrides{CurrentContext: o.Context}
+	config, err := clientcmd.NewNonInteractiveClientConfig(*raw, o.Context, overrides, rules).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig %s cannot be used: %w; try it with `kubectl%s get nodes`",
+			sources(rules), err, kubectlFlags(o))
+	}
+	return fromConfig(config, o)
+}
+
+// New makes a client of the API server at host that sends every request through transport: for a server in the same
+// process.
+func New(host string, transport http.RoundTripper, o Options) (*Client, error) {
+	return fromConfig(&rest.Config{Host: host, Transport: transport}, o)
+}
+
+// ReadOnly returns a client of the same cluster that refuses, underneath everything, each request that is not a GET,
+// with engine.ErrReadOnly.
+func (c *Client) ReadOnly() *Client {
+	config := rest.CopyConfig(c.config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return readOnly{next} })
+	client, err := rest.UnversionedRESTClientFor(config)
+	if err != nil {
+		// The same configuration made c; only a programmer's error gets here, and it must not end in a client that writes.
+		panic("making the read-only client: " + err.Error())
+	}
+	return &Client{rest: client, config: config}
+}
+
+// Host is the address of the API server, for people.
+func (c *Client) Host() string { return c.config.Host }
+
+func fromConfig(config *rest.Config, o Options) (*Client, error) {
+	config.QPS, config.Burst = requestsPerSecond, requestsAtOnce
+	config.UserAgent = userAgent(o)
+	config.WarningHandler = rest.NoWarnings{} // they would be written across the progress view
+	config.Timeout = 0                        // every request has its own, see request.go
+	config.ContentType = runtime.ContentTypeJSON
+	config.AcceptContentTypes = runtime.ContentTypeJSON
+	codecs, err := newCodecs()
+	if err != nil {
+		return nil, err
+	}
+	config.NegotiatedSerializer = codecs.WithoutConversion()
+	client, err := rest.UnversionedRESTClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client of %s: %w; check the cluster and user entries of the kubeconfig", config.Host, err)
+	}
+	return &Client{rest: client, config: config}, nil
+}
+
+// newCodecs knows the few API groups that are used, instead of all that client-go has: a third of the program's size.
+func newCodecs() (serializer.CodecFactory, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, coordinationv1.AddToScheme, policyv1.AddToScheme, storagev1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return serializer.CodecFactory{}, fmt.Errorf("registering API types: %w", err)
+		}
+	}
+	return serializer.NewCodecFactory(scheme), nil
+}
+
+func userAgent(o Options) string {
+	agent := "upgrader/" + o.Version
+	if o.Version == "" {
+		agent = "upgrader/dev"
+	}
+	if o.RunID != "" {
+		agent += " run/" + o.RunID
+	}
+	return agent
+}
+
+func unreadable(o Options, err error) error {
+	if o.Kubeconfig != "" && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("kubeconfig %s does not exist; give another one with --kubeconfig, or copy /etc/kubernetes/admin.conf from a control plane", o.Kubeconfig)
+	}
+	return fmt.Errorf("reading the kubeconfig: %w; try it with `kubectl%s config view`", err, kubectlFlags(o))
+}
+
+// checkContext says in words what clientcmd says in riddles: which file, which context, which ones there are.
+func checkContext(o Options, rules *clientcmd.ClientConfigLoadingRules, raw *clientcmdapi.Config) error {
+	if len(raw.Clusters) == 0 && len(raw.Contexts) == 0 {
+		return fmt.Errorf("no cluster in the kubeconfig: looked in %s; give one with --kubeconfig, or copy /etc/kubernetes/admin.conf from a control plane", sources(rules))
+	}
+	name := o.Context
+	if name == "" {
+		name = raw.CurrentContext
+	}
+	if name == "" {
+		return fmt.Errorf("kubeconfig %s has no current context; choose one with --context: %s", sources(rules), contexts(raw))
+	}
+	chosen, ok := raw.Contexts[name]
+	if !ok {
+		return fmt.Errorf("kubeconfig %s has no context %q; choose one with --context: %s", sources(rules), name, contexts(raw))
+	}
+	if _, ok := raw.Clusters[chosen.Cluster]; !ok {
+		return fmt.Errorf("kubeconfig %s: context %q names the cluster %q, which is not in it; choose another with --context: %s",
+			sources(rules), name, chosen.Cluster, contexts(raw))
+	}
+	return nil
+}
+
+func contexts(raw *clientcmdapi.Config) string {
+	return strings.Join(slices.Sorted(maps.Keys(raw.Contexts)), ", ")
+}
+
+func sources(rules *clientcmd.ClientConfigLoadingRules) string {
+	return strings.Join(rules.GetLoadingPrecedence(), ", ")
+}
+
+func kubectlFlags(o Options) string {
+	flags := ""
+	if o.Kubeconfig != "" {
+		flags += " --kubeconfig " + o.Kubeconfig
+	}
+	if o.Context != "" {
+		flags += " --context " + o.Context
+	}
+	return flags
+}
+
+// readOnly lets only GETs through.
+type readOnly struct{ next http.RoundTripper }
+
+func (r readOnly) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodGet {
+		return r.next.RoundTrip(req)
+	}
+	if req.Body != nil {
+		_ = req.Body.Close() // a RoundTripper must, also when it fails
+	}
+	return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, engine.ErrReadOnly)
+}
+
+// WrappedRoundTripper lets client-go find the transport that keeps the connections.
+func (r readOnly) WrappedRoundTripper() http.RoundTripper { return r.next }

@@ -1,0 +1,231 @@
+package kube_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/kube/kubetest"
+)
+
+// A node and a pod that went through the API come back as they were: the conversion loses nothing that a step looks at.
+func TestNodesAndPodsComeBackWhole(t *testing.T) {
+	s := kubetest.New()
+	since := time.Now().Add(-time.Hour).Truncate(time.Second).UTC()
+	node := kube.Node{
+		Name: "w1", UID: "u1", Labels: map[string]string{"zone": "a"}, Annotations: map[string]string{"k": "v"},
+		Unschedulable: true, ReadyReason: "KubeletNotReady", ReadySince: since, KubeletVersion: "1.27.3",
+		BootID: "b", MachineID: "m", InternalIP: "10.0.0.1", Runtime: "containerd://1.6.20",
+	}
+	pod := kube.Pod{
+		Namespace: "shop", Name: "cart-0", UID: "p1", Node: "w1", Labels: map[string]string{"app": "cart"}, Phase: "Pending",
+		OwnerKind: "StatefulSet", Owner: "cart", EmptyDir: true, Images: []string{"cart:1"}, Grace: 30 * time.Second,
+		Claims: []string{"data"}, Terminating: true, TerminatingSince: since, Mirror: true, ConfigHash: "h",
+	}
+	s.SetNode(node)
+	s.SetPod(pod)
+	c := s.Client(t, "r1")
+
+	gotNode, err := c.Node(t.Context(), "w1")
+	gotNode.ResourceVersion, gotNode.ReadySince = "", gotNode.ReadySince.UTC()
+	if diff := cmp.Diff(node, gotNode); err != nil || diff != "" {
+		t.Errorf("node: %v\n%s", err, diff)
+	}
+	pods, err := c.Pods(t.Context(), kube.PodFilter{Node: "w1", Labels: "app=cart"})
+	if err != nil || len(pods) != 1 {
+		t.Fatalf("got %v, %v", pods, err)
+	}
+	pods[0].TerminatingSince = pods[0].TerminatingSince.UTC()
+	if diff := cmp.Diff(pod, pods[0]); diff != "" {
+		t.Error(diff)
+	}
+	for _, f := range []kube.PodFilter{{Node: "w2"}, {Labels: "app=other"}, {Namespace: "other"}} {
+		if pods, err := c.Pods(t.Context(), f); err != nil || len(pods) != 0 {
+			t.Errorf("%+v: got %v, %v", f, pods, err)
+		}
+	}
+}
+
+// Lists are read page by page, and begin anew when the server has forgotten the snapshot: nothing missing, nothing twice.
+func TestListsArePaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		for i := range 1201 {
+			s.SetNode(kube.Node{Name: fmt.Sprintf("n%04d", i), Ready: true})
+		}
+		for _, fault := range []kubetest.Fault{kubetest.None, kubetest.Expired, kubetest.Reset} {
+			s.Fail(func(n int, _ *http.Request) kubetest.Fault {
+				if n == 2 {
+					return fault
+				}
+				return kubetest.None
+			})
+			nodes, err := s.Client(t, "r1").Nodes(t.Context())
+			if err != nil || len(nodes) != 1201 || nodes[1200].Name != "n1200" {
+				t.Errorf("%s: %d nodes, %v", fault, len(nodes), err)
+			}
+		}
+	})
+}
+
+// One fault of any kind at any request of a read is not noticed; the same fault at every request is a transient error
+// within bounds of tries and time.
+func TestReadsSurviveFaults(t *testing.T) {
+	for _, fault := range kubetest.Faults() {
+		t.Run(string(fault), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := kubetest.New()
+				s.SetNode(kube.Node{Name: "w1", Ready: true})
+				c := s.Client(t, "r1")
+				s.Fail(func(n int, _ *http.Request) kubetest.Fault {
+					if n%2 == 0 {
+						return fault
+					}
+					return kubetest.None
+				})
+				if _, err := c.Node(t.Context(), "w1"); err != nil {
+					t.Errorf("one fault: %v", err)
+				}
+				if fault == kubetest.Conflict {
+					return // reads have no conflicts
+				}
+				before, start := len(s.Requests()), time.Now()
+				s.Fail(func(int, *http.Request) kubetest.Fault { return fault })
+				_, err := c.Node(t.Context(), "w1")
+				var transient *engine.TransientError
+				if !errors.As(err, &transient) || !strings.Contains(err.Error(), "node w1") {
+					t.Errorf("for ever: got %v", err)
+				}
+				if tries := len(s.Requests()) - before; tries != 5 || time.Since(start) > 8*time.Second {
+					t.Errorf("for ever: %d tries in %v", tries, time.Since(start))
+				}
+			})
+		})
+	}
+}
+
+// An API server that asks for more time than there is patience is not waited for, and a caller who leaves is not kept.
+func TestReadsEndWithTheirContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		s.Fail(func(int, *http.Request) kubetest.Fault { return kubetest.Refused })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := s.Client(t, "r1").Nodes(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > time.Second {
+			t.Errorf("got %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// A server that swallows requests costs ten seconds each, and no more.
+func TestRequestsHaveATimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := kube.New("http://void", swallow{}, kube.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		var transient *engine.TransientError
+		if err := c.Readyz(t.Context()); !errors.As(err, &transient) {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+type swallow struct{}
+
+func (swallow) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+func TestSmallReads(t *testing.T) {
+	s := kubetest.New()
+	renewed := time.Now().Truncate(time.Microsecond).UTC()
+	s.SetNodeLease("w1", renewed)
+	s.SetConfigMap("kube-system", "kubeadm-config", map[string]string{"ClusterConfiguration": "x"})
+	s.SetPod(kube.Pod{Namespace: "shop", Name: "db", Node: "w1", Claims: []string{"data", "gone"}})
+	s.Attach("pv1", "w1", "shop/data")
+	s.Attach("pv2", "w2", "")
+	c, ctx := s.Client(t, "r1"), t.Context()
+
+	check := func(what string, got, want any, err error) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v\n%s", what, err, diff)
+		}
+	}
+	lease, err := c.NodeLease(ctx, "w1")
+	check("lease", lease.UTC(), renewed, err)
+	data, err := c.ConfigData(ctx, "kube-system", "kubeadm-config")
+	check("config", data, map[string]string{"ClusterConfiguration": "x"}, err)
+	version, err := c.ServerVersion(ctx)
+	check("version", version, "1.27.3", err)
+	uid, err := c.UID(ctx)
+	check("uid", uid, "cluster-uid", err)
+	attached, err := c.VolumesAttached(ctx, "w1")
+	check("attached", attached, []string{"pv1"}, err)
+	volumes, err := c.VolumesOf(ctx, kube.Pod{Namespace: "shop", Name: "db", Claims: []string{"data", "gone"}})
+	check("volumes", volumes, []string{"pv1"}, err)
+	check("ready", nil, nil, c.Readyz(ctx))
+
+	_, err = c.Node(ctx, "w9")
+	if !errors.Is(err, kube.ErrNotFound) || !strings.Contains(err.Error(), "w9") {
+		t.Errorf("a node that is not there: %v", err)
+	}
+}
+
+// The client of a dry run cannot write, whatever is asked of it, and the server never hears of it.
+func TestReadOnlyRefusesEveryWrite(t *testing.T) {
+	s := kubetest.New()
+	s.SetNode(kube.Node{Name: "w1", Ready: true})
+	s.SetPod(kube.Pod{Namespace: "shop", Name: "cart", Node: "w1"})
+	c := s.Client(t, "r1").ReadOnly()
+	pods, err := c.Pods(t.Context(), kube.PodFilter{})
+	if err != nil || len(pods) != 1 {
+		t.Fatalf("reading: %v, %v", pods, err)
+	}
+	for name, write := range map[string]func() error{
+		"cordon": func() error { return c.Cordon(t.Context(), "w1", "r1/drain") },
+		"evict":  func() error { return c.Evict(t.Context(), pods[0]) },
+		"lock":   func() error { return kube.NewLock(c, kube.Identity{Run: "r1"}).Acquire(t.Context()) },
+	} {
+		var transient *engine.TransientError
+		if err := write(); !errors.Is(err, engine.ErrReadOnly) || errors.As(err, &transient) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if writes := s.Writes(); len(writes) > 0 {
+		t.Errorf("the server saw %v", writes)
+	}
+}
+
+func TestAvailability(t *testing.T) {
+	s := kubetest.New()
+	s.SetNode(kube.Node{Name: "up", Ready: true})
+	s.SetNode(kube.Node{Name: "hand", Ready: true, Unschedulable: true})
+	s.SetNode(kube.Node{Name: "run", Ready: true, Unschedulable: true, Annotations: map[string]string{kube.CordonedBy: "r7/drain"}})
+	s.SetNode(kube.Node{Name: "dead", ReadyReason: "NodeStatusUnknown", ReadySince: time.Now().Add(-4*time.Minute - time.Second)})
+	got, err := kube.NewAvailability(s.Client(t, "r1")).Down(t.Context(), []string{"up", "hand", "run", "dead", "lost"})
+	want := map[string]string{
+		"hand": "cordoned by hand", "run": "cordoned by run r7/drain",
+		"dead": "NotReady for 4m (NodeStatusUnknown)", "lost": "not a node of the cluster",
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}

@@ -1,0 +1,114 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+)
+
+// write makes one conditional request and remembers what it brought. The lock is believed from the moment before the
+// request on, which errs on the safe side.
+func (l *Lock) write(ctx context.Context, next lease) error {
+	start := time.Now()
+	written, err := l.client.writeLease(ctx, lockNamespace, lockName, next)
+	if err == nil {
+		l.remember(state{lease: written, renewed: start})
+	}
+	return err
+}
+
+// renew is called by whoever has the turn.
+func (l *Lock) renew(ctx context.Context) error {
+	mine := l.known().lease
+	if !mine.exists() {
+		return fmt.Errorf("%w: the lock of the cluster was never taken", engine.ErrFenced)
+	}
+	mine.renewed = time.Now()
+	err := l.write(ctx, mine)
+	if err == nil {
+		return nil
+	}
+	if judge(err) == turned || ctx.Err() != nil {
+		return engine.Transient(fmt.Errorf("renewing the lock of the cluster: %w", err))
+	}
+	return l.renewSeen(ctx, err)
+}
+
+// renewSeen settles a renewal that was not simply accepted: the lock may be somebody else's now, or the request may have
+// been carried out although its answer was lost.
+func (l *Lock) renewSeen(ctx context.Context, cause error) error {
+	seen, err := l.client.readLease(ctx, lockNamespace, lockName)
+	if err != nil {
+		return engine.Transient(fmt.Errorf("renewing the lock of the cluster: %w; and then %w", cause, err))
+	}
+	if !l.ours(seen) {
+		return l.fence(lost(seen))
+	}
+	seen.renewed = time.Now()
+	if err := l.write(ctx, seen); err != nil {
+		return engine.Transient(fmt.Errorf("renewing the lock of the cluster: %w", err))
+	}
+	return nil
+}
+
+func (l *Lock) ours(seen lease) bool { return seen.exists() && sameHold(seen, l.known().lease) }
+
+func sameHold(a, b lease) bool { return a.identity == b.identity && a.epoch == b.epoch }
+
+func lost(seen lease) error {
+	switch h := seen.holder(time.Now()); {
+	case !seen.exists():
+		return fmt.Errorf("%w: the Lease %s/%s was deleted", engine.ErrFenced, lockNamespace, lockName)
+	case h.Run == "":
+		return fmt.Errorf("%w: the lock was taken away with `upgrader unlock` by %s", engine.ErrFenced, seen.notes[notePrefix+"unlocked-by"])
+	default:
+		return fmt.Errorf("%w: run %s of %s has the lock since %s", engine.ErrFenced, h.Run, h.Who, h.Since.Format(time.RFC3339))
+	}
+}
+
+// Release gives the lock up; the epoch stays, so that the next one is higher. A lock that is not ours is left alone.
+func (l *Lock) Release(ctx context.Context) error {
+	done, err := l.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	var seen lease
+	err = converge(ctx, "releasing the lock of the cluster", func() (_ bool, err error) {
+		seen, err = l.client.readLease(ctx, lockNamespace, lockName)
+		return !l.ours(seen), err
+	}, func() (bool, error) {
+		free := seen
+		free.identity, free.renewed = "", time.Now()
+		_, err := l.client.writeLease(ctx, lockNamespace, lockName, free)
+		return false, err
+	})
+	if err == nil {
+		_ = l.fence(fmt.Errorf("%w: the lock was released", engine.ErrFenced))
+	}
+	return err
+}
+
+// Unlock takes the lock away from whoever has it, because a person (who) says so, and raises the epoch, so that the
+// former holder is fenced. It returns who that was; false if the lock was free.
+func (l *Lock) Unlock(ctx context.Context, who string) (was Holder, held bool, err error) {
+	var seen, first lease
+	err = converge(ctx, "taking the lock away", func() (_ bool, err error) {
+		if seen, err = l.client.readLease(ctx, lockNamespace, lockName); err != nil || seen.identity == "" {
+			return true, err
+		}
+		if !held {
+			first, was, held = seen, seen.holder(time.Now()), true
+		}
+		return !sameHold(seen, first), nil // whoever took it since is not the one that was meant
+	}, func() (bool, error) {
+		free := seen
+		free.identity, free.epoch, free.renewed = "", seen.epoch+1, time.Now()
+		free.note(map[string]string{"unlocked-by": who, "unlocked-at": time.Now().UTC().Format(time.RFC3339)})
+		_, err := l.client.writeLease(ctx, lockNamespace, lockName, free)
+		return false, err
+	})
+	return was, held, err
+}

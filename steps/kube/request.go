@@ -1,0 +1,218 @@
+package kube
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/rest"
+
+	"upgrader.dev/upgrader/engine"
+)
+
+// How long one request may take, and how often and how long something is tried before the caller is told. An API
+// server behind a load balancer is back within seconds of a restart; a longer outage is the engine's to wait for.
+const (
+	requestTimeout = 10 * time.Second
+	maxTries       = 5
+	maxPatience    = 8 * time.Second
+	firstPause     = 250 * time.Millisecond
+)
+
+// A verdict is what an error of one request means.
+type verdict int
+
+const (
+	fine      verdict = iota // it was done
+	permanent                // it was not done and trying again will not help
+	conflict                 // it was not done: the object has changed, look again
+	turned                   // it was not done: the server was not reached, or said to come later
+	unknown                  // nobody knows whether it was done; a read is just tried again
+)
+
+// judge tells the errors of one request apart.
+func judge(err error) verdict {
+	var status apierrors.APIStatus
+	switch {
+	case err == nil:
+		return fine
+	case errors.Is(err, engine.ErrReadOnly), errors.Is(err, context.Canceled):
+		return permanent
+	case errors.As(err, &status):
+		return judgeStatus(int(status.Status().Code))
+	}
+	return judgeTransport(err)
+}
+
+func judgeStatus(code int) verdict {
+	switch {
+	case code == http.StatusConflict:
+		return conflict
+	case code == http.StatusTooManyRequests:
+		return turned
+	case code >= 500:
+		return unknown // also "etcdserver: leader changed" and request timeouts: the write may have reached etcd
+	}
+	return permanent
+}
+
+func judgeTransport(err error) verdict {
+	var certificate *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var name *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &certificate), errors.As(err, &authority):
+		return permanent
+	case errors.As(err, &name) && name.IsNotFound:
+		return permanent
+	case strings.Contains(err.Error(), "getting credentials"): // an exec plugin that failed; client-go has no type for it
+		return permanent
+	case errors.As(err, &op) && op.Op == "dial":
+		return turned
+	}
+	return unknown
+}
+
+// once makes one request, within requestTimeout, and lets take have what came back.
+func (c *Client) once(ctx context.Context, req *rest.Request, take func(rest.Result) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, fmt.Errorf("no answer within %s: %w", requestTimeout, context.DeadlineExceeded))
+	defer cancel()
+	result := req.MaxRetries(0).Do(ctx) // client-go's own retries would sleep through Retry-After, also on writes
+	err := result.Error()
+	if err == nil {
+		err = take(result)
+	}
+	if err != nil && ctx.Err() != nil {
+		c.dropConnections()
+	}
+	return err
+}
+
+// into decodes an answer into an object of the API.
+func into(object runtime.Object) func(rest.Result) error {
+	return func(r rest.Result) error { return r.Into(object) }
+}
+
+// dropConnections makes the next request dial anew. HTTP/2 would go on using a connection whose other end has lost
+// power until its pings time out, 45 s later; a load balancer has another backend at once.
+func (c *Client) dropConnections() {
+	if c.config.Transport != nil {
+		return // in the same process: there are none
+	}
+	if client, ok := c.rest.(*rest.RESTClient); ok && client.Client != nil {
+		utilnet.CloseIdleConnectionsFor(client.Client.Transport)
+	}
+}
+
+// read makes a request that only reads, again and again within the limits above. what says what is read.
+func (c *Client) read(ctx context.Context, what string, request func() *rest.Request, take func(rest.Result) error) error {
+	try := newTries()
+	for {
+		err := c.once(ctx, request(), take)
+		switch v := judge(err); {
+		case v == fine:
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("reading %s: %w", what, context.Cause(ctx))
+		case apierrors.IsForbidden(err) && try.again(ctx, err):
+			continue // an API server that has just started may not know its roles yet
+		case v == permanent || v == conflict:
+			return fmt.Errorf("reading %s: %w", what, explain(err))
+		case !try.again(ctx, err) && ctx.Err() == nil:
+			return engine.Transient(fmt.Errorf("reading %s: %w", what, err))
+		}
+	}
+}
+
+// converge brings an object to a state: look says whether it is there already, act makes one conditional request
+// towards it. final ends it with act's error; otherwise the error is judged, and look settles what it left open.
+func converge(ctx context.Context, what string, look func() (done bool, err error), act func() (final bool, err error)) error {
+	try := newTries()
+	var last error
+	for {
+		done, err := look()
+		if err != nil && judge(last) == unknown && (ctx.Err() != nil || isTransient(err)) {
+			return engine.InDoubt(fmt.Errorf("%s: %w; and then %w", what, last, err))
+		}
+		if done || err != nil {
+			return err
+		}
+		if last != nil && !try.again(ctx, last) {
+			return giveUp(what, last)
+		}
+		final, err := act()
+		if err == nil || final {
+			return err
+		}
+		if ctx.Err() != nil && !errors.Is(err, engine.ErrReadOnly) {
+			return engine.InDoubt(fmt.Errorf("%s: %w", what, err)) // cut off in the middle
+		}
+		if judge(err) == permanent {
+			return fmt.Errorf("%s: %w", what, explain(err))
+		}
+		last = err
+	}
+}
+
+func isTransient(err error) bool { var t *engine.TransientError; return errors.As(err, &t) }
+
+// giveUp reports the last error of a write whose object was looked at since, and found unchanged.
+func giveUp(what string, last error) error {
+	err := fmt.Errorf("%s: %w", what, last)
+	if judge(last) == unknown {
+		return engine.InDoubt(err) // a request may still be on its way through the server
+	}
+	return engine.Transient(err)
+}
+
+// tries counts attempts and waits between them.
+type tries struct {
+	made  int
+	start time.Time
+}
+
+func newTries() *tries { return &tries{start: time.Now()} }
+
+// again waits before the next attempt and says whether there is one: not when ctx has ended or patience would. It
+// waits as long as the server asked to, if it did.
+func (t *tries) again(ctx context.Context, err error) bool {
+	t.made++
+	pause := firstPause << (t.made - 1)
+	pause = pause/2 + rand.N(pause) //nolint:gosec // half to one and a half of it; it spreads requests and guards nothing
+	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
+		pause = max(pause, time.Duration(seconds)*time.Second)
+	}
+	if t.made >= maxTries || time.Since(t.start)+pause > maxPatience {
+		return false
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// explain adds to an answer of the API server what a person can do about it.
+func explain(err error) error {
+	switch {
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("%w; the credentials of the kubeconfig are not accepted: renew them (`kubeadm certs check-expiration` on a control plane), then try `kubectl auth whoami`", err)
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("%w; the user of the kubeconfig lacks the right: see `kubectl auth can-i --list`, or use an admin's kubeconfig", err)
+	}
+	return err
+}

@@ -1,0 +1,213 @@
+package packages
+
+import (
+	"errors"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/promise"
+)
+
+const listFile = "etc/apt/sources.list.d/kubernetes.list"
+
+// The minor version in the source is all that is rewritten, and apt knows the new packages afterwards.
+func TestRealRepositoryIsPointed(t *testing.T) {
+	h := upgradable(t, nil)
+	h.source("1.27")
+	before := h.read(listFile)
+	did := apply(t, h, &repository{hosts: h, Version: "1.28.15", URL: officialURL})
+	if diff := cmp.Diff([]string{"point the package repository to v1.28"}, did); diff != "" {
+		t.Error(diff)
+	}
+	if want := strings.ReplaceAll(before, "/v1.27/", "/v1.28/"); h.read(listFile) != want {
+		t.Errorf("the source is now %q, want %q", h.read(listFile), want)
+	}
+	if err := look0(t, h, "1.28.15-1.1"); err != nil {
+		t.Error(err)
+	}
+}
+
+func look0(t *testing.T, h *realHost, revision string) error {
+	t.Helper()
+	_, err := (&available{hosts: h, Packages: revisions{"kubeadm": revision}}).Observe(t.Context(), scene(nil))
+	return err
+}
+
+// The source names the minor already, but a mirror has got the patch only since: the lists are fetched again.
+func TestRealStaleListsAreFetched(t *testing.T) {
+	h := upgradable(t, nil)
+	h.serve("1.28", nil, "kubeadm=1.28.16-1.1")
+	r := &repository{hosts: h, Version: "1.28.16", URL: officialURL}
+	if diff := cmp.Diff([]string{"fetch the package lists of v1.28"}, apply(t, h, r)); diff != "" {
+		t.Error(diff)
+	}
+	if err := look0(t, h, "1.28.16-1.1"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A repository that is not there leaves the source as it was.
+func TestRealRepositoryIsPutBack(t *testing.T) {
+	h := upgradable(t, nil)
+	for _, version := range []string{"1.29.15", "1.27.99"} {
+		before := h.read(listFile)
+		changes, err := (&repository{hosts: h, Version: version, URL: officialURL}).Observe(t.Context(), scene(nil))
+		if err != nil || len(changes) != 1 {
+			t.Fatal(changes, err)
+		}
+		if err := changes[0].Do(t.Context(), engine.Ticket{}); err == nil {
+			t.Fatalf("%s: the job succeeded\n%s", version, h.out.String())
+		}
+		if h.read(listFile) != before {
+			t.Errorf("%s: the source is now %q", version, h.read(listFile))
+		}
+	}
+	if !strings.Contains(h.out.String(), "does not offer kubeadm | 1.27.99-; it offers:\n") || !strings.Contains(h.out.String(), "kubeadm | 1.27.3-1.1 |") {
+		t.Errorf("the job does not say what there is:\n%s", h.out.String())
+	}
+}
+
+type sourceCase struct {
+	name, file, text string
+	url              string
+	say, expects     string
+	refused          string
+	old, new, line   string
+	keyring, key     string
+}
+
+func (tt sourceCase) check(t *testing.T) {
+	h := newRealHost(t)
+	h.write("etc/apt/sources.list.d/"+tt.file, tt.text+"\n")
+	r := &repository{hosts: h, Version: "1.28", URL: officialURL}
+	if tt.url != "" {
+		r.URL = tt.url
+	}
+	w, err := ask(t.Context(), h, "w1", sourceScript())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range w.sources {
+		w.sources[i] = strings.ReplaceAll(w.sources[i], h.root, "")
+	}
+	src, err := r.source(w, "1.28")
+	if tt.refused != "" {
+		if no, ok := errors.AsType[*engine.RefusedError](err); !ok || no.Why != tt.refused {
+			t.Fatalf("got %v", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, env := r.change("w1", "1.28", "1.28.", src)
+	type seen struct{ say, expects, old, new, line, keyring, key string }
+	want := seen{tt.say, tt.expects, tt.old, tt.new, tt.line, tt.keyring, tt.key}
+	got := seen{c.Say, c.Expects, env["OLD"], env["NEW"], env["LINE"], env["KEYRING"], env["KEY_URL"]}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(seen{})); diff != "" {
+		t.Error(diff)
+	}
+	if (env["KEY_URL"] == "") == (env["NO_KEY"] == "") {
+		t.Errorf("a key from %q and a reason %q", env["KEY_URL"], env["NO_KEY"])
+	}
+	if c.Then[promise.Repository("w1")] != "1.28" {
+		t.Errorf("promises %v", c.Then)
+	}
+}
+
+func TestRealSources(t *testing.T) {
+	tests := []sourceCase{
+		{name: "the official one-line source", file: "kubernetes.list",
+			text: "deb [signed-by=/etc/apt/keyrings/k.gpg] https://pkgs.k8s.io/core:/stable:/v1.27/deb/ /",
+			say:  "point the package repository to v1.28", expects: "v1.27 in /etc/apt/sources.list.d/kubernetes.list",
+			old: `https://pkgs\.k8s\.io/core:/stable:/v1\.27/deb`, new: "https://pkgs.k8s.io/core:/stable:/v1.28/deb",
+			keyring: "/etc/apt/keyrings/k.gpg", key: "https://pkgs.k8s.io/core:/stable:/v1.28/deb/Release.key"},
+		{name: "a deb822 source of a mirror", file: "k8s.sources",
+			text: "Types: deb\nURIs: http://mirror.example.org/k8s/core:/stable:/v1.27/deb/\nSuites: /\nSigned-By: /usr/share/keyrings/mirror.asc",
+			say:  "point the package repository to v1.28", expects: "v1.27 in /etc/apt/sources.list.d/k8s.sources",
+			old: `http://mirror\.example\.org/k8s/core:/stable:/v1\.27/deb`, new: "http://mirror.example.org/k8s/core:/stable:/v1.28/deb",
+			keyring: "/usr/share/keyrings/mirror.asc"},
+		{name: "CRI-O's is not ours, and there is none of ours", file: "cri-o.list",
+			text:    "deb [signed-by=/etc/apt/keyrings/crio.gpg] https://pkgs.k8s.io/addons:/cri-o:/stable:/v1.27/deb/ /",
+			say:     "add the package repository v1.28",
+			line:    "deb [signed-by=/etc/apt/keyrings/kubernetes-apt-keyring.gpg] https://pkgs.k8s.io/core:/stable:/v1.28/deb/ /",
+			keyring: officialKey, key: "https://pkgs.k8s.io/core:/stable:/v1.28/deb/Release.key"},
+		{name: "a mirror with a layout of its own", file: "own.list", url: "https://apt.example.org/kubernetes/",
+			text: "deb [signed-by=/k.gpg arch=amd64] https://apt.example.org/kubernetes/v1.27/deb /",
+			say:  "point the package repository to v1.28", expects: "v1.27 in /etc/apt/sources.list.d/own.list",
+			old: `https://apt\.example\.org/kubernetes/v1\.27/deb`, new: "https://apt.example.org/kubernetes/v1.28/deb",
+			keyring: "/k.gpg", key: "https://apt.example.org/kubernetes/v1.28/deb/Release.key"},
+		{name: "two minors: the newest is pointed", file: "two.list",
+			text: "deb https://pkgs.k8s.io/core:/stable:/v1.9/deb/ /\ndeb https://pkgs.k8s.io/core:/stable:/v1.27/deb/ /",
+			say:  "point the package repository to v1.28", expects: "v1.27 in /etc/apt/sources.list.d/two.list",
+			old: `https://pkgs\.k8s\.io/core:/stable:/v1\.27/deb`, new: "https://pkgs.k8s.io/core:/stable:/v1.28/deb"},
+		{name: "commented out", file: "kubernetes.list", text: "# deb https://pkgs.k8s.io/core:/stable:/v1.27/deb/ /",
+			say: "add the package repository v1.28", keyring: officialKey, key: "https://pkgs.k8s.io/core:/stable:/v1.28/deb/Release.key",
+			line: "deb [signed-by=/etc/apt/keyrings/kubernetes-apt-keyring.gpg] https://pkgs.k8s.io/core:/stable:/v1.28/deb/ /"},
+		{name: "the repository removed in 2024", file: "old.list", text: "deb https://apt.kubernetes.io/ kubernetes-xenial main",
+			refused: "/etc/apt/sources.list.d/old.list on w1 lists a repository that was removed in March 2024: deb https://apt.kubernetes.io/ kubernetes-xenial main"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, tt.check)
+	}
+}
+
+// sign signs the repository of a minor version with a new key, and returns the file that holds the key.
+func (h *realHost) sign(minor string) string {
+	h.t.Helper()
+	repo := "'" + h.path("repo/core:/stable:/v"+minor+"/deb") + "'"
+	home := h.t.TempDir()
+	h.sh(`export GNUPGHOME=` + home + `
+gpg --batch --quiet --passphrase '' --quick-generate-key 'test of v` + minor + `' rsa2048 sign never
+cd ` + repo + `
+apt-ftparchive release . >../Release && mv ../Release Release
+gpg --batch --yes --clearsign -o InRelease Release
+gpg --armor --export >Release.key
+gpgconf --kill gpg-agent`)
+	return strings.Trim(repo, "'") + "/Release.key"
+}
+
+// The signing key is fetched if it is missing or does not fit, put before what the keyring holds, and not otherwise.
+func TestRealSigningKey(t *testing.T) {
+	for _, tool := range []string{"gpg", "gpgconf", "apt-ftparchive", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("no %s on this machine", tool)
+		}
+	}
+	tests := []struct {
+		name, keyring string
+		before        string // whose key is in the keyring: "old", "new" or ""
+		fetched       bool
+	}{
+		{"missing and binary", "k.gpg", "", true},
+		{"missing and armoured", "k.asc", "", true},
+		{"does not fit", "k.gpg", "old", true},
+		{"fits", "k.gpg", "new", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := upgradable(t, nil)
+			oldKey, newKey := h.sign("1.27"), h.sign("1.28")
+			ring := "etc/apt/" + tt.keyring
+			switch tt.before {
+			case "old":
+				h.sh("gpg --dearmor <'" + oldKey + "' >" + h.path(ring) + " 2>/dev/null")
+			case "new":
+				h.sh("gpg --dearmor <'" + newKey + "' >" + h.path(ring) + " 2>/dev/null")
+			}
+			h.write(listFile, "deb [signed-by="+h.path(ring)+"] copy:"+h.path("repo")+"/core:/stable:/v1.27/deb/ /\n")
+			r := &repository{hosts: h, Version: "1.28.15", URL: officialURL, Key: "file://" + newKey}
+			apply(t, h, r)
+			if got := strings.Contains(h.out.String(), "fetching the signing key"); got != tt.fetched {
+				t.Errorf("fetched the key: %v\n%s", got, h.out.String())
+			}
+			if err := look0(t, h, "1.28.15-1.1"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -1,0 +1,67 @@
+// Package approval has the kind that asks a person: approval. It may import engine only.
+package approval
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+)
+
+const doc = `Asks a person whether to go on, and pauses the run until one has answered.
+It observes the decisions about the step: those given on the terminal, by --yes where no approvers are named, and by
+` + "`upgrader approve`" + `. Approved, it is done; rejected, it fails and says by whom. It changes nothing.`
+
+// Kinds returns the kinds of this family.
+func Kinds() []engine.Kind {
+	return []engine.Kind{{Name: "approval", Doc: doc, Scope: engine.OnCluster, New: func() engine.Step { return &approval{} }}}
+}
+
+type approval struct {
+	Message   string   `yaml:"message" required:"true" doc:"The question."`
+	Approvers []string `yaml:"approvers" doc:"Who may answer, by the names that upgrader approve --as takes; anybody, if none are given."`
+}
+
+// Validate checks that there is a question.
+func (a *approval) Validate() error {
+	if strings.TrimSpace(a.Message) == "" {
+		return fmt.Errorf("message: is empty; say what is to be decided")
+	}
+	return nil
+}
+
+// DefaultTimeout leaves people a long weekend.
+func (*approval) DefaultTimeout() time.Duration { return 72 * time.Hour }
+
+func (a *approval) Observe(_ context.Context, s engine.Scene) ([]engine.Change, error) {
+	d := s.Decision
+	switch {
+	case d.Verdict == "":
+		return nil, engine.Pause("%s%s", a.Message, a.who())
+	case len(a.Approvers) > 0 && !slices.Contains(a.Approvers, d.Who):
+		return nil, engine.Pause("%s%s, and %s said %s", a.Message, a.who(), name(d.Who), d.Verdict)
+	case d.Verdict == "approve":
+		return nil, nil
+	case d.Verdict == "reject":
+		return nil, fmt.Errorf("rejected by %s: %s", name(d.Who), a.Message)
+	}
+	return nil, fmt.Errorf("%s decided %q; want approve or reject", name(d.Who), d.Verdict)
+}
+
+// who says who may answer.
+func (a *approval) who() string {
+	if len(a.Approvers) == 0 {
+		return ""
+	}
+	return " (only " + strings.Join(a.Approvers, ", ") + " can answer)"
+}
+
+func name(who string) string {
+	if who == "" {
+		return "somebody without a name"
+	}
+	return who
+}

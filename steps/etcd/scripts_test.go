@@ -1,0 +1,279 @@
+package etcd
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A world is a directory that stands for a host: its /etc/kubernetes, a PATH with pretend tools before the real ones,
+// and a place for snapshots. The scripts run in it as they are, by the real /bin/sh.
+type world struct {
+	t    *testing.T
+	root string
+}
+
+const manifest = `spec:
+  containers:
+  - command:
+    - etcd
+    - --advertise-client-urls=https://10.0.0.1:2379
+    - --data-dir=ROOT/data
+    - --listen-client-urls=https://127.0.0.1:2379,https://10.0.0.1:2379
+    - --peer-trusted-ca-file=ROOT/k/pki/etcd/peer-ca.crt
+    - --trusted-ca-file=ROOT/k/pki/etcd/ca.crt
+    image: registry.k8s.io/etcd:3.5.15-0
+`
+
+func newWorld(t *testing.T) *world {
+	w := &world{t, t.TempDir()}
+	w.write("k/manifests/etcd.yaml", strings.ReplaceAll(manifest, "ROOT", w.root), 0o600)
+	w.write("data/member/snap/db", strings.Repeat("x", 4096), 0o600)
+	w.tool("etcdctl", etcdctl)
+	return w
+}
+
+func (w *world) write(name, text string, mode os.FileMode) {
+	w.t.Helper()
+	file := filepath.Join(w.root, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), mode); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) tool(name, script string) { w.write("bin/"+name, "#!/bin/sh\n"+script, 0o755) }
+
+func (w *world) run(text string, env ...string) (stdout, stderr string, err error) {
+	cmd := exec.CommandContext(w.t.Context(), "/bin/sh", "-s")
+	cmd.Stdin = strings.NewReader("set -eu\n" + strings.ReplaceAll(text, "/etc/kubernetes", w.root+"/k"))
+	cmd.Env = append([]string{"LC_ALL=C", "PATH=" + w.root + "/bin:/usr/bin:/bin", "ROOT=" + w.root, "DIR=" + w.root + "/backups",
+		"NAME=etcd-r1.backup", "KEEP=2", "VERIFY=true"}, env...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	return out.String(), errs.String(), err
+}
+
+// etcdctl writes $ROOT/snapshot for "snapshot save" and keeps the flags it was called with.
+const etcdctl = `
+echo "$*" >>"$ROOT/calls"
+while [ $# -gt 0 ]; do
+  case $1 in --*) shift ;; *) break ;; esac
+done
+case "$1 $2" in
+"snapshot save") cp "$ROOT/snapshot" "$3" ;;
+"snapshot status") echo '{"hash":1,"revision":4711,"totalKey":9,"totalSize":20480,"version":"3.5.0"}' ;;
+*) echo "{\"said\":\"$1 $2\"}" ;;
+esac
+`
+
+func whole(pages int) string {
+	db := strings.Repeat("p", 512*pages)
+	sum := sha256.Sum256([]byte(db))
+	return db + string(sum[:])
+}
+
+func TestSaveKeepsOnlyWholeSnapshots(t *testing.T) {
+	damaged := []byte(whole(8))
+	damaged[100] ^= 1
+	for name, tt := range map[string]struct {
+		snapshot string
+		verify   string
+		wantErr  string
+	}{
+		"whole":                 {whole(8), "true", ""},
+		"one bit flipped":       {string(damaged), "true", "the snapshot is damaged"},
+		"cut at a page":         {whole(8)[:512*4], "true", "the snapshot is not whole: 2048 bytes carry no hash"},
+		"cut anywhere":          {whole(8)[:777], "true", "the snapshot is not whole"},
+		"cut to look like one":  {whole(8)[:512*4+32], "true", "the snapshot is damaged"},
+		"damaged, not verified": {string(damaged), "false", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.write("snapshot", tt.snapshot, 0o600)
+			stdout, stderr, err := w.run(clientScript+saveScript, "VERIFY="+tt.verify)
+			file := w.root + "/backups/etcd-r1.backup.4711.db"
+			if tt.wantErr != "" {
+				if err == nil || !strings.Contains(stderr, tt.wantErr) {
+					t.Fatalf("want failure %q, got %v: %s", tt.wantErr, err, stderr)
+				}
+				if _, err := os.Stat(file); err == nil {
+					t.Error("a bad snapshot got the name of a good one")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("%v: %s%s", err, stdout, stderr)
+			}
+			modes(t, map[string]os.FileMode{file: 0o600, file + ".sha256": 0o600, w.root + "/backups": 0o700 | os.ModeDir})
+			if out, err := exec.CommandContext(t.Context(), "sh", "-c", "cd "+w.root+"/backups && sha256sum -c *.sha256").CombinedOutput(); err != nil {
+				t.Errorf("sha256sum -c: %s", out)
+			}
+		})
+	}
+}
+
+func modes(t *testing.T, want map[string]os.FileMode) {
+	t.Helper()
+	for file, mode := range want {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Error(err)
+		} else if info.Mode() != mode {
+			t.Errorf("%s has mode %v, want %v", file, info.Mode(), mode)
+		}
+	}
+}
+
+func TestSaveUsesTheHostsOwnCertificates(t *testing.T) {
+	for name, prepare := range map[string]func(*world) string{
+		"healthcheck client": func(w *world) string {
+			w.write("k/pki/etcd/healthcheck-client.crt", "", 0o600)
+			return "healthcheck-client"
+		},
+		"server where there is no other": func(*world) string { return "server" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			pair := prepare(w)
+			w.write("snapshot", whole(1), 0o600)
+			if _, stderr, err := w.run(clientScript + saveScript); err != nil {
+				t.Fatal(stderr)
+			}
+			calls, err := os.ReadFile(w.root + "/calls")
+			if err != nil {
+				t.Fatal(err)
+			}
+			pki := w.root + "/k/pki/etcd/"
+			want := fmt.Sprintf("--endpoints=https://127.0.0.1:2379 --cacert=%sca.crt --cert=%s%s.crt --key=%s%s.key snapshot save ", pki, pki, pair, pki, pair)
+			if !strings.Contains(string(calls), want) {
+				t.Errorf("etcdctl was called\n%swant\n%s", calls, want)
+			}
+		})
+	}
+}
+
+func TestSaveWantsRoom(t *testing.T) {
+	w := newWorld(t)
+	w.write("snapshot", whole(1), 0o600)
+	w.tool("df", `echo "Filesystem 1024-blocks Used Available Capacity Mounted on"; echo "/dev/sda1    100 93   7  93% /"`)
+	_, stderr, err := w.run(clientScript + saveScript)
+	if err == nil || !strings.Contains(stderr, "7 KiB free, 8 KiB wanted") {
+		t.Errorf("want a refusal for lack of room, got %v: %s", err, stderr)
+	}
+	if _, err := os.Stat(w.root + "/calls"); err == nil {
+		t.Error("etcdctl was called although there was no room")
+	}
+}
+
+func TestSavePrunesOnlyItsOwn(t *testing.T) {
+	w := newWorld(t)
+	w.write("snapshot", whole(1), 0o600)
+	for i, f := range []string{"etcd-a.b.1.db", "etcd-a.b.2.db", "etcd-foreign.db", "notes.txt"} {
+		w.write("backups/"+f, f, 0o600)
+		if i < 2 {
+			w.write("backups/"+f+".sha256", "x", 0o600)
+			if out, err := exec.CommandContext(t.Context(), "touch", "-d", fmt.Sprintf("2020-01-0%d", i+1), w.root+"/backups/"+f+".sha256").CombinedOutput(); err != nil {
+				t.Fatalf("%s", out)
+			}
+		}
+	}
+	if _, stderr, err := w.run(clientScript + saveScript); err != nil {
+		t.Fatal(stderr)
+	}
+	got, err := filepath.Glob(w.root + "/backups/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range got {
+		got[i] = filepath.Base(got[i])
+	}
+	want := "etcd-a.b.2.db etcd-a.b.2.db.sha256 etcd-foreign.db etcd-r1.backup.4711.db etcd-r1.backup.4711.db.sha256 notes.txt"
+	if strings.Join(got, " ") != want {
+		t.Errorf("left: %v\nwant: %s", got, want)
+	}
+}
+
+func TestSaveBorrowsEtcdctlFromTheContainer(t *testing.T) {
+	w := newWorld(t)
+	w.write("snapshot", whole(2), 0o600)
+	if err := os.Rename(w.root+"/bin/etcdctl", w.root+"/inside"); err != nil {
+		t.Fatal(err)
+	}
+	w.tool("crictl", `case $1 in
+ps) echo 0123 ;;
+exec) [ "$2 $3" = "0123 etcdctl" ] || exit 1; shift 3; exec "$ROOT/inside" "$@" ;;
+esac`)
+	stdout, stderr, err := w.run(clientScript + saveScript)
+	if err != nil || !strings.Contains(stdout, "saved "+w.root+"/backups/etcd-r1.backup.4711.db, revision 4711") {
+		t.Fatalf("%v: %s%s", err, stdout, stderr)
+	}
+	if left, _ := filepath.Glob(w.root + "/data/*.part"); len(left) > 0 {
+		t.Errorf("left in the data directory: %v", left)
+	}
+	w.tool("crictl", "exit 0")
+	if _, stderr, err = w.run(clientScript + healthScript); err == nil || !strings.Contains(stderr, "no etcdctl in") {
+		t.Errorf("want words about the missing etcdctl, got %v: %s", err, stderr)
+	}
+}
+
+func TestLookFindsItsOwnSnapshotsAndTheirHashes(t *testing.T) {
+	w := newWorld(t)
+	w.write("snapshot", whole(3), 0o600)
+	if _, stderr, err := w.run(clientScript + saveScript); err != nil {
+		t.Fatal(stderr)
+	}
+	w.write("backups/etcd-r1.backup2.9.db", "of another step", 0o600)
+	stdout, stderr, err := w.run(lookScript)
+	if err != nil {
+		t.Fatal(stderr)
+	}
+	sum := sha256.Sum256([]byte(whole(3)))
+	want := fmt.Sprintf("reaches etcd\nsnapshot %s/backups/etcd-r1.backup.4711.db %x %x\n", w.root, sum, sum)
+	if stdout != want {
+		t.Errorf("got\n%swant\n%s", stdout, want)
+	}
+	if err := os.Remove(w.root + "/backups/etcd-r1.backup.4711.db.sha256"); err != nil {
+		t.Fatal(err)
+	}
+	if stdout, _, err = w.run(lookScript); err != nil || !strings.Contains(stdout, fmt.Sprintf("%x none\n", sum)) {
+		t.Errorf("without a recorded hash: %v\n%s", err, stdout)
+	}
+}
+
+func TestHealthAsksExternalEtcdAsTheAPIServerDoes(t *testing.T) {
+	w := newWorld(t)
+	if err := os.Remove(w.root + "/k/manifests/etcd.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	if stdout, _, err := w.run(clientScript + healthScript); err != nil || stdout != "== kind\nnone\n" {
+		t.Errorf("a worker: %v %q", err, stdout)
+	}
+	w.write("k/manifests/kube-apiserver.yaml", `spec:
+  containers:
+  - command:
+    - kube-apiserver
+    - --etcd-cafile=/pki/ca.crt
+    - --etcd-certfile=/pki/client.crt
+    - --etcd-keyfile=/pki/client.key
+    - --etcd-servers=https://e1:2379,https://e2:2379
+`, 0o600)
+	stdout, stderr, err := w.run(clientScript + healthScript)
+	if err != nil || !strings.HasPrefix(stdout, "== kind\nexternal\n== members\n{\"said\":\"member list\"}\n") {
+		t.Fatalf("%v: %s%s", err, stdout, stderr)
+	}
+	calls, _ := os.ReadFile(w.root + "/calls")
+	want := `--endpoints=https://e1:2379,https://e2:2379 --cacert=/pki/ca.crt --cert=/pki/client.crt --key=/pki/client.key member list -w json
+`
+	if !strings.HasPrefix(string(calls), want) {
+		t.Errorf("etcdctl was called\n%swant first\n%s", calls, want)
+	}
+}

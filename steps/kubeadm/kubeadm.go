@@ -1,0 +1,78 @@
+// Package kubeadm has the kinds that run `kubeadm upgrade` on hosts. It may import engine, remote, kube, promise, skew and
+// census.
+package kubeadm
+
+import (
+	_ "embed"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/census"
+	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/steps/skew"
+)
+
+// Kinds returns kubeadm.plan and kubeadm.upgrade on these hosts and this cluster. Nil suffices for both to make and
+// validate steps.
+func Kinds(hosts remote.Hosts, cluster census.Source) []engine.Kind {
+	turn := new(sync.Mutex) // control planes are upgraded one at a time, whatever the plan says
+	return []engine.Kind{
+		{Name: "kubeadm.plan", Scope: engine.OnHost, Doc: planDoc, New: func() engine.Step {
+			return &Plan{hosts: hosts, cluster: cluster}
+		}},
+		{Name: "kubeadm.upgrade", Scope: engine.OnHost, Doc: upgradeDoc, New: func() engine.Step {
+			return &Upgrade{hosts: hosts, cluster: cluster, turn: turn, EtcdUpgrade: true, CertificateRenewal: true}
+		}},
+	}
+}
+
+var (
+	//go:embed look.sh
+	lookScript string
+	//go:embed plan.sh
+	planScript string
+	//go:embed upgrade.sh
+	upgradeScript string
+)
+
+// checkName is what kubeadm calls its preflight checks, or "all".
+var checkName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
+
+func validChecks(names []string) error {
+	for _, n := range names {
+		if !checkName.MatchString(n) {
+			return fmt.Errorf("ignorePreflightErrors: %q is not the name of a check: want one as kubeadm prints it in [ERROR Name], or all", n)
+		}
+	}
+	return nil
+}
+
+// target reads the version that a plan gives.
+func target(version string) (skew.Version, error) {
+	v, err := skew.Parse(version)
+	if err != nil {
+		return v, fmt.Errorf("version: %w", err)
+	}
+	return v, nil
+}
+
+// installed refuses a host whose kubeadm is not the target's, unless a dry run has promised it. ready tells whether it
+// is there now.
+func installed(host string, l local, want skew.Version, expect engine.Facts) (ready bool, err error) {
+	if l.kubeadm == want {
+		return true, nil
+	}
+	promised, err := skew.OfRevision(expect[promise.Package(host, "kubeadm")])
+	if err == nil && promised == want {
+		return false, nil
+	}
+	return false, engine.Refuse(fmt.Sprintf("kubeadm on %s is %s, and an upgrade to %s needs kubeadm %s", host, l.kubeadm, want, want),
+		"let packages.install bring kubeadm to that version first")
+}
+
+// list is how kubeadm takes several names in one flag.
+func list(names []string) string { return strings.Join(names, ",") }

@@ -1,0 +1,280 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/kube/kubetest"
+)
+
+// fill sets fields of a step by their Go names, as `with` does by their keys.
+func fill(t *testing.T, st engine.Step, with map[string]any) {
+	t.Helper()
+	for name, value := range with {
+		f := reflect.ValueOf(st).Elem().FieldByName(name)
+		if !f.IsValid() {
+			t.Fatalf("no field %s", name)
+		}
+		f.Set(reflect.ValueOf(value))
+	}
+}
+
+func pod(name, owner string, change ...func(*kube.Pod)) kube.Pod {
+	p := kube.Pod{Namespace: "shop", Name: name, UID: "uid of " + name, Node: "w1", OwnerKind: owner, Owner: "o", Labels: map[string]string{"app": name}}
+	for _, c := range change {
+		c(&p)
+	}
+	return p
+}
+
+func emptyDir(p *kube.Pod) { p.EmptyDir = true }
+func finished(p *kube.Pod) { p.Phase = "Succeeded" }
+func mirror(p *kube.Pod)   { p.Mirror = true }
+func terminating(p *kube.Pod) {
+	p.Terminating, p.TerminatingSince = true, time.Now().Add(-2*time.Minute)
+}
+
+// kubectl's filters, in a table: which pods are evicted, which stay, and what refuses the drain before anything is
+// cordoned, every pod at once.
+func TestWhichPodsGo(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		pods []kube.Pod
+		with map[string]any
+		says string   // once cordoned
+		err  []string // before
+	}{
+		{name: "managed", pods: []kube.Pod{pod("a", "ReplicaSet"), pod("b", "StatefulSet"), pod("c", "Job")},
+			says: "evict its pods shop/a; evict its pods shop/b; evict its pods shop/c"},
+		{name: "those that stay", pods: []kube.Pod{pod("ds", "DaemonSet"), pod("ds-tmp", "DaemonSet", emptyDir), pod("static", "Node", mirror), pod("static-tmp", "", mirror, emptyDir)}},
+		{name: "finished ones always may", pods: []kube.Pod{pod("a", "", finished), pod("b", "Job", finished, emptyDir), pod("ds", "DaemonSet", finished)},
+			says: "evict its pods shop/a; evict its pods shop/b; evict its pods shop/ds"},
+		{name: "all faults at once", pods: []kube.Pod{pod("bare", ""), pod("bare2", ""), pod("cache", "ReplicaSet", emptyDir), pod("fine", "ReplicaSet")},
+			err: []string{"Pods with local storage (use `with: {deleteEmptyDir: true}` to override): shop/cache", "Pods declare no controller (use `with: {force: true}` to override): shop/bare, shop/bare2"}},
+		{name: "forced", pods: []kube.Pod{pod("bare", ""), pod("cache", "ReplicaSet", emptyDir)}, with: map[string]any{"Force": true, "DeleteEmptyDir": true},
+			says: "evict its pods shop/bare; evict its pods shop/cache"},
+		{name: "DaemonSets not ignored", pods: []kube.Pod{pod("ds", "DaemonSet")}, with: map[string]any{"IgnoreDaemonSets": false},
+			err: []string{"DaemonSet-managed Pods (use `with: {ignoreDaemonSets: true}` to ignore): shop/ds"}},
+		{name: "a selector", pods: []kube.Pod{pod("a", "ReplicaSet"), pod("b", "")}, with: map[string]any{"PodSelector": "app=a"},
+			says: "evict its pods shop/a"},
+		{name: "terminating ones are nobody's fault", pods: []kube.Pod{pod("a", "", terminating, emptyDir)},
+			err: []string{"not yet: shop/a is terminating for 2m"}},
+		{name: "elsewhere", pods: []kube.Pod{pod("a", "", func(p *kube.Pod) { p.Node = "w2" })}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := kubetest.New()
+			for _, p := range tt.pods {
+				s.SetPod(p)
+			}
+			st := step(t, s, "node.drain")
+			fill(t, st, tt.with)
+			s.SetNode(w1(false, ""))
+			changes, err := st.Observe(t.Context(), scene(nil))
+			refused := len(tt.err) > 0 && !strings.HasPrefix(tt.err[0], "not yet")
+			if refused != (err != nil) || !refused && says(changes) != "cordon" {
+				t.Errorf("before the cordon: %q, %v", says(changes), err)
+			}
+			if !refused {
+				s.SetNode(w1(true, run+"/"+path))
+				changes, err = st.Observe(t.Context(), scene(nil))
+			}
+			if got := says(changes); !refused && got != tt.says {
+				t.Errorf("says %q, want %q", got, tt.says)
+			}
+			for _, words := range tt.err {
+				if err == nil || !strings.Contains(err.Error(), words) {
+					t.Errorf("got %v, want %q", err, words)
+				}
+			}
+		})
+	}
+}
+
+// busy is a node with two pods behind a budget, one free, a DaemonSet's with a volume of its own, and a static one.
+func busy(s *kubetest.Server) {
+	s.SetNode(w1(false, ""))
+	behind := func(p *kube.Pod) { p.Labels = map[string]string{"app": "cart"} }
+	s.SetPod(pod("cart-0", "StatefulSet", behind))
+	s.SetPod(pod("cart-1", "StatefulSet", behind, func(p *kube.Pod) { p.Claims = []string{"data"} }))
+	s.SetPod(pod("web", "ReplicaSet"))
+	s.SetPod(pod("agent", "DaemonSet", func(p *kube.Pod) { p.Claims = []string{"agent"} }))
+	s.SetPod(pod("etcd", "Node", mirror))
+	s.SetBudget("shop", "cart", 1, map[string]string{"app": "cart"})
+	s.Attach("pv-agent", "w1", "shop/agent")
+	s.Linger(3 * time.Second)
+	s.OnEvict(func(p kube.Pod) {
+		if !strings.HasPrefix(p.Name, "cart") {
+			return
+		}
+		time.AfterFunc(20*time.Second, func() { // the StatefulSet makes it again elsewhere, Ready
+			s.SetPod(kube.Pod{Namespace: p.Namespace, Name: p.Name, UID: p.UID + "'", Node: "w2", OwnerKind: "StatefulSet", Labels: map[string]string{"app": "cart"}})
+		})
+	})
+}
+
+// drained says what is wrong with the end of a drain of the busy node.
+func drained(t *testing.T, s *kubetest.Server) error {
+	t.Helper()
+	c := s.Client(t, "look")
+	pods, err := c.Pods(t.Context(), kube.PodFilter{Node: "w1"})
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, p := range pods {
+		names = append(names, p.Name)
+	}
+	n, err := c.Node(t.Context(), "w1")
+	if err != nil {
+		return err
+	}
+	if diff := gocmp.Diff([]string{"agent", "etcd"}, names); diff != "" || !n.Unschedulable || n.CordonedBy() != run+"/"+path {
+		return fmt.Errorf("cordoned %v by %q, pods %s", n.Unschedulable, n.CordonedBy(), diff)
+	}
+	again, err := c.Pods(t.Context(), kube.PodFilter{Node: "w2"})
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(again, func(p kube.Pod) bool { return p.Terminating }) {
+		return fmt.Errorf("pods that came back elsewhere were evicted again: %v", again)
+	}
+	return nil
+}
+
+// A drain cordons, evicts every pod once, holds the budget, and names what it waits for with the numbers.
+func TestDrainFromBeginningToEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		busy(s)
+		st := step(t, s, "node.drain")
+		done, err := play(t.Context(), st, 5*time.Second)
+		if err == nil || !strings.Contains(err.Error(), "shop/cart-1 waits: PDB shop/cart allows 0 (1 healthy, needs 1)") {
+			t.Errorf("after five seconds: %v", err)
+		}
+		more, err := play(t.Context(), st, time.Minute)
+		if err != nil {
+			t.Error(err)
+		}
+		want := []string{"cordon", "evict its pods shop/cart-0", "evict its pods shop/web", "evict its pods shop/cart-1"}
+		if diff := gocmp.Diff(want, append(done, more...)); diff != "" {
+			t.Error(diff)
+		}
+		if err := drained(t, s); err != nil {
+			t.Error(err)
+		}
+		// One cordon and four evictions: cart-1 was refused once, together with cart-0, and then not asked for in vain.
+		if writes := s.Writes(); len(writes) != 5 {
+			t.Errorf("writes: %v", writes)
+		}
+	})
+}
+
+// The drain waits for the volumes of pods that left, by name, and not for those of pods that stay.
+func TestDrainWaitsForVolumes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		busy(s)
+		s.Attach("pv-data", "w1", "shop/data")
+		st := step(t, s, "node.drain")
+		_, err := play(t.Context(), st, time.Minute)
+		if err == nil || !strings.Contains(err.Error(), "still attached to w1: pv-data") || strings.Contains(err.Error(), "pv-agent") {
+			t.Errorf("got %v", err)
+		}
+		s.Detach("pv-data")
+		if _, err := play(t.Context(), st, time.Minute); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Every request of a drain goes wrong once in every way; the node is drained all the same, and no pod twice.
+func TestDrainSurvivesAFaultAtEveryRequest(t *testing.T) {
+	for _, fault := range kubetest.Faults() {
+		for nth := range 30 {
+			t.Run(fmt.Sprintf("%s/%d", fault, nth), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := kubetest.New()
+					busy(s)
+					st := step(t, s, "node.drain")
+					s.Fail(func(n int, _ *http.Request) kubetest.Fault {
+						if n == nth {
+							return fault
+						}
+						return kubetest.None
+					})
+					if _, err := play(t.Context(), st, 2*time.Minute); err != nil {
+						t.Error(err)
+					}
+					s.Fail(nil)
+					if err := drained(t, s); err != nil {
+						t.Error(err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A dry run announces what the real run then does, in the same words, and writes nothing.
+func TestDryRunAnnouncesTheDrain(t *testing.T) {
+	s := kubetest.New()
+	busy(s)
+	said := rehearse(t, step(t, s, "node.drain"), engine.Facts{})
+	want := []string{"cordon", "evict its pods shop/cart-0", "evict its pods shop/cart-1", "evict its pods shop/web"}
+	slices.Sort(said[1:])
+	if diff := gocmp.Diff(want, said); diff != "" || len(s.Writes()) > 0 {
+		t.Errorf("%s\nwrites %v", diff, s.Writes())
+	}
+}
+
+// Two budgets on one pod are found before the node is cordoned.
+func TestTwoBudgetsRefuse(t *testing.T) {
+	s := kubetest.New()
+	busy(s)
+	s.SetBudget("shop", "all", 0, map[string]string{"app": "cart"})
+	changes, err := step(t, s, "node.drain").Observe(t.Context(), scene(nil))
+	var words string
+	if err != nil {
+		words = err.Error()
+	}
+	if len(changes) > 0 || !strings.Contains(words, "shop/cart-0 (shop/all, shop/cart)") || !strings.Contains(words, "shop/cart-1") {
+		t.Errorf("got %q, %v", says(changes), err)
+	}
+}
+
+// A failed drain takes back its own cordon and no other.
+func TestUndo(t *testing.T) {
+	for by, say := range map[string]string{
+		run + "/" + path: "uncordon, because the drain failed", run + "/cordon": "", "r2/" + path: "", "": "",
+	} {
+		s := kubetest.New()
+		s.SetNode(w1(true, by))
+		undo, ok := step(t, s, "node.drain").(engine.Undoer)
+		if !ok {
+			t.Fatal("node.drain is no Undoer")
+		}
+		changes, err := undo.Undo(t.Context(), scene(nil))
+		if err != nil || says(changes) != say {
+			t.Errorf("%q: %q, %v", by, says(changes), err)
+		}
+		for _, c := range changes {
+			if err := c.Do(context.Background(), engine.Ticket{}); err != nil {
+				t.Error(err)
+			}
+			if n, err := s.Client(t, "look").Node(t.Context(), "w1"); err != nil || n.Unschedulable || n.CordonedBy() != "" {
+				t.Errorf("still %+v, %v", n, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,262 @@
+package node_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/kube/kubetest"
+	"upgrader.dev/upgrader/steps/node"
+	"upgrader.dev/upgrader/steps/remote/remotetest"
+)
+
+const run, path = "r1", "workers/drain"
+
+func step(t *testing.T, s *kubetest.Server, kind string) engine.Step {
+	t.Helper()
+	hosts := remotetest.One("w1", &remotetest.Host{Answer: remotetest.Says("boot-1\n")})
+	for _, k := range node.Kinds(s.Client(t, run), hosts) {
+		if k.Name == kind {
+			return k.New()
+		}
+	}
+	t.Fatalf("there is no kind %s", kind)
+	return nil
+}
+
+func scene(expect engine.Facts) engine.Scene {
+	return engine.Scene{
+		Target: engine.Target{Name: "w1"}, Expect: expect, Run: run, Step: path, Now: time.Now(), Since: time.Now(),
+	}
+}
+
+// says is the words of changes, with what they are about.
+func says(changes []engine.Change) string {
+	var words []string
+	for _, c := range changes {
+		w := c.Say
+		if c.Of != "" {
+			w += " " + c.Of
+		}
+		if c.If != "" {
+			w += " (" + c.If + ")"
+		}
+		words = append(words, w)
+	}
+	return strings.Join(words, "; ")
+}
+
+// play does what the engine does: look, change all, look again, until nothing is left or the time is over. It returns
+// what was done.
+func play(ctx context.Context, st engine.Step, limit time.Duration) (done []string, last error) {
+	start := time.Now()
+	for time.Since(start) < limit {
+		changes, err := st.Observe(ctx, scene(nil))
+		if err == nil && len(changes) == 0 {
+			return done, nil
+		}
+		for _, c := range changes {
+			deed := c.Do(ctx, engine.Ticket{ID: "t", Out: io.Discard, Learn: func(engine.Facts) {}})
+			if deed == nil {
+				done = append(done, says([]engine.Change{c}))
+			}
+			err = cmp.Or(err, deed)
+		}
+		var notYet *engine.NotYetError
+		var transient *engine.TransientError
+		var doubt *engine.InDoubtError
+		if err != nil && !errors.As(err, &notYet) && !errors.As(err, &transient) && !errors.As(err, &doubt) {
+			return done, err
+		}
+		last = err
+		time.Sleep(time.Second)
+	}
+	return done, fmt.Errorf("timed out: %w", last)
+}
+
+// rehearse does what a dry run does: look, promise, look again.
+func rehearse(t *testing.T, st engine.Step, expect engine.Facts) []string {
+	t.Helper()
+	var said []string
+	for range 5 {
+		changes, err := st.Observe(t.Context(), scene(expect))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(changes) == 0 {
+			return said
+		}
+		for _, c := range changes {
+			said = append(said, says([]engine.Change{c}))
+			for k, v := range c.Then {
+				expect[k] = v
+			}
+		}
+	}
+	t.Fatalf("no end: %v", said)
+	return nil
+}
+
+func w1(cordoned bool, by string) kube.Node {
+	n := kube.Node{Name: "w1", UID: "u1", Ready: true, Unschedulable: cordoned, KubeletVersion: "1.28.15"}
+	if by != "" {
+		n.Annotations = map[string]string{kube.CordonedBy: by}
+	}
+	return n
+}
+
+// A world, and what each kind has to say about it.
+func TestWorldToChanges(t *testing.T) {
+	const mine, others = run + "/workers/drain", "r2/x"
+	for _, tt := range []struct {
+		kind   string
+		world  *kube.Node
+		expect engine.Facts
+		says   string
+		err    string
+	}{
+		{"node.cordon", new(w1(false, "")), nil, "cordon", ""},
+		{"node.cordon", new(w1(true, mine)), nil, "", ""},
+		{"node.cordon", new(w1(true, "")), nil, "", ""},
+		{"node.cordon", new(w1(false, others)), nil, "cordon", ""},
+		{"node.cordon", new(w1(false, mine)), nil, "", "uncordoned by somebody else"},
+		{"node.cordon", new(w1(false, "")), engine.Facts{"cordoned@w1": "true"}, "", ""},
+		{"node.cordon", nil, nil, "", `no node "w1"`},
+
+		{"node.uncordon", new(w1(true, mine)), nil, "uncordon", ""},
+		{"node.uncordon", new(w1(true, run+"/another/step")), nil, "uncordon", ""},
+		{"node.uncordon", new(w1(true, "")), nil, "", ""},
+		{"node.uncordon", new(w1(true, others)), nil, "", ""},
+		{"node.uncordon", new(w1(false, "")), nil, "", ""},
+		{"node.uncordon", new(w1(false, mine)), nil, "uncordon", ""},
+		{"node.uncordon", new(w1(false, "")), engine.Facts{"cordoned@w1": "true"}, "uncordon", ""},
+		{"node.uncordon", new(w1(true, mine)), engine.Facts{"cordoned@w1": "false"}, "", ""},
+
+		{"node.drain", new(w1(false, "")), nil, "cordon", ""},
+		{"node.drain", new(w1(true, mine)), nil, "", ""},
+		{"node.drain", new(w1(true, "")), nil, "", ""},
+		{"node.drain", new(w1(false, mine)), nil, "", "uncordoned by somebody else"},
+		{"node.drain", new(w1(false, "")), engine.Facts{"cordoned@w1": "true"}, "evict its pods (known after the nodes before it are drained)", ""},
+		{"node.drain", new(w1(false, "")), engine.Facts{"drained@w1": "true"}, "", ""},
+		{"node.drain", nil, nil, "", `no node "w1"`},
+	} {
+		name := tt.kind
+		if tt.world != nil {
+			name = fmt.Sprintf("%s/%v/%s/%v", tt.kind, tt.world.Unschedulable, tt.world.CordonedBy(), tt.expect)
+		}
+		t.Run(name, func(t *testing.T) {
+			s := kubetest.New()
+			if tt.world != nil {
+				s.SetNode(*tt.world)
+			}
+			changes, err := step(t, s, tt.kind).Observe(t.Context(), scene(tt.expect))
+			if got := says(changes); got != tt.says {
+				t.Errorf("says %q, want %q", got, tt.says)
+			}
+			if (err != nil) != (tt.err != "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("got %v, want %q", err, tt.err)
+			}
+			if writes := s.Writes(); len(writes) > 0 {
+				t.Errorf("looking wrote %v", writes)
+			}
+		})
+	}
+}
+
+// Ready alone is not enough: the version must be there, the kubelet alive, and Ready for long enough.
+func TestReady(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*kube.Node)
+		lease  time.Duration // ago; -1: there is none
+		expect engine.Facts
+		err    string
+	}{
+		{"all well", func(*kube.Node) {}, 9 * time.Second, nil, ""},
+		{"the old kubelet", func(n *kube.Node) { n.KubeletVersion = "1.27.3" }, 0, nil, "not yet: the kubelet of w1 reports version 1.27.3, not 1.28.15"},
+		{"not Ready", func(n *kube.Node) { n.Ready, n.ReadyReason = false, "KubeletNotReady" }, 0, nil, "not yet: node w1 is NotReady for 1h0m (KubeletNotReady)"},
+		{"Ready, but stale", func(*kube.Node) {}, 41 * time.Second, nil, "not yet: the kubelet of w1 last renewed its lease 40s ago"},
+		{"rebooted", func(n *kube.Node) { n.BootID = "boot-0" }, 0, nil, "not yet: w1 has rebooted, and what the cluster says of it is from before"},
+		{"its clock is ahead", func(*kube.Node) {}, -time.Hour, nil, "not yet: the clock of w1 is ahead of this machine's"},
+		{"no lease", func(*kube.Node) {}, -1, nil, "not yet: the kubelet of w1 has no lease"},
+		{"Ready for a moment", func(n *kube.Node) { n.ReadySince = time.Now().Add(-3 * time.Second) }, 0, nil, "not yet: node w1 is Ready, but not for 30s yet"},
+		{"promised", func(n *kube.Node) { n.KubeletVersion = "1.27.3" }, 0, engine.Facts{"kubelet@w1": "1.28.15"}, ""},
+		{"promised another", func(*kube.Node) {}, 0, engine.Facts{"kubelet@w1": "1.28.14"}, "will be 1.28.14"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := kubetest.New()
+				n := w1(false, "")
+				n.ReadySince, n.BootID = time.Now().Add(-time.Hour), "boot-1"
+				tt.change(&n)
+				s.SetNode(n)
+				if tt.lease != -1 {
+					s.SetNodeLease("w1", time.Now().Add(-tt.lease))
+				}
+				st := step(t, s, "node.ready")
+				fill(t, st, map[string]any{"Version": "v1.28.15", "StableFor": 30 * time.Second})
+				changes, err := st.Observe(t.Context(), scene(tt.expect))
+				if len(changes) > 0 {
+					t.Errorf("changes: %s", says(changes))
+				}
+				if (err != nil) != (tt.err != "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+					t.Errorf("got %v, want %q", err, tt.err)
+				}
+			})
+		})
+	}
+}
+
+// Clocks of two machines are not compared where they differ: then a renewal seen with one's own eyes counts.
+func TestReadyByARenewalSeen(t *testing.T) {
+	for _, skew := range []time.Duration{-time.Hour, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			s := kubetest.New()
+			n := w1(false, "")
+			n.ReadySince, n.BootID = time.Now().Add(-2*time.Hour), "boot-1"
+			s.SetNode(n)
+			s.SetNodeLease("w1", time.Now().Add(skew))
+			st := step(t, s, "node.ready")
+			if _, err := st.Observe(t.Context(), scene(nil)); err == nil {
+				t.Errorf("a lease %s off was believed at first sight", skew)
+			}
+			s.SetNodeLease("w1", time.Now().Add(skew+10*time.Second))
+			if _, err := st.Observe(t.Context(), scene(nil)); err != nil {
+				t.Errorf("a lease %s off was renewed, and yet: %v", skew, err)
+			}
+		})
+	}
+}
+
+func TestKindsAreComplete(t *testing.T) {
+	kinds := node.Kinds(nil, nil)
+	if _, err := engine.NewCatalog(kinds...); err != nil {
+		t.Error(err)
+	}
+	var names []string
+	for _, k := range kinds {
+		names = append(names, k.Name)
+		if v, ok := k.New().(interface{ Validate() error }); ok && v.Validate() != nil {
+			t.Errorf("%s: its defaults are not valid: %v", k.Name, v.Validate())
+		}
+	}
+	if want := []string{"node.cordon", "node.drain", "node.ready", "node.uncordon"}; !slices.Equal(names, want) {
+		t.Errorf("got %v", names)
+	}
+	for field, value := range map[string]any{"GracePeriod": -time.Second, "PodSelector": "a in ("} {
+		d := kinds[1].New()
+		fill(t, d, map[string]any{field: value})
+		if d.(interface{ Validate() error }).Validate() == nil {
+			t.Errorf("%s: %v is taken", field, value)
+		}
+	}
+}

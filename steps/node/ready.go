@@ -1,0 +1,129 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/remote"
+)
+
+const readyDoc = `Waits until a node is Ready with the kubelet version wanted.
+
+After a restart or a reboot the condition Ready is stale for up to 40 seconds, so it observes more than that: the
+kubelet reports the version, the condition Ready is true and has been for stableFor, the cluster knows the boot that the
+host is in, and the kubelet renewed the node's lease within the last 40 seconds, or, where the clocks of that host and of
+this machine differ, while the step was watching. It changes nothing. While it waits it names what is missing. It
+refuses a version that a dry run knows the kubelet will not have.`
+
+// leaseAge is how long ago a kubelet may have renewed its lease: it does so every 10 s, and the control plane calls
+// the node NotReady after 40 s without (kube-controller-manager --node-monitor-grace-period, before 1.32).
+const leaseAge = 40 * time.Second
+
+// leaseAhead is how far a lease may seem to be in the future before the clocks are said to differ.
+const leaseAhead = 5 * time.Second
+
+type ready struct {
+	cluster Cluster
+	hosts   remote.Hosts
+
+	seen time.Time // the lease when first looked at: one that changes is alive, whatever the clocks say
+
+	Version   string        `yaml:"version" default:"${{ versions.to }}" doc:"kubelet version wanted, such as 1.28.15; empty: any"`
+	StableFor time.Duration `yaml:"stableFor" doc:"how long the node must have been Ready without a break"`
+}
+
+// Validate checks the values that a plan gives.
+func (r *ready) Validate() error {
+	if r.StableFor < 0 {
+		return fmt.Errorf("stableFor is %s; give a duration such as 30s, or leave it out", r.StableFor)
+	}
+	return nil
+}
+
+// Observe waits for whatever is missing, also for a host that boots and cannot be asked: the step's timeout is its patience.
+func (r *ready) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
+	changes, err := r.look(ctx, s)
+	if away, ok := errors.AsType[*engine.TransientError](err); ok {
+		return nil, engine.NotYet("%s cannot be judged yet: %v", s.Target.Name, away)
+	}
+	return changes, err
+}
+
+func (r *ready) look(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
+	wanted := strings.TrimPrefix(r.Version, "v")
+	if promised := s.Expect[promise.Kubelet(s.Target.Name)]; promised != "" {
+		return nil, promisedIs(s.Target.Name, promised, wanted)
+	}
+	n, err := look(ctx, r.cluster, s)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case wanted != "" && n.KubeletVersion != wanted:
+		return nil, engine.NotYet("the kubelet of %s reports version %s, not %s yet", n.Name, n.KubeletVersion, wanted)
+	case !n.Ready:
+		return nil, engine.NotYet("node %s is %s", n.Name, n.NotReady(s.Now))
+	case s.Now.Sub(n.ReadySince) < r.StableFor:
+		return nil, engine.NotYet("node %s is Ready, but not for %s yet", n.Name, r.StableFor)
+	}
+	if err := r.sameBoot(ctx, n); err != nil {
+		return nil, err
+	}
+	return nil, r.alive(ctx, s, n.Name)
+}
+
+// sameBoot asks the host itself in which boot it is: after a reboot the cluster's picture is that of the boot before,
+// until the new kubelet reports.
+func (r *ready) sameBoot(ctx context.Context, n kube.Node) error {
+	host, err := r.hosts.Host(n.Name)
+	if err != nil {
+		return err
+	}
+	said, err := host.Query(ctx, remote.Script{Text: "cat /proc/sys/kernel/random/boot_id", AsUser: true})
+	if err != nil {
+		return fmt.Errorf("asking %s for its boot: %w", n.Name, err)
+	}
+	if boot := strings.TrimSpace(said.Stdout); boot != n.BootID {
+		return engine.NotYet("%s has rebooted, and what the cluster says of it is from before: boot %s, not %s", n.Name, n.BootID, remote.Printable(boot))
+	}
+	return nil
+}
+
+// promisedIs answers a dry run.
+func promisedIs(node, promised, wanted string) error {
+	if wanted == "" || promised == wanted {
+		return nil
+	}
+	return engine.Refuse(
+		fmt.Sprintf("the kubelet of %s will be %s, and node.ready wants %s", node, promised, wanted),
+		"make the package's revision and the plan's version agree")
+}
+
+// alive checks that the kubelet works. Its renewals carry the node's own clock.
+func (r *ready) alive(ctx context.Context, s engine.Scene, node string) error {
+	renewed, err := r.cluster.NodeLease(ctx, node)
+	if errors.Is(err, kube.ErrNotFound) || err == nil && renewed.IsZero() {
+		return engine.NotYet("the kubelet of %s has no lease in kube-node-lease yet", node)
+	}
+	if err != nil {
+		return err
+	}
+	if r.seen.IsZero() {
+		r.seen = renewed
+	}
+	age := s.Now.Sub(renewed)
+	switch {
+	case age <= leaseAge && age >= -leaseAhead, !renewed.Equal(r.seen):
+		return nil
+	case age < 0:
+		return engine.NotYet("the clock of %s is ahead of this machine's, so its kubelet's next sign of life is waited for", node)
+	}
+	return engine.NotYet("the kubelet of %s last renewed its lease %s ago: it does not run, or the clocks of %s and of this machine differ",
+		node, kube.Lasting(age), node)
+}

@@ -1,0 +1,170 @@
+// Package systemd has the kind that brings a systemd unit to run what is installed: systemd.restart. It may import
+// engine, steps/remote, steps/promise and steps/skew.
+package systemd
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/steps/skew"
+)
+
+const restartDoc = `Makes sure that a systemd unit runs, and runs what is installed and configured now.
+It observes three things that no clock or package manager can blur: whether the program of the main process is still the
+file on disk (a package upgrade replaces it), whether systemd has read the unit's files as they are, and whether the
+unit was started after its configuration files were written. If not, it restarts the unit, once. It waits for a unit that is
+starting or between two restarts of its own, with its last words. It refuses a unit that does not exist.`
+
+// Kinds returns the kinds of this family, on these hosts. They may be nil for everything but Observe.
+func Kinds(hosts remote.Hosts) []engine.Kind {
+	return []engine.Kind{{
+		Name: "systemd.restart", Doc: restartDoc, Scope: engine.OnHost,
+		New: func() engine.Step { return &restart{hosts: hosts} },
+	}}
+}
+
+var (
+	//go:embed look.sh
+	lookSh string
+	//go:embed restart.sh
+	restartSh string
+)
+
+type restart struct {
+	hosts remote.Hosts
+	Unit  string   `yaml:"unit" required:"true" doc:"Name of the unit, such as kubelet or containerd.service."`
+	Files []string `yaml:"files" doc:"Configuration files that the unit reads only when it starts; for kubelet those that kubeadm writes, if none are given."`
+}
+
+// kubeletFiles are what kubeadm writes for kubelet to read at its start (phases/kubelet/config.go, flags.go) and what the
+// packages' drop-in includes.
+var kubeletFiles = []string{
+	"/var/lib/kubelet/config.yaml", "/var/lib/kubelet/kubeadm-flags.env", "/var/lib/kubelet/instance-config.yaml",
+	"/etc/default/kubelet", "/etc/sysconfig/kubelet",
+}
+
+var (
+	unitForm = regexp.MustCompile(`^[A-Za-z0-9:_.@\\-]+$`)
+	fileForm = regexp.MustCompile(`^/[A-Za-z0-9_./@:+-]+$`)
+)
+
+// Validate checks the names.
+func (r *restart) Validate() error {
+	if !unitForm.MatchString(r.Unit) || strings.HasPrefix(r.Unit, "-") {
+		return fmt.Errorf("unit: %q is not the name of a unit", r.Unit)
+	}
+	for _, f := range r.Files {
+		if !fileForm.MatchString(f) {
+			return fmt.Errorf("files: %q is not an absolute path of letters, digits and ./_-@:+", f)
+		}
+	}
+	return nil
+}
+
+// name is the unit without .service: also the name of its package, as far as this program is concerned.
+func (r *restart) name() string { return strings.TrimSuffix(r.Unit, ".service") }
+
+// unit is the full name of the unit.
+func (r *restart) unit() string {
+	if strings.Contains(r.Unit, ".") {
+		return r.Unit
+	}
+	return r.Unit + ".service"
+}
+
+// Disrupts marks the kind: what the unit serves is away for a moment, or for good.
+func (*restart) Disrupts() {}
+
+func (r *restart) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
+	host := s.Target.Name
+	if s.Expect[promise.Restarted(host, r.name())] == "true" {
+		return nil, nil
+	}
+	h, err := r.hosts.Host(host)
+	if err != nil {
+		return nil, err
+	}
+	files := r.Files
+	if len(files) == 0 && r.name() == "kubelet" {
+		files = kubeletFiles
+	}
+	out, err := h.Query(ctx, remote.Script{Text: lookSh, Env: map[string]string{"UNIT": r.unit(), "FILES": strings.Join(files, " ")}})
+	if err != nil {
+		return nil, fmt.Errorf("looking at %s on %s: %w", r.Unit, host, err)
+	}
+	u, err := parse(out.Stdout)
+	if err != nil {
+		return nil, fmt.Errorf("looking at %s on %s: %w", r.Unit, host, err)
+	}
+	why := u.stale()
+	if promised := r.promised(host, s.Expect); why == "" {
+		why = promised
+	}
+	switch {
+	case u.properties["LoadState"] == "not-found":
+		return nil, engine.Refuse(fmt.Sprintf("there is no unit %s on %s", r.unit(), host), "correct its name in the plan, or install the package that brings it")
+	case u.busy():
+		return nil, engine.NotYet("%s on %s is %s", r.unit(), host, u.words())
+	case why == "":
+		return nil, nil
+	}
+	return []engine.Change{r.change(h, s, u, why)}, nil
+}
+
+func (r *restart) change(h remote.Host, s engine.Scene, u unit, why string) engine.Change {
+	host := s.Target.Name
+	then := engine.Facts{promise.Restarted(host, r.name()): "true"}
+	if v := r.kubelet(host, s.Expect, u); v != "" {
+		then[promise.Kubelet(host)] = v
+	}
+	return engine.Change{
+		Say:     "restart " + r.Unit,
+		Expects: why,
+		Then:    then,
+		Repeat:  engine.Guarded,
+		Do: func(ctx context.Context, t engine.Ticket) error {
+			// systemd goes on by itself when systemctl is stopped
+			return h.Do(ctx, t, remote.Job{Name: "systemctl restart " + r.unit(), Safe: true,
+				Script: remote.Script{Text: restartSh, Env: map[string]string{"UNIT": r.unit()}}})
+		},
+	}
+}
+
+// promised says why an earlier change of a dry run will make this restart necessary, or "".
+func (r *restart) promised(host string, expect engine.Facts) string {
+	keys := []string{promise.Package(host, r.name())}
+	if r.name() == "kubelet" { // kubeadm writes its configuration
+		keys = append(keys, promise.ControlPlane(host), promise.Configured(host))
+	}
+	for _, k := range keys {
+		if expect[k] != "" {
+			return "waits for " + expect[k]
+		}
+	}
+	return ""
+}
+
+// kubelet is the version that runs after the restart, if the unit is kubelet: the one promised, or the one installed.
+func (r *restart) kubelet(host string, expect engine.Facts, u unit) string {
+	if r.name() != "kubelet" {
+		return ""
+	}
+	v, err := skew.OfRevision(expect[promise.Package(host, "kubelet")])
+	if err != nil {
+		if v, err = skew.Parse(strings.TrimPrefix(u.version, "Kubernetes ")); err != nil {
+			return ""
+		}
+	}
+	return v.String()
+}
+
+// sorted returns the keys of a map in order.
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,141 @@
+package systemd
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/steps/remote/remotetest"
+)
+
+// running is a kubelet in order: started at 10:00:00 UTC, its configuration written a minute earlier.
+const running = `LoadState=loaded
+ActiveState=active
+SubState=running
+Result=success
+MainPID=812
+NRestarts=0
+NeedDaemonReload=no
+ExecMainStartTimestamp=Fri 2026-11-20 10:00:00 UTC
+exe /usr/bin/kubelet
+file 1795168740 /var/lib/kubelet/config.yaml
+version Kubernetes v1.27.3
+`
+
+func with(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(running) }
+
+type restartCase struct {
+	name, says      string
+	expect          engine.Facts
+	why             string // of the restart
+	then            engine.Facts
+	notYet, refused string
+}
+
+func (tt restartCase) check(t *testing.T) {
+	h := &remotetest.Host{Answer: remotetest.Says(tt.says)}
+	step := &restart{hosts: remotetest.One("w1", h), Unit: "kubelet"}
+	changes, err := step.Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}, Expect: tt.expect})
+	if not, ok := errors.AsType[*engine.NotYetError](err); ok && not.Why == tt.notYet {
+		return
+	}
+	if no, ok := errors.AsType[*engine.RefusedError](err); ok && no.Why == tt.refused {
+		return
+	}
+	if err != nil || tt.notYet+tt.refused != "" {
+		t.Fatalf("got %v, want to wait for %q or to refuse for %q", err, tt.notYet, tt.refused)
+	}
+	if tt.why == "" {
+		if len(changes) != 0 {
+			t.Errorf("restarts because it %s", changes[0].Expects)
+		}
+		return
+	}
+	if len(changes) != 1 || changes[0].Say != "restart kubelet" || changes[0].Expects != tt.why || changes[0].Outage != 0 {
+		t.Fatalf("got %+v", changes)
+	}
+	if diff := cmp.Diff(tt.then, changes[0].Then); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestObserve(t *testing.T) {
+	replaced := with("exe /usr/bin/kubelet", "exe /usr/bin/kubelet (deleted)", "v1.27.3", "v1.28.15")
+	looping := with("ActiveState=active", "ActiveState=activating", "SubState=running", "SubState=auto-restart", "NRestarts=0", "NRestarts=7",
+		"MainPID=812", "MainPID=0", "exe /usr/bin/kubelet\n", "") + "log failed to load kubelet config file\nlog exit status 1\n"
+	same := engine.Facts{promise.Restarted("w1", "kubelet"): "true", promise.Kubelet("w1"): "1.27.3"}
+	to := func(v string) engine.Facts {
+		return engine.Facts{promise.Restarted("w1", "kubelet"): "true", promise.Kubelet("w1"): v}
+	}
+	tests := []restartCase{
+		{name: "in order", says: running},
+		{name: "written in the second of the start", says: with("1795168740", "1795168800")},
+		{name: "program replaced", says: replaced, why: "runs a kubelet that has been replaced", then: to("1.28.15")},
+		{name: "configuration written since", says: with("1795168740", "1795168801"),
+			why: "was started before /var/lib/kubelet/config.yaml was written", then: same},
+		{name: "unit files changed", says: with("NeedDaemonReload=no", "NeedDaemonReload=yes"), why: "runs with unit files that have changed", then: same},
+		{name: "stopped", says: with("ActiveState=active", "ActiveState=inactive", "SubState=running", "SubState=dead", "MainPID=812", "MainPID=0"),
+			why: "inactive (dead)", then: same},
+		{name: "failed", says: with("ActiveState=active", "ActiveState=failed", "SubState=running", "SubState=failed", "NRestarts=0", "NRestarts=5") + "log no such file\n",
+			why: "failed (failed), restarted 5 times by systemd: no such file", then: same},
+		{name: "starts again and again", says: looping,
+			notYet: "kubelet.service on w1 is activating (auto-restart), restarted 7 times by systemd: failed to load kubelet config file / exit status 1"},
+		{name: "no such unit", says: "LoadState=not-found\nActiveState=inactive\nSubState=dead\n", refused: "there is no unit kubelet.service on w1"},
+		{name: "a package is promised", says: running, expect: engine.Facts{promise.Package("w1", "kubelet"): "1.28.15-1.1"},
+			why: "waits for 1.28.15-1.1", then: to("1.28.15")},
+		{name: "a configuration is promised", says: running, expect: engine.Facts{promise.Configured("w1"): "1.28.15"}, why: "waits for 1.28.15", then: same},
+		{name: "a restart is promised", says: replaced, expect: engine.Facts{
+			promise.Package("w1", "kubelet"): "1.28.15-1.1", promise.Restarted("w1", "kubelet"): "true"}},
+		{name: "another host's package is promised", says: running, expect: engine.Facts{promise.Package("w2", "kubelet"): "1.28.15-1.1"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, tt.check)
+	}
+}
+
+// What cannot be understood is not taken for a unit in order.
+func TestStrangeAnswers(t *testing.T) {
+	for _, says := range []string{"", "LoadState=loaded\n", with("Fri 2026-11-20 10:00:00 UTC", "Freitag"), with("1795168740", "soon")} {
+		h := &remotetest.Host{Answer: remotetest.Says(says)}
+		if changes, err := (&restart{hosts: remotetest.One("w1", h), Unit: "kubelet"}).Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}}); err == nil {
+			t.Errorf("%q: %v", says, changes)
+		}
+	}
+}
+
+// The job gets the full name of the unit, and only kubelet has files of its own to watch.
+func TestNamesOfUnits(t *testing.T) {
+	for unit, want := range map[string]string{"containerd": "containerd.service", "containerd.service": "containerd.service", "apt-daily.timer": "apt-daily.timer"} {
+		var job remote.Job
+		h := &remotetest.Host{
+			Answer: remotetest.Says(with("NeedDaemonReload=no", "NeedDaemonReload=yes")),
+			Did:    func(_ engine.Ticket, j remote.Job) error { job = j; return nil },
+		}
+		changes, err := (&restart{hosts: remotetest.One("w1", h), Unit: unit}).Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}})
+		if err != nil || len(changes) != 1 {
+			t.Fatal(changes, err)
+		}
+		if err := changes[0].Do(t.Context(), engine.Ticket{ID: "t"}); err != nil {
+			t.Fatal(err)
+		}
+		if asked := h.Calls()[0].Job.Env; job.Env["UNIT"] != want || asked["UNIT"] != want || asked["FILES"] != "" {
+			t.Errorf("%s: asked %v, did %v", unit, asked, job.Env)
+		}
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for unit, ok := range map[string]bool{"kubelet": true, "getty@tty1.service": true, "": false, "-p": false, "a b": false} {
+		if err := (&restart{Unit: unit}).Validate(); (err == nil) != ok {
+			t.Errorf("%q: %v", unit, err)
+		}
+	}
+	if err := (&restart{Unit: "kubelet", Files: []string{"config.yaml"}}).Validate(); err == nil {
+		t.Error("a relative path is allowed")
+	}
+}

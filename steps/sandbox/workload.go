@@ -1,0 +1,158 @@
+package sandbox
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// An owner is a controller's object that keeps a number of pods alive.
+type owner struct {
+	kind, namespace, name string // of the direct owner: ReplicaSet, StatefulSet, DaemonSet
+	uid                   types.UID
+	replicas              int
+	labels                map[string]string
+	image                 string
+	tolerates             bool     // runs on control planes too
+	first                 []string // where its first pods are put, as an older cluster would have them
+}
+
+// addSystem fills in what every kubeadm cluster has: namespaces, configuration, CoreDNS, kube-proxy and a network.
+func (w *world) addSystem() {
+	for _, name := range []string{"default", "kube-node-lease", "kube-public", "kube-system", "shop"} {
+		n := &corev1.Namespace{ObjectMeta: w.meta("", name, map[string]string{"kubernetes.io/metadata.name": name})}
+		n.Status.Phase = corev1.NamespaceActive
+		w.put("namespaces", n)
+	}
+	w.putKubeadmConfig()
+	kubelet := &corev1.ConfigMap{ObjectMeta: w.meta("kube-system", "kubelet-config", nil)}
+	kubelet.Data = map[string]string{"kubelet": "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\ncgroupDriver: systemd\nrotateCertificates: true\nstaticPodPath: /etc/kubernetes/manifests\n"}
+	w.put("configmaps", kubelet)
+
+	w.addDaemonSet("kube-proxy", imageOf("kube-proxy", w.config))
+	w.addDaemonSet("cni", "sandbox.invalid/cni:v1.4.0")
+
+	w.addDeployment(&owner{
+		namespace: "kube-system", name: "coredns", replicas: 2, labels: map[string]string{"k8s-app": "kube-dns"},
+		image: "registry.k8s.io/coredns/coredns:v1.10.1", tolerates: true, first: w.controlPlanes(),
+	})
+	if len(w.names) > 1 {
+		w.addBudget("kube-system", "coredns", map[string]string{"k8s-app": "kube-dns"}, "minAvailable", 1)
+	}
+}
+
+// putKubeadmConfig writes the ConfigMap that kubeadm keeps the cluster's configuration in.
+func (w *world) putKubeadmConfig() {
+	c := find[*corev1.ConfigMap](w, "configmaps", "kube-system/kubeadm-config")
+	if c == nil {
+		c = &corev1.ConfigMap{ObjectMeta: w.meta("kube-system", "kubeadm-config", nil)}
+	}
+	c.Data = map[string]string{"ClusterConfiguration": fmt.Sprintf(`apiServer:
+  timeoutForControlPlane: 4m0s
+apiVersion: kubeadm.k8s.io/v1beta3
+certificatesDir: /etc/kubernetes/pki
+clusterName: kubernetes
+controllerManager: {}
+dns: {}
+etcd:
+  local:
+    dataDir: /var/lib/etcd
+imageRepository: registry.k8s.io
+kind: ClusterConfiguration
+kubernetesVersion: v%s
+networking:
+  dnsDomain: cluster.local
+  podSubnet: 10.244.0.0/16
+  serviceSubnet: 10.96.0.0/12
+scheduler: {}
+`, w.config)}
+	w.put("configmaps", c)
+}
+
+// addWorkload fills the workers with a shop: two Deployments, a StatefulSet, and budgets that always let one pod go.
+// Every worker gets some of it.
+func (w *world) addWorkload(workers int) {
+	web := max(6, workers+1)
+	w.addDeployment(&owner{namespace: "shop", name: "web", replicas: web, labels: map[string]string{"app": "web"}, image: "sandbox.invalid/web:2.1"})
+	w.addDeployment(&owner{namespace: "shop", name: "api", replicas: 3, labels: map[string]string{"app": "api"}, image: "sandbox.invalid/api:5.0"})
+	w.addStatefulSet(&owner{namespace: "shop", name: "db", replicas: 3, labels: map[string]string{"app": "db"}, image: "sandbox.invalid/db:14.2"})
+	if workers < 2 {
+		return // evicted pods have nowhere to go: a budget would close every drain for ever
+	}
+	w.addBudget("shop", "web", map[string]string{"app": "web"}, "minAvailable", web-max(2, web/4))
+	w.addBudget("shop", "api", map[string]string{"app": "api"}, "maxUnavailable", 1)
+	w.addBudget("shop", "db", map[string]string{"app": "db"}, "maxUnavailable", 1)
+}
+
+func (w *world) addBudget(namespace, name string, labels map[string]string, rule string, n int) {
+	b := &policyv1.PodDisruptionBudget{ObjectMeta: w.meta(namespace, name, nil)}
+	b.Generation = 1
+	b.Spec.Selector = &metav1.LabelSelector{MatchLabels: labels}
+	number := intstr.FromInt32(int32(n))
+	if rule == "minAvailable" {
+		b.Spec.MinAvailable = &number
+	} else {
+		b.Spec.MaxUnavailable = &number
+	}
+	w.put("poddisruptionbudgets", b)
+}
+
+func podTemplate(o *owner) corev1.PodTemplateSpec {
+	t := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: o.labels}}
+	t.Spec.Containers = []corev1.Container{{Name: o.name, Image: o.image}}
+	if o.tolerates {
+		t.Spec.Tolerations = []corev1.Toleration{{Key: controlPlaneLabel, Effect: corev1.TaintEffectNoSchedule}}
+	}
+	return t
+}
+
+func (w *world) addDeployment(o *owner) {
+	replicas := int32(o.replicas)
+	d := &appsv1.Deployment{ObjectMeta: w.meta(o.namespace, o.name, o.labels)}
+	d.Spec = appsv1.DeploymentSpec{Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: o.labels}, Template: podTemplate(o)}
+	w.put("deployments", d)
+
+	controller := true
+	rs := &appsv1.ReplicaSet{ObjectMeta: w.meta(o.namespace, o.name+"-"+w.suffix(9), o.labels)}
+	rs.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: d.Name, UID: d.UID, Controller: &controller}}
+	rs.Spec = appsv1.ReplicaSetSpec{Replicas: &replicas, Selector: d.Spec.Selector, Template: d.Spec.Template}
+	w.put("replicasets", rs)
+
+	o.kind, o.name, o.uid = "ReplicaSet", rs.Name, rs.UID
+	w.owners = append(w.owners, o)
+}
+
+func (w *world) addStatefulSet(o *owner) {
+	replicas := int32(o.replicas)
+	s := &appsv1.StatefulSet{ObjectMeta: w.meta(o.namespace, o.name, o.labels)}
+	s.Spec = appsv1.StatefulSetSpec{Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: o.labels}, ServiceName: o.name, Template: podTemplate(o)}
+	w.put("statefulsets", s)
+	o.kind, o.uid = "StatefulSet", s.UID
+	w.owners = append(w.owners, o)
+}
+
+func (w *world) addDaemonSet(name, image string) {
+	o := &owner{kind: "DaemonSet", namespace: "kube-system", name: name, labels: map[string]string{"k8s-app": name}, image: image}
+	d := &appsv1.DaemonSet{ObjectMeta: w.meta(o.namespace, o.name, o.labels)}
+	d.Spec = appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: o.labels}, Template: podTemplate(o)}
+	d.Spec.Template.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
+	w.put("daemonsets", d)
+	o.uid = d.UID
+	w.owners = append(w.owners, o)
+}
+
+// letters are those that Kubernetes makes names of: no vowels, nothing that looks like something else.
+const letters = "bcdfghjklmnpqrstvwxz2456789"
+
+func (w *world) suffix(n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = letters[w.dice.IntN(len(letters))]
+	}
+	return string(b)
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/steps/kube"
+)
+
+// conclude tells what became of the run, and what to do next. What it returns is the exit code's reason.
+func (s *session) conclude(ctx context.Context, summary engine.Summary, detached bool) error {
+	if detached {
+		summary.Interrupted = true
+		s.console.say("detached: what runs on hosts goes on by itself\n  go on with: upgrader resume %s", s.manifest.ID)
+		return &runEnded{summary}
+	}
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), 10*time.Second, errors.New("the cluster does not answer"))
+	defer cancel()
+	nodes, err := s.world.client.Nodes(ctx)
+	if err != nil {
+		s.console.say("the nodes cannot be listed: %v", err)
+	}
+	for _, alike := range failures(summary) {
+		s.tellFailure(alike, nodes)
+	}
+	if s.mode != outputJSON {
+		records, _ := journal.Read(string(s.dir)) // without them there are no times in the table
+		for _, line := range versionTable(s.graph, s.before(), busy(s.graph, records), nodes) {
+			writeLine(s.console.out, line)
+		}
+	}
+	s.tellEnd(summary)
+	if summary.State == engine.Done {
+		return nil
+	}
+	return &runEnded{summary}
+}
+
+// tellEnd is the last word of a run: what it came to, and the one command that continues.
+func (s *session) tellEnd(summary engine.Summary) {
+	id := s.manifest.ID
+	switch {
+	case summary.State == engine.Done:
+		s.console.say("run %s is done", id)
+		return
+	case s.manifest.Sandbox:
+		s.console.say("run %s is %s%s; its pretend cluster ends here (`upgrader sandbox` makes one that stays)", id, summary.State, colon(summary.Why))
+		return
+	case summary.Refused:
+		s.console.say("run %s was stopped by a gate; once it is open: upgrader resume %s", id, id)
+		return
+	case summary.State == engine.Failed:
+		s.console.say("run %s failed; once the cause is gone: upgrader resume %s", id, id)
+		return
+	}
+	asking := false
+	for _, n := range summary.Nodes {
+		if n.State == engine.Paused && n.Kind == approvalKind {
+			asking = true
+			s.console.say("paused: %s\n  decide with:  upgrader approve %s %s", n.Message, id, n.ID)
+		} else if n.State == engine.Paused {
+			asking = true
+			s.console.say("paused: %s", n.Message)
+		}
+	}
+	if !asking {
+		s.console.say("run %s is paused%s", id, colon(summary.Why))
+	}
+	s.console.say("  go on with:   upgrader resume %s", id)
+}
+
+// failures are the steps that failed or refused. Those that say the same on several hosts are told together.
+func failures(summary engine.Summary) [][]engine.NodeStatus {
+	var groups [][]engine.NodeStatus
+	at := map[string]int{}
+	for _, n := range summary.Nodes {
+		if n.State != engine.Failed && n.State != engine.Refused {
+			continue
+		}
+		alike := n.Step + "\x00" + strings.ReplaceAll(n.Message, n.Host, "\x00")
+		i, known := at[alike]
+		if !known {
+			i = len(groups)
+			at[alike], groups = i, append(groups, nil)
+		}
+		groups[i] = append(groups[i], n)
+	}
+	return groups
+}
+
+// tellFailure says all that is known about a step that failed, on one host or on several alike: what, where, why, the
+// last output, how the hosts are now.
+func (s *session) tellFailure(alike []engine.NodeStatus, nodes []kube.Node) {
+	c, n := s.console, alike[0]
+	var hosts []string
+	for _, a := range alike {
+		hosts = append(hosts, a.Host)
+	}
+	c.say("")
+	c.say("%s %s %s on %s%s", c.style().mark(n.State), strings.ToUpper(n.State), n.Step, strings.Join(hosts, ", "), attempts(n))
+	for line := range strings.SplitSeq(n.Message, "\n") {
+		c.say("  %s", line)
+	}
+	if node := s.graph.Lookup(n.ID); node != nil {
+		s.tellWhere(node)
+	}
+	for _, node := range nodes {
+		if slices.Contains(hosts, node.Name) {
+			c.say("  %s now: %s", node.Name, hostWords(node))
+		}
+	}
+}
+
+// tellWhere says where a step stands in the plan and what it put out last.
+func (s *session) tellWhere(n *engine.Node) {
+	if n.At != "" {
+		s.console.say("  in the plan: %s", n.At)
+	}
+	path := s.dir.log(n)
+	tail := tailOf(path, 20)
+	if len(tail) > 0 {
+		s.console.say("  last output (%s):", path)
+	}
+	for _, line := range tail {
+		s.console.say("    %s", line)
+	}
+}
+
+func attempts(n engine.NodeStatus) string {
+	if n.Attempts < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" (attempt %d)", n.Attempts)
+}
+
+// hostWords is the state of a node in a few words.
+func hostWords(n kube.Node) string {
+	words := []string{"kubelet " + n.KubeletVersion, "Ready"}
+	if !n.Ready {
+		words[1] = "not Ready" + parenthesis(n.ReadyReason)
+	}
+	if n.Unschedulable {
+		by := ""
+		if run := n.Annotations[kube.CordonedBy]; run != "" {
+			by = " by " + run
+		}
+		words = append(words, "cordoned"+by)
+	} else {
+		words = append(words, "takes pods")
+	}
+	return strings.Join(words, ", ")
+}
+
+// before are the facts that were known when the run began, which may have been in another process.
+func (s *session) before() engine.Facts {
+	for _, rec := range s.past {
+		if rec.Kind == journal.Begin {
+			return rec.Facts
+		}
+	}
+	return s.facts
+}
+
+// versionTable is the result of a run: every host with its version before and now, and the time its steps took.
+func versionTable(g *engine.Graph, begun engine.Facts, took map[string]time.Duration, nodes []kube.Node) []string {
+	now := map[string]kube.Node{}
+	for _, n := range nodes {
+		now[n.Name] = n
+	}
+	rows := [][]string{{"HOST", "BEFORE", "NOW", "STATE", "TOOK"}}
+	for _, t := range g.Targets {
+		n, known := now[t.Name]
+		state := "unknown"
+		switch {
+		case known && n.Unschedulable:
+			state = "cordoned"
+		case known && n.Ready:
+			state = "Ready"
+		case known:
+			state = "not Ready"
+		}
+		rows = append(rows, []string{oneLine(t.Name), cmp.Or(before(begun, t.Name), "-"), cmp.Or(n.KubeletVersion, "-"), state, spell(took[t.Name])})
+	}
+	return columns(rows)
+}
+
+// busy is how long each host had a step at work, in all processes of a run; the time between them does not count.
+func busy(g *engine.Graph, records []journal.Record) map[string]time.Duration {
+	total, started := map[string]time.Duration{}, map[string]time.Time{}
+	for _, rec := range records {
+		switch rec.Kind {
+		case journal.Begin:
+			clear(started)
+		case journal.Start:
+			started[rec.Node] = rec.Time
+		case journal.Settled:
+			if n := g.Lookup(rec.Node); n != nil && !started[rec.Node].IsZero() {
+				total[n.Target.Name] += rec.Time.Sub(started[rec.Node])
+			}
+		}
+	}
+	return total
+}

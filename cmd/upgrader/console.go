@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/go-multierror"
+	"golang.org/x/term"
+
+	"upgrader.dev/upgrader/steps/remote"
+)
+
+// A console is the terminal, or what stands in for it, of one invocation. Progress and questions go to its standard
+// error, results to its standard output.
+type console struct {
+	in        io.Reader
+	out, errs io.Writer
+	env       map[string]string
+	signals   <-chan os.Signal
+	lines     func() <-chan string // what is typed, line by line; read only once somebody asks
+}
+
+func newConsole(in io.Reader, out, errs io.Writer, env map[string]string, signals <-chan os.Signal) *console {
+	c := &console{in: in, out: out, errs: errs, env: env, signals: signals}
+	c.lines = sync.OnceValue(func() <-chan string {
+		typed := make(chan string, 16)
+		go func() {
+			defer close(typed)
+			for scan := bufio.NewScanner(in); scan.Scan(); {
+				typed <- scan.Text()
+			}
+		}()
+		return typed
+	})
+	return c
+}
+
+// isTerminal says whether a stream is one. What is not a file never is.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// canAsk says whether a person sits there to answer a question.
+func (c *console) canAsk() bool { return isTerminal(c.in) && isTerminal(c.errs) }
+
+// size is the width and height of the terminal; 80 by 24 where nobody knows. COLUMNS wins, as in most programs.
+func (c *console) size() (width, height int) {
+	width, height = 80, 24
+	if f, ok := c.errs.(*os.File); ok {
+		if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
+			width, height = w, h
+		}
+	}
+	if n, err := strconv.Atoi(c.env["COLUMNS"]); err == nil && n > 0 {
+		width = n
+	}
+	return width, height
+}
+
+// style is how this console wants its text: see https://no-color.org for the first rule.
+func (c *console) style() style {
+	colour := isTerminal(c.errs) && c.env["NO_COLOR"] == "" && c.env["TERM"] != "dumb"
+	locale := strings.ToUpper(c.env["LC_ALL"] + c.env["LC_CTYPE"] + c.env["LANG"])
+	return style{colour: colour, ascii: !strings.Contains(strings.ReplaceAll(locale, "-", ""), "UTF8")}
+}
+
+// confirm asks a yes-or-no question before a command begins. Only y and yes are a yes; a signal ends the command.
+func (c *console) confirm(ctx context.Context, question string) (bool, error) {
+	c.forget()
+	_, _ = fmt.Fprintf(c.errs, "%s [y/N] ", remote.Printable(question))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-c.signals:
+			writeLine(c.errs, "")
+			cancel(errInterrupted)
+		case <-ctx.Done():
+		}
+	}()
+	yes, err := c.answer(ctx)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return yes, err
+}
+
+// forget drops what was typed before a question is shown: it was not meant as its answer.
+func (c *console) forget() {
+	if f, ok := c.in.(*os.File); ok {
+		dropTyped(f)
+	}
+	for lines := c.lines(); ; {
+		select {
+		case _, open := <-lines:
+			if !open {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// answer waits for a line to be typed. The end of the input, as of a terminal that has gone away, is no answer: io.EOF.
+func (c *console) answer(ctx context.Context) (bool, error) {
+	select {
+	case line, open := <-c.lines():
+		if !open {
+			return false, io.EOF
+		}
+		return isYes(line), nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+func isYes(answer string) bool {
+	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer)))
+}
+
+// say prints one line of progress. Whatever came from elsewhere is escaped.
+func (c *console) say(format string, args ...any) {
+	writeLine(c.errs, remote.Printable(fmt.Sprintf(format, args...)))
+}
+
+// complain says why a command ended, unless it has been said. Every fault gets its own line.
+func (c *console) complain(err error) {
+	var ended *runEnded
+	if err == nil || errors.As(err, &ended) || errors.Is(err, errPending) {
+		return
+	}
+	var many *multierror.Error
+	if errors.As(err, &many) {
+		for _, e := range many.Errors {
+			writeLine(c.errs, remote.Printable(e.Error()))
+		}
+		return
+	}
+	writeLine(c.errs, "upgrader: "+remote.Printable(err.Error()))
+}
+
+// oneLine makes a message fit for a line of a view: escaped, and without the line breaks that it may have.
+func oneLine(text string) string {
+	text = strings.ReplaceAll(strings.TrimSpace(text), "\t", " ")
+	return remote.Printable(strings.ReplaceAll(text, "\n", " | "))
+}

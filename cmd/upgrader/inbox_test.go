@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/journal"
+)
+
+// asking is a graph with an approval that anybody may answer, one that names approvers, and another step.
+func asking() *engine.Graph {
+	cluster := engine.Target{Name: engine.Cluster}
+	return &engine.Graph{Nodes: []engine.Node{
+		{ID: "go", Step: "go", Kind: approvalKind, Target: cluster},
+		{ID: "named", Step: "named", Kind: approvalKind, Target: cluster, With: map[string]any{"approvers": []any{"kim"}}},
+		{ID: "run@w1", Step: "run", Kind: "ssh.run", Target: engine.Target{Name: "w1"}},
+	}}
+}
+
+// TestInboxWithoutATerminal proves what --yes answers, and that nobody waits where nobody sits.
+func TestInboxWithoutATerminal(t *testing.T) {
+	for _, tt := range []struct {
+		node string
+		yes  bool
+		want string
+	}{
+		{"go", false, ""},
+		{"go", true, approve},
+		{"named", true, ""},  // --yes is not the person named
+		{"run@w1", true, ""}, // a question about facts, not a wish
+		{"nowhere", true, ""},
+	} {
+		b := newInbox(asking(), runDir(t.TempDir()), nil)
+		b.yes = tt.yes
+		d, ok := b.Ask(t.Context(), tt.node, "?")
+		if d.Verdict != tt.want || ok != (tt.want != "") {
+			t.Errorf("Ask(%s) with yes=%v: %+v, %v", tt.node, tt.yes, d, ok)
+		}
+	}
+}
+
+// TestInboxAtATerminal proves that the terminal answers, that a file answers first if it comes first, and that a person
+// who is not named is not asked.
+func TestInboxAtATerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := runDir(t.TempDir())
+		if err := os.Mkdir(dir.path("decisions"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		b := newInbox(asking(), dir, nil)
+		b.who = "lee"
+		b.ask = func(context.Context, string) (bool, error) { return true, nil }
+		if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Verdict != approve || d.Who != "lee" {
+			t.Errorf("typed yes: %+v, %v", d, ok)
+		}
+		b.ask = func(context.Context, string) (bool, error) { return false, nil }
+		if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Verdict != reject {
+			t.Errorf("typed no: %+v, %v", d, ok)
+		}
+		b.ask = func(context.Context, string) (bool, error) { t.Error("asked who is not named"); return true, nil }
+		go func() {
+			time.Sleep(3 * time.Second)
+			if err := writeJSON(dir.decisionPath("named"), decisionFile{Node: "named", Verdict: approve, Who: "kim", At: time.Now()}); err != nil {
+				t.Error(err)
+			}
+		}()
+		if d, ok := b.Ask(t.Context(), "named", "?"); !ok || d.Who != "kim" {
+			t.Errorf("by file: %+v, %v", d, ok)
+		}
+	})
+}
+
+// TestADecisionCountsOnce proves that a file whose decision the journal has already is not read again.
+func TestADecisionCountsOnce(t *testing.T) {
+	dir := runDir(t.TempDir())
+	if err := os.Mkdir(dir.path("decisions"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeJSON(dir.decisionPath("go"), decisionFile{Node: "go", Verdict: reject, Who: "kim", At: noon()}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(newInbox(asking(), dir, nil).Poll()); n != 1 {
+		t.Errorf("fresh: %d decisions", n)
+	}
+	past := []journal.Record{{Kind: journal.Decision, Node: "go", Time: noon().Add(time.Second)}}
+	if n := len(newInbox(asking(), dir, past).Poll()); n != 0 {
+		t.Errorf("used: %d decisions", n)
+	}
+}
+
+// TestOutputs proves that the raw bytes are kept and the last line is known, also of a progress bar.
+func TestOutputs(t *testing.T) {
+	g := sample()
+	o := newOutputs(g, runDir(t.TempDir()))
+	w := o.Open("workers/drain@w1")
+	for _, part := range []string{"first\nsec", "ond\n", "10%\r50%", "\r100%", " done"} {
+		if _, err := w.Write([]byte(part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := o.Last("workers/drain@w1"); got != "100% done" {
+		t.Errorf("last line %q", got)
+	}
+	o.Close()
+	path := o.dir.log(g.Lookup("workers/drain@w1"))
+	data, err := os.ReadFile(path)
+	if err != nil || string(data) != "first\nsecond\n10%\r50%\r100% done" {
+		t.Errorf("log %q, %v", data, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if tail := tailOf(path, 2); len(tail) != 2 || !strings.HasPrefix(tail[0], "second") {
+		t.Errorf("tail %q", tail)
+	}
+}

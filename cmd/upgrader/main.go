@@ -1,0 +1,42 @@
+// Command upgrader runs versioned YAML runbooks that upgrade kubeadm clusters over SSH and the Kubernetes API.
+//
+// It is the outermost layer: one file per subcommand, the views (tty, plain, json) and the exit codes. It puts the
+// engine, the steps and the clients together and decides nothing about upgrades itself. It may import everything of
+// this module; nothing imports it.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	// A lost terminal must not end a run: the operator finds it in `upgrader status`, or resumes it.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	os.Exit(run(context.Background(), signals, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, environment(os.Environ())))
+}
+
+// run is the whole program, with the outside world as arguments. It returns the exit code.
+func run(ctx context.Context, signals <-chan os.Signal, args []string, in io.Reader, out, errs io.Writer, env map[string]string) int {
+	c := newConsole(in, out, errs, env, signals)
+	err := execute(ctx, c, args)
+	c.complain(err)
+	return exitCode(err)
+}
+
+// environment turns NAME=value lines into a map; the last of a name wins, as in a shell.
+func environment(lines []string) map[string]string {
+	env := make(map[string]string, len(lines))
+	for _, l := range lines {
+		if name, value, ok := strings.Cut(l, "="); ok {
+			env[name] = value
+		}
+	}
+	return env
+}

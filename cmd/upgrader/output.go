@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"upgrader.dev/upgrader/engine"
+)
+
+// Outputs keep the raw output of a run's effects in files, and remember the last line of each for the live view.
+type outputs struct {
+	graph *engine.Graph
+	dir   runDir
+
+	mu   sync.Mutex
+	open map[string]*output
+}
+
+func newOutputs(g *engine.Graph, dir runDir) *outputs {
+	return &outputs{graph: g, dir: dir, open: map[string]*output{}}
+}
+
+// Open is an engine.Output. Output that cannot be kept is dropped: it is evidence, not state, and must not stop a run.
+func (o *outputs) Open(node string) io.Writer {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if w := o.open[node]; w != nil {
+		return w
+	}
+	n := o.graph.Lookup(node)
+	if n == nil {
+		return io.Discard
+	}
+	w := &output{path: o.dir.log(n)}
+	o.open[node] = w
+	return w
+}
+
+// Last is the latest line that a node's effect has put out.
+func (o *outputs) Last(node string) string {
+	o.mu.Lock()
+	w := o.open[node]
+	o.mu.Unlock()
+	if w == nil {
+		return ""
+	}
+	return w.lastLine()
+}
+
+// Close closes all files.
+func (o *outputs) Close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, w := range o.open {
+		w.close()
+	}
+}
+
+// An output is one node's. Its file is made when there is something to write.
+type output struct {
+	path string
+
+	mu   sync.Mutex
+	file *os.File
+	dead bool
+	line []byte // the latest one, complete or not
+	done bool   // the line is complete: the next byte begins a new one
+}
+
+func (w *output) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.remember(p)
+	if w.file == nil && !w.dead {
+		w.create()
+	}
+	if w.file != nil {
+		_, _ = w.file.Write(p) // evidence only; see Open
+	}
+	return len(p), nil
+}
+
+func (w *output) create() {
+	err := os.MkdirAll(filepath.Dir(w.path), 0o700)
+	if err == nil {
+		w.file, err = os.OpenFile(w.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	}
+	w.dead = err != nil
+}
+
+// longestLine is how much of a line the view needs to know.
+const longestLine = 400
+
+func (w *output) remember(p []byte) {
+	for part := range bytes.Lines(p) {
+		if w.done {
+			w.line, w.done = w.line[:0], false
+		}
+		body := bytes.TrimRight(part, "\r\n")
+		if i := bytes.LastIndexByte(body, '\r'); i >= 0 { // a progress bar wrote over its line
+			w.line, body = w.line[:0], body[i+1:]
+		}
+		w.line = append(w.line, body[:min(len(body), max(0, longestLine-len(w.line)))]...)
+		w.done = len(part) > len(body) && bytes.HasSuffix(part, []byte("\n"))
+	}
+}
+
+func (w *output) lastLine() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.ToValidUTF8(string(w.line), "?")
+}
+
+func (w *output) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.file != nil {
+		_ = w.file.Close()
+	}
+	w.file, w.dead = nil, true
+}
+
+// tailOf returns the last lines of a log file, or nothing if there is none.
+func tailOf(path string, lines int) []string {
+	const most = 64 << 10 // bytes looked at
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Size() > most {
+		if _, err := f.Seek(-most, io.SeekEnd); err != nil {
+			return nil
+		}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most))
+	if err != nil {
+		return []string{fmt.Sprintf("(the log cannot be read: %v)", err)}
+	}
+	text := strings.TrimRight(string(data), "\r\n")
+	if text == "" {
+		return nil
+	}
+	all := strings.Split(text, "\n")
+	return all[max(0, len(all)-lines):]
+}

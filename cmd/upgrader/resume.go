@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/engine/plan"
+)
+
+// resumeOptions are the flags of resume.
+type resumeOptions struct {
+	yes, accept bool
+	output      string
+	settle      []string
+}
+
+func resumeCommand(c *console, g *global) *cobra.Command {
+	o := &resumeOptions{}
+	cmd := &cobra.Command{
+		Use:   "resume [RUN]",
+		Short: "Go on with a run that was cut short, stopped, paused or failed",
+		Long: `Goes on with a run: the newest, or the one named by its ID or the beginning of it. What has been done is not repeated;
+what was under way is looked at first. The plan and the hosts are those of the run's beginning: if the files have been
+edited since, the difference is shown and must be accepted.`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeRuns(c, g),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := stateDir(g.stateDir, c.env)
+			if err != nil {
+				return err
+			}
+			run, err := s.find(strings.Join(args, ""))
+			if err != nil {
+				return err
+			}
+			return o.resume(cmd.Context(), c, s, run)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&o.yes, "yes", false, "approve what names no approvers")
+	f.BoolVar(&o.accept, "accept-plan-change", false, "go on with the edited plan or inventory")
+	f.StringArrayVar(&o.settle, "settle", nil, "what you found about a step whose outcome is unknown: STEP=done or STEP=retry; may be repeated")
+	outputFlag(cmd, &o.output)
+	return cmd
+}
+
+func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run listing) error {
+	mode, err := c.outputMode(o.output)
+	if err != nil {
+		return err
+	}
+	file, past, err := journal.Open(string(run.dir))
+	if errors.Is(err, journal.ErrLocked) {
+		return &lockedError{fmt.Errorf("run %s is at work in another process: follow it with `upgrader status %s -w`", run.ID, run.ID)}
+	}
+	if err != nil {
+		return err
+	}
+	defer closeQuietly(file)
+	session := &session{console: c, mode: mode, yes: o.yes || run.Yes, manifest: run.manifest, dir: run.dir, journal: file, past: past}
+	if done, err := o.takeUp(session, run); done || err != nil {
+		return err
+	}
+	decisions, err := o.decisions(c, session.graph, run.dir, past)
+	if err != nil {
+		return err
+	}
+	if session.world, err = reconnect(ctx, c, run); err != nil {
+		return err
+	}
+	unlock, err := s.lockCluster(session.world.id, run.ID)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if len(decisions) > 0 {
+		if err := file.Append(decisions...); err != nil {
+			return err
+		}
+	}
+	session.past = append(past, decisions...)
+	if len(past) == 0 { // it was killed before its first record
+		session.facts = versions(session.world.nodes)
+	}
+	return session.perform(ctx)
+}
+
+// takeUp finds the graph to go on with, and whether there is anything to go on with at all.
+func (o *resumeOptions) takeUp(s *session, run listing) (done bool, err error) {
+	pinned, err := run.dir.graph()
+	if err != nil {
+		return false, err
+	}
+	if engine.Report(pinned, s.past).State == engine.Done {
+		s.console.say("run %s is done; there is nothing to go on with", run.ID)
+		return true, nil
+	}
+	if run.Sandbox {
+		return false, invalid("run %s was made with --sandbox, and its pretend cluster ended with its process: start a new one with `upgrader run %s --sandbox`", run.ID, run.PlanPath)
+	}
+	s.graph, err = o.graph(s.console, run, pinned, s.past)
+	return false, err
+}
+
+// graph is the graph to go on with: the pinned one, or the edited one if that was accepted.
+func (o *resumeOptions) graph(c *console, run listing, pinned *engine.Graph, past []journal.Record) (*engine.Graph, error) {
+	edited, p, err := reread(run, pinned)
+	if err != nil {
+		c.say("run %s began with another text of its plan and inventory, kept in %s: put that back, or mend what is wrong now:", run.ID, run.dir)
+		return nil, err
+	}
+	if edited == nil || edited.Digest == pinned.Digest {
+		return pinned, nil
+	}
+	diff := strings.Join(pendingDiff(pinned, edited, engine.Report(pinned, past)), "\n")
+	if !o.accept {
+		return nil, invalid("the plan, or the inventory, of run %s was edited since it began (as it was: %s).\nIn what is still to be done:\n%s\nto go on with the edited one: upgrader resume %s --accept-plan-change",
+			run.ID, run.dir.path("plan"), diff, run.ID)
+	}
+	c.say("going on with the edited plan:\n%s", diff)
+	if err := keepOld(run.dir); err != nil {
+		return nil, err
+	}
+	return edited, run.dir.pin(run.manifest, p, edited)
+}
+
+// keepOld moves the pinned graph aside before another one takes its place.
+func keepOld(d runDir) error {
+	for i := 1; ; i++ {
+		old := d.path(fmt.Sprintf("graph.%d.json", i))
+		if _, err := os.Lstat(old); errors.Is(err, fs.ErrNotExist) {
+			return os.Link(d.path("graph.json"), old)
+		}
+	}
+}
+
+// reread expands the run's plan file anew, over its inventory file as it is now, to see whether they were edited. A file
+// that is gone has not been: the run goes on with what was pinned. It returns nil then.
+func reread(run listing, pinned *engine.Graph) (*engine.Graph, *plan.Plan, error) {
+	catalog, err := offline()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := loadPlan(run.PlanPath, catalog)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	targets := pinned.Targets
+	if _, err := os.Stat(run.Inventory); run.Inventory != "" && err == nil {
+		if targets, err = targetsFor(run.Inventory); err != nil {
+			return nil, nil, err
+		}
+	}
+	g, err := p.Expand(plan.Options{Catalog: catalog, Targets: targets, Vars: run.Vars})
+	return g, p, asInvalid(err)
+}
+
+// decisions are the records of what --settle says, and of what `upgrader approve` has left since: also an approval of
+// what had been rejected.
+func (o *resumeOptions) decisions(c *console, g *engine.Graph, dir runDir, past []journal.Record) ([]journal.Record, error) {
+	who, _ := whoami(c.env)
+	var records []journal.Record
+	left := newInbox(g, dir, past).Poll()
+	for _, node := range slices.Sorted(maps.Keys(left)) {
+		records = append(records, journal.Record{Kind: journal.Decision, Node: node, State: left[node].Verdict, Who: left[node].Who})
+	}
+	for _, word := range o.settle {
+		step, verdict, _ := strings.Cut(word, "=")
+		if verdict != "done" && verdict != "retry" {
+			return nil, invalid("--settle %q: want STEP=done or STEP=retry", word)
+		}
+		n, err := findNode(g, step)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, journal.Record{Kind: journal.Decision, Node: n.ID, State: verdict, Who: who})
+	}
+	return records, nil
+}
+
+// findNode finds the step that a person means: step@host, or a step that is on one target only.
+func findNode(g *engine.Graph, name string) (*engine.Node, error) {
+	if n := g.Lookup(name); n != nil {
+		return n, nil
+	}
+	var hits []string
+	var hit *engine.Node
+	for i := range g.Nodes {
+		if n := &g.Nodes[i]; n.Step == name {
+			hits, hit = append(hits, n.ID), n
+		}
+	}
+	switch len(hits) {
+	case 1:
+		return hit, nil
+	case 0:
+		return nil, invalid("the run has no step %q: `upgrader status` lists them", name)
+	default:
+		return nil, invalid("step %s is on %d hosts: name one of %s", name, len(hits), strings.Join(hits, ", "))
+	}
+}
+
+// comeback is how long a resume waits for an API server that is away, as it may be in the middle of an upgrade of a
+// single control plane.
+const comeback = 5 * time.Minute
+
+// reconnect finds the run's cluster again and makes sure that it is the same one.
+func reconnect(ctx context.Context, c *console, run listing) (*world, error) {
+	at := place{kubeconfig: run.Kubeconfig, context: run.Context, inventory: run.Inventory}
+	if _, err := os.Stat(run.Inventory); run.Inventory != "" && err != nil {
+		at.inventory = run.dir.path("inventory.yaml")
+	}
+	w, err := connectPatiently(ctx, c, at, run.ID)
+	if err != nil {
+		return nil, err
+	}
+	if w.id.UID != run.Cluster.UID {
+		return nil, invalid("run %s began on cluster %s (%s, UID %s), but the kubeconfig leads to %s (UID %s): choose the right one in %s",
+			run.ID, run.Cluster, run.Cluster.Server, run.Cluster.UID, w.id.Server, w.id.UID, orDefault(run.Kubeconfig))
+	}
+	return w, nil
+}
+
+func orDefault(kubeconfig string) string {
+	if kubeconfig == "" {
+		return "$KUBECONFIG or ~/.kube/config"
+	}
+	return kubeconfig
+}
+
+// connectPatiently is connect, again and again while the API server is away.
+func connectPatiently(ctx context.Context, c *console, at place, run string) (w *world, err error) {
+	err = patiently(c, func() error {
+		w, err = connect(ctx, at, run)
+		return err
+	})
+	return w, err
+}
+
+// patiently tries something again and again while the API server is away.
+func patiently(c *console, try func() error) error {
+	told := ""
+	for end := time.Now().Add(comeback); ; {
+		err := try()
+		if !away(err) || time.Now().After(end) {
+			return err
+		}
+		if told == "" {
+			c.say("%v", err)
+		}
+		if left := time.Until(end).Round(time.Minute).String(); left != told { // once a minute is enough
+			c.say("no answer yet, perhaps because this run is restarting the API server; trying again for %s", left)
+			told = left
+		}
+		select {
+		case <-c.signals:
+			return errInterrupted
+		case <-time.After(2 * time.Second):
+		}
+	}
+}
+
+// away says whether an error means that the API server could not be asked, or that its answer was lost.
+func away(err error) bool {
+	var transient *engine.TransientError
+	var doubt *engine.InDoubtError
+	return errors.As(err, &transient) || errors.As(err, &doubt)
+}

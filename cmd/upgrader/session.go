@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/engine/plan"
+	"upgrader.dev/upgrader/steps"
+	"upgrader.dev/upgrader/steps/kube"
+)
+
+// A session is one process's work on a run: `run` makes the first of a run, `resume` every other.
+type session struct {
+	console *console
+	mode    string // of the view
+	yes     bool
+
+	manifest manifest
+	dir      runDir
+	graph    *engine.Graph
+	world    *world
+	journal  *journal.File
+	past     []journal.Record
+	facts    engine.Facts // known at the start of the run; nil in a resume
+}
+
+// perform carries the run on to its end and tells what became of it. The error is the run's.
+func (s *session) perform(ctx context.Context) error {
+	lock, release, err := s.takeLock(ctx)
+	if err != nil {
+		return err
+	}
+	out := newOutputs(s.graph, s.dir)
+	defer out.Close()
+	show := s.console.newView(s.mode, s.graph, s.heading(), out.Last)
+	fleet := s.world.fleet(show.Note)
+	defer closeQuietly(fleet)
+	catalog, err := steps.Catalog(steps.Deps{Hosts: fleet, Cluster: s.world.client})
+	if err != nil { // a programmer's error; nothing has been started
+		show.Close()
+		release(false)
+		return err
+	}
+	runner := &engine.Runner{
+		Graph: s.graph, Run: s.manifest.ID, Log: s.journal, Past: s.past, Facts: s.facts,
+		Binder: plan.NewBinder(catalog), Settler: fleet, Guard: lock, Availability: kube.NewAvailability(s.world.client),
+		Inbox: s.inbox(show), Output: out.Open, Watch: show.Show,
+	}
+	summary, detached, err := s.supervise(ctx, runner, show)
+	show.Close()
+	release(detached || errors.Is(err, engine.ErrFenced) || s.underway()) // fenced, it is somebody else's
+	if err != nil {
+		return err
+	}
+	return s.conclude(ctx, summary, detached)
+}
+
+// takeLock takes the cluster's Lease, and keeps it. release gives it back, unless this process only let go of a run
+// whose effects go on: then the lock stays the run's, and a resume finds it.
+func (s *session) takeLock(ctx context.Context) (lock *kube.Lock, release func(keep bool), err error) {
+	person, machine := whoami(s.console.env)
+	lock = kube.NewLock(s.world.client, kube.Identity{Run: s.manifest.ID, Person: person, Machine: machine, Plan: s.graph.Plan})
+	if err := patiently(s.console, func() error { return lock.Acquire(ctx) }); err != nil {
+		var held *kube.HeldError
+		if errors.As(err, &held) {
+			return nil, nil, &lockedError{err}
+		}
+		return nil, nil, err
+	}
+	stop := lock.Keep(context.WithoutCancel(ctx))
+	return lock, func(keep bool) {
+		stop()
+		if keep {
+			return
+		}
+		ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), 5*time.Second, errors.New("the cluster does not answer"))
+		defer cancel()
+		if err := lock.Release(ctx); err != nil {
+			s.console.say("the cluster's lock could not be released (%v); a resume of run %s takes it again", err, s.manifest.ID)
+		}
+	}, nil
+}
+
+func (s *session) heading() heading {
+	return heading{Run: s.manifest.ID, Plan: s.graph.Plan, Cluster: s.world.id.String(), From: s.graph.From, To: s.graph.To, Begun: time.Now()}
+}
+
+func (s *session) inbox(show view) *inbox {
+	b := newInbox(s.graph, s.dir, s.past)
+	b.yes = s.yes
+	b.who, _ = whoami(s.console.env)
+	if s.console.canAsk() {
+		b.ask = func(ctx context.Context, question string) (bool, error) {
+			s.console.forget()
+			answered := show.Ask(question)
+			defer answered()
+			return s.console.answer(ctx)
+		}
+	}
+	return b
+}
+
+// letGo is how long a process that was told twice to stop waits for its own goroutines before it leaves anyway.
+const letGo = 700 * time.Millisecond
+
+// sameSignal is the time in which a second signal is the first one again: timeout(1) and some supervisors send one to
+// the process and one to its group. Fingers are slower.
+const sameSignal = 100 * time.Millisecond
+
+// supervise runs the runner under the signals: the first lets running changes finish, the second detaches.
+func (s *session) supervise(ctx context.Context, runner *engine.Runner, show view) (summary engine.Summary, detached bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		summary engine.Summary
+		err     error
+	}
+	stop, ended := make(chan struct{}), make(chan result, 1)
+	go func() {
+		summary, err := runner.Start(ctx, stop)
+		ended <- result{summary, err}
+	}()
+	var leave <-chan time.Time
+	var stopping time.Time
+	for {
+		select {
+		case r := <-ended:
+			return r.summary, detached && r.summary.State == engine.Running, r.err
+		case <-leave:
+			summary, err := s.recorded()
+			return summary, true, err
+		case <-s.console.signals:
+			if stopping.IsZero() {
+				stopping = time.Now()
+				close(stop)
+				show.Note(s.finishing())
+				continue
+			}
+			if time.Since(stopping) < sameSignal {
+				continue
+			}
+			detached = true
+			cancel()
+			leave = time.After(letGo)
+		}
+	}
+}
+
+// underway says whether an effect may still be going on although the process ends: its step gave up waiting for it, or
+// the journal could not be written. Then the lock stays the run's, as when the process detaches.
+func (s *session) underway() bool {
+	records, err := journal.Read(string(s.dir))
+	if err == nil && !engine.Underway(records) {
+		return false
+	}
+	s.console.say("the cluster's lock stays with run %s, since a change of it may still be going on", s.manifest.ID)
+	return true
+}
+
+// recorded is the summary as the journal has it.
+func (s *session) recorded() (engine.Summary, error) {
+	records, err := journal.Read(string(s.dir))
+	return engine.Report(s.graph, records), err
+}
+
+// finishing says what a first signal does.
+func (s *session) finishing() string {
+	summary, _ := s.recorded() // only for the number
+	n := 0
+	for _, node := range summary.Nodes {
+		if node.State == engine.Running || node.State == engine.Waiting {
+			n++
+		}
+	}
+	if n == 0 {
+		return "stopping; nothing is under way"
+	}
+	return fmt.Sprintf("finishing the changes under way in %s; press Ctrl-C again to detach at once", count(n, "running step"))
+}
+
+func closeQuietly(c io.Closer) { _ = c.Close() } // connections that were only read from, or are given up
+
+// pin writes everything down that a resume needs: the plan's files, the inventory, the graph and, last, the manifest,
+// which makes the directory a run.
+func (d runDir) pin(m manifest, p *plan.Plan, g *engine.Graph) error {
+	for name, data := range p.Files() {
+		path := d.path("plan", safeName(name))
+		if err := os.MkdirAll(d.path("plan"), 0o700); err != nil {
+			return fmt.Errorf("pinning the plan: %w", err)
+		}
+		if err := writeFile(path, data); err != nil {
+			return err
+		}
+	}
+	if m.Inventory != "" {
+		data, err := os.ReadFile(m.Inventory)
+		if err != nil {
+			return fmt.Errorf("pinning the inventory: %w", err)
+		}
+		if err := writeFile(d.path("inventory.yaml"), data); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(d.path("decisions"), 0o700); err != nil {
+		return fmt.Errorf("making the run's directory: %w", err)
+	}
+	if err := writeJSON(d.path("graph.json"), g); err != nil {
+		return err
+	}
+	return writeJSON(d.path("run.json"), m)
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/journal"
+)
+
+// A store is the state directory: what is known about every run that began on this machine.
+//
+//	runs/<run>/run.json        what the run was started with (manifest)
+//	runs/<run>/plan/           the plan and its fragments, as they were
+//	runs/<run>/inventory.yaml  the inventory, as it was, if there was one
+//	runs/<run>/graph.json      what the two expand to: what a resume goes on with
+//	runs/<run>/journal.jsonl   what happened
+//	runs/<run>/logs/<host>/<step>.log   raw output
+//	runs/<run>/decisions/      what `upgrader approve` leaves for the run to find
+//	clusters/<uid>.lock        held by the process that works on the cluster
+type store struct{ dir string }
+
+// stateDir finds the state directory: the flag, UPGRADER_STATE_DIR, $XDG_STATE_HOME/upgrader, ~/.local/state/upgrader.
+func stateDir(flag string, env map[string]string) (store, error) {
+	base := env["XDG_STATE_HOME"]
+	switch {
+	case flag != "":
+		return store{flag}, nil
+	case env["UPGRADER_STATE_DIR"] != "":
+		return store{env["UPGRADER_STATE_DIR"]}, nil
+	case filepath.IsAbs(base): // the XDG specification has relative paths ignored
+		return store{filepath.Join(base, "upgrader")}, nil
+	case env["HOME"] != "":
+		return store{filepath.Join(env["HOME"], ".local", "state", "upgrader")}, nil
+	default:
+		return store{}, invalid("no place for the state: HOME is not set; give --state-dir or set UPGRADER_STATE_DIR")
+	}
+}
+
+// findRun finds the run that a command was given.
+func findRun(c *console, g *global, name string) (listing, error) {
+	s, err := stateDir(g.stateDir, c.env)
+	if err != nil {
+		return listing{}, err
+	}
+	return s.find(name)
+}
+
+// A runDir is the directory of one run.
+type runDir string
+
+// A manifest is what a run was started with: enough to resume it from anywhere.
+type manifest struct {
+	ID         string            `json:"id"`
+	Created    time.Time         `json:"created"`
+	Upgrader   string            `json:"upgrader"` // version of the program
+	Plan       string            `json:"plan"`     // the plan's name
+	PlanPath   string            `json:"planPath"` // absolute; or the name of a plan that came with the program
+	Inventory  string            `json:"inventory,omitempty"`
+	Vars       map[string]string `json:"vars,omitempty"`
+	Cluster    clusterID         `json:"cluster"`
+	Kubeconfig string            `json:"kubeconfig,omitempty"`
+	Context    string            `json:"context,omitempty"`
+	Sandbox    bool              `json:"sandbox,omitempty"`
+	Yes        bool              `json:"yes,omitempty"`
+}
+
+// A clusterID says which cluster a run belongs to. UID decides, the rest is for people.
+type clusterID struct {
+	UID    string `json:"uid"`
+	Name   string `json:"name"`
+	Server string `json:"server"`
+}
+
+// full is the cluster's name and where it is.
+func (c clusterID) full() string {
+	if c.Name == "" {
+		return c.Server
+	}
+	return c.Name + " at " + c.Server
+}
+
+func (c clusterID) String() string { return cmp.Or(c.Name, c.Server, c.UID) }
+
+// create makes the directory of a new run. Its parents are made too, all for the owner only.
+func (s store) create(now time.Time) (string, runDir, error) {
+	runs := filepath.Join(s.dir, "runs")
+	if err := os.MkdirAll(runs, 0o700); err != nil {
+		return "", "", fmt.Errorf("making the state directory: %w", err)
+	}
+	for range 100 {
+		id := newRunID(now)
+		dir := filepath.Join(runs, id)
+		err := os.Mkdir(dir, 0o700)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", "", fmt.Errorf("making the run's directory: %w", err)
+		}
+		return id, runDir(dir), nil
+	}
+	return "", "", fmt.Errorf("no free run ID found in %s", runs)
+}
+
+// A listing is a run in the store: its manifest and where it is.
+type listing struct {
+	manifest
+	dir runDir
+}
+
+// list returns every run, the newest first. What holds no manifest is no run: a directory being made.
+func (s store) list() ([]listing, error) {
+	entries, err := os.ReadDir(filepath.Join(s.dir, "runs"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the runs: %w", err)
+	}
+	var runs []listing
+	for _, e := range entries {
+		dir := runDir(filepath.Join(s.dir, "runs", e.Name()))
+		if m, err := dir.manifest(); err == nil {
+			runs = append(runs, listing{m, dir})
+		}
+	}
+	slices.SortFunc(runs, func(a, b listing) int { return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.ID, a.ID)) })
+	return runs, nil
+}
+
+// find returns the run that a person means: nothing is the newest, otherwise a run ID or a prefix of only one.
+func (s store) find(name string) (listing, error) {
+	runs, err := s.list()
+	if err != nil {
+		return listing{}, err
+	}
+	if len(runs) == 0 {
+		return listing{}, invalid("there is no run in %s: start one with `upgrader run PLAN`, or name another place with --state-dir", s.dir)
+	}
+	if name == "" {
+		return runs[0], nil
+	}
+	var hits []listing
+	for _, r := range runs {
+		if r.ID == name {
+			return r, nil
+		}
+		if strings.HasPrefix(r.ID, name) {
+			hits = append(hits, r)
+		}
+	}
+	switch len(hits) {
+	case 1:
+		return hits[0], nil
+	case 0:
+		return listing{}, invalid("there is no run %q in %s: `upgrader runs` lists them; the newest is %s", name, s.dir, runs[0].ID)
+	default:
+		ids := make([]string, len(hits))
+		for i, h := range hits {
+			ids[i] = h.ID
+		}
+		return listing{}, invalid("%q is the beginning of %d runs (%s): give more of it", name, len(hits), strings.Join(ids, ", "))
+	}
+}
+
+func (d runDir) path(parts ...string) string {
+	return filepath.Join(append([]string{string(d)}, parts...)...)
+}
+
+// discard takes back the directory of a run that did not begin.
+func (d runDir) discard() error { return os.RemoveAll(string(d)) }
+
+func (d runDir) manifest() (manifest, error) {
+	var m manifest
+	err := readJSON(d.path("run.json"), &m)
+	return m, err
+}
+
+func (d runDir) graph() (*engine.Graph, error) {
+	var g engine.Graph
+	if err := readJSON(d.path("graph.json"), &g); err != nil {
+		return nil, fmt.Errorf("reading the pinned graph: %w", err)
+	}
+	return &g, nil
+}
+
+// summary tells what became of the run so far. A run whose process is gone without a word is paused: it can be resumed.
+func (d runDir) summary() (*engine.Graph, engine.Summary, error) {
+	g, err := d.graph()
+	if err != nil {
+		return nil, engine.Summary{}, err
+	}
+	records, err := journal.Read(string(d))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, engine.Summary{}, err
+	}
+	s := engine.Report(g, records)
+	if s.State == engine.Running && !journal.InUse(string(d)) {
+		s.State, s.Why = engine.Paused, cmp.Or(s.Why, "its process ended without a word; `upgrader resume` goes on")
+	}
+	return g, s, nil
+}
+
+// log is the file of a node's raw output: logs/<host>/<step>.log. Steps of groups are in directories of the group.
+func (d runDir) log(n *engine.Node) string {
+	parts := []string{"logs", safeName(n.Target.Name)}
+	for _, p := range strings.Split(n.Step, "/") {
+		parts = append(parts, safeName(p))
+	}
+	return d.path(parts...) + ".log"
+}
+
+// safeName turns any name into that of one file in one directory.
+func safeName(name string) string {
+	if name == "." || name == ".." || name == "" {
+		return "_" + strings.ReplaceAll(name, ".", "%2E")
+	}
+	return url.PathEscape(name)
+}
+
+// lockCluster keeps a second process of this machine off the cluster until the returned function is called.
+func (s store) lockCluster(id clusterID, run string) (unlock func(), err error) {
+	dir := filepath.Join(s.dir, "clusters")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the state directory: %w", err)
+	}
+	path := filepath.Join(dir, safeName(id.UID)+".lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the cluster's lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		who, _ := os.ReadFile(path)
+		_ = f.Close()
+		return nil, &lockedError{fmt.Errorf("cluster %s is being worked on by %s on this machine: wait for it, or follow it with `upgrader status -w`",
+			id, cmp.Or(strings.TrimSpace(string(who)), "another upgrader"))}
+	}
+	if err := f.Truncate(0); err == nil {
+		_, _ = fmt.Fprintf(f, "run %s, process %d\n", run, os.Getpid()) // for people only
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+func readJSON(path string, into any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// writeJSON replaces a file as a whole: a reader, or a crash, sees the old one or the new one.
+func writeJSON(path string, value any) error {
+	data, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", filepath.Base(path), err)
+	}
+	return writeFile(path, append(data, '\n'))
+}
+
+// writeFile replaces a file as a whole, for its owner only.
+func writeFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("writing %s: %w", path, err), os.Remove(f.Name()))
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return nil
+}

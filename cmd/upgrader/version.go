@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func versionCommand(c *console) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Show the version of this program",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			writeLine(c.out, fmt.Sprintf("upgrader %s (%s, %s/%s)", programVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
+			return nil
+		},
+	}
+}
+
+// programVersion is what the Go toolchain stamped into the program: the module's version, or the commit.
+func programVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	commit := settings["vcs.revision"]
+	if len(commit) < 12 {
+		return "devel"
+	}
+	if settings["vcs.modified"] == "true" {
+		return "devel-" + commit[:12] + "-modified"
+	}
+	return "devel-" + commit[:12]
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"sync"
+
+	"upgrader.dev/upgrader/engine/journal"
+)
+
+// A jsonView writes every record as a line of JSON to standard output, for it is the result that was asked for. The
+// fields are those of the journal; a reader must ignore those it does not know.
+type jsonView struct {
+	mu  sync.Mutex
+	enc *json.Encoder
+}
+
+func newJSONView(out io.Writer) *jsonView { return &jsonView{enc: json.NewEncoder(out)} }
+
+func (v *jsonView) Show(rec journal.Record) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	_ = v.enc.Encode(rec) // a reader that has gone away must not stop an upgrade
+}
+
+func (v *jsonView) Ask(string) func() { return func() {} }
+func (v *jsonView) Note(string)       {}
+func (v *jsonView) Close()            {}

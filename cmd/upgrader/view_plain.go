@@ -1,0 +1,210 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/steps/remote"
+)
+
+// silence is how long a step may say nothing before the plain view says that it is still at it: often enough for the
+// idle limits of CI systems and of a person's trust, rare enough to keep a log readable.
+const silence = 30 * time.Second
+
+// A plainView writes a line per event, for logs and pipes.
+type plainView struct {
+	out   io.Writer
+	graph *engine.Graph
+	style style
+
+	mu      sync.Mutex
+	nodes   map[string]*plainNode
+	records []journal.Record
+	idle    time.Time // when it was last said why nothing is at work; zero while something is
+	quit    chan struct{}
+	ended   sync.WaitGroup
+}
+
+// A plainNode is what the view remembers of a step at work.
+type plainNode struct {
+	started, spoke time.Time
+	now            string
+}
+
+func newPlainView(out io.Writer, g *engine.Graph, st style) *plainView {
+	v := &plainView{out: out, graph: g, style: st, nodes: map[string]*plainNode{}, quit: make(chan struct{})}
+	v.ended.Go(v.beat)
+	return v
+}
+
+func (v *plainView) Show(rec journal.Record) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.records = append(v.records, rec)
+	text := v.remember(rec)
+	if text == "" {
+		return
+	}
+	v.idle = time.Time{}
+	writeLine(v.out, plainLine(v.graph, rec.Time, rec.Node, text))
+}
+
+// remember takes a record in and returns what is to be said about it.
+func (v *plainView) remember(rec journal.Record) string {
+	n := v.nodes[rec.Node]
+	if rec.Kind == journal.Start || n == nil && rec.Node != "" {
+		n = &plainNode{started: rec.Time}
+		v.nodes[rec.Node] = n
+	}
+	if n == nil {
+		return v.style.words(rec, 0)
+	}
+	n.spoke = rec.Time
+	switch rec.Kind {
+	case journal.Settled:
+		delete(v.nodes, rec.Node)
+	case journal.Intent:
+		n.now = strings.TrimSpace(rec.Say + " " + rec.Of)
+	case journal.Wait:
+		n.now = "waits: " + rec.Why
+	}
+	return v.style.words(rec, rec.Time.Sub(n.started))
+}
+
+// words says what a record tells, in one line; nothing if it needs no saying. age is the time since the step started.
+func (s style) words(rec journal.Record, age time.Duration) string {
+	of := func(text string) string { return strings.TrimSpace(text + " " + rec.Of) }
+	switch rec.Kind {
+	case journal.Begin:
+		return fmt.Sprintf("at work (epoch %d)", rec.Epoch)
+	case journal.Start:
+		if rec.Attempt > 1 {
+			return fmt.Sprintf("starts again (attempt %d)", rec.Attempt)
+		}
+		return ""
+	case journal.Wait:
+		return "waits: " + rec.Why
+	case journal.Intent:
+		if rec.State != "" { // a rehearsal's
+			return "would " + of(rec.Say) + parenthesis(rec.Why)
+		}
+		return s.arrow() + " " + of(rec.Say)
+	case journal.Outcome:
+		if rec.State == "ok" || rec.State == engine.Refused { // the step's end, or what it waits for, says the rest
+			return ""
+		}
+		return of(rec.State) + colon(rec.Why)
+	case journal.Settled:
+		return fmt.Sprintf("%s %s in %s%s", s.mark(rec.State), settledWord(rec.State), took(age), colon(rec.Why))
+	case journal.Decision:
+		return fmt.Sprintf("%s: decided by %s", rec.State, rec.Who)
+	case journal.Stop:
+		return "stopping" + colon(rec.Why)
+	case journal.End:
+		return "the run is " + rec.State
+	case journal.Down:
+		return downWords(rec)
+	}
+	return ""
+}
+
+// settledWord makes the ends that a person must see stand out without colour.
+func settledWord(state string) string {
+	if state == engine.Failed || state == engine.Refused {
+		return strings.ToUpper(state)
+	}
+	return state
+}
+
+func downWords(rec journal.Record) string {
+	if len(rec.Hosts) == 0 {
+		return ""
+	}
+	var hosts []string
+	for _, host := range slices.Sorted(maps.Keys(rec.Hosts)) {
+		hosts = append(hosts, host+parenthesis(rec.Hosts[host]))
+	}
+	return rec.Group + ": out of service: " + strings.Join(hosts, ", ")
+}
+
+func colon(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
+}
+
+func parenthesis(why string) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + why + ")"
+}
+
+// plainLine puts the time and the place before what is said: 22:41:07 w1 workers/drain: waits ...
+func plainLine(g *engine.Graph, at time.Time, node, text string) string {
+	place := ""
+	if n := g.Lookup(node); n != nil {
+		place = n.Target.Name + " " + n.Step + ": "
+	}
+	return at.Format(time.TimeOnly) + " " + oneLine(place+text)
+}
+
+// beat speaks for steps that have been silent for long.
+func (v *plainView) beat() { every(silence/6, v.quit, v.speakUp) }
+
+func (v *plainView) speakUp(now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for i := range v.graph.Nodes { // in the graph's order
+		id := v.graph.Nodes[i].ID
+		n := v.nodes[id]
+		if n == nil || now.Sub(n.spoke) < silence {
+			continue
+		}
+		n.spoke = now
+		writeLine(v.out, plainLine(v.graph, now, id, fmt.Sprintf("still at it after %s%s", spell(now.Sub(n.started)), colon(n.now))))
+	}
+	if len(v.nodes) == 0 && now.Sub(v.idle) >= silence {
+		v.idle = now
+		sc := screen{graph: v.graph, style: v.style, down: downOf(v.records)}
+		for _, q := range sc.queues(engine.Report(v.graph, v.records), now) {
+			writeLine(v.out, plainLine(v.graph, now, "", q.group+": waits: "+q.why))
+		}
+	}
+}
+
+// downOf is what the last look at each rollout's hosts told.
+func downOf(records []journal.Record) map[string]map[string]string {
+	down := map[string]map[string]string{}
+	for _, rec := range records {
+		if rec.Kind == journal.Down {
+			down[rec.Group] = rec.Hosts
+		}
+	}
+	return down
+}
+
+// Ask writes the question as a line: other steps go on, and their lines follow.
+func (v *plainView) Ask(question string) func() {
+	v.Note(question + " [y/N]")
+	return func() {}
+}
+
+func (v *plainView) Note(line string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	writeLine(v.out, remote.Printable(line))
+}
+
+func (v *plainView) Close() {
+	close(v.quit)
+	v.ended.Wait()
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/remote"
+)
+
+// A place says where a cluster is: what the flags, or the manifest of a run, give.
+type place struct {
+	kubeconfig, context string
+	inventory           string // empty: the cluster's nodes
+}
+
+// A world is a cluster that can be reached, and its hosts.
+type world struct {
+	id        clusterID
+	client    *kube.Client
+	inventory *remote.Inventory
+	nodes     []kube.Node // as they were when connecting
+}
+
+// patience is how long a cluster may take to say who it is before it counts as unreachable.
+const patience = 15 * time.Second
+
+// connect finds the cluster and its hosts. It reads only.
+func connect(ctx context.Context, at place, run string) (*world, error) {
+	w := &world{}
+	var err error
+	if at.inventory != "" {
+		if w.inventory, err = remote.LoadInventory(at.inventory); err != nil {
+			return nil, asInvalid(err)
+		}
+	}
+	w.client, err = kube.Load(kube.Options{Kubeconfig: at.kubeconfig, Context: at.context, RunID: run, Version: programVersion()})
+	if err != nil {
+		return nil, asInvalid(err)
+	}
+	w.id = clusterID{Server: w.client.Host(), Name: at.context}
+	if err := w.meet(ctx); err != nil {
+		return nil, err
+	}
+	if w.inventory == nil {
+		w.inventory = inventoryOf(w.nodes)
+	}
+	return w, nil
+}
+
+// meet asks the cluster who it is and which nodes it has. One that has not answered in time is away, and may be back soon.
+func (w *world) meet(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %s", patience))
+	defer cancel()
+	defer func() {
+		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = engine.Transient(err)
+		}
+	}()
+	uid, err := w.client.UID(ctx)
+	if err != nil {
+		return fmt.Errorf("asking the cluster who it is: %w; check --kubeconfig and --context, and that %s can be reached from here", err, w.client.Host())
+	}
+	w.id.UID = uid
+	if w.nodes, err = w.client.Nodes(ctx); err != nil {
+		return fmt.Errorf("listing the cluster's nodes: %w", err)
+	}
+	return nil
+}
+
+// inventoryOf makes an inventory of the cluster's own nodes. How to reach them is left to ~/.ssh/config.
+func inventoryOf(nodes []kube.Node) *remote.Inventory {
+	var list []remote.Node
+	for _, n := range nodes {
+		node := remote.Node{Name: n.Name, Labels: n.Labels}
+		if n.ControlPlane {
+			node.Roles = []string{"control-plane"}
+		}
+		list = append(list, node)
+	}
+	return remote.FromNodes(list)
+}
+
+// fleet makes the connections to the hosts, each when it is first needed.
+func (w *world) fleet(warn func(string)) *remote.Fleet {
+	return remote.NewFleet(remote.Config{Inventory: w.inventory, Warn: warn})
+}
+
+// versions are the kubelets' versions as facts, for the record of a run's beginning.
+func versions(nodes []kube.Node) engine.Facts {
+	facts := engine.Facts{}
+	for _, n := range nodes {
+		facts[promise.Kubelet(n.Name)] = n.KubeletVersion
+	}
+	return facts
+}
+
+// whoami names the person at this machine, for locks and decisions.
+func whoami(env map[string]string) (person, machine string) {
+	machine, err := os.Hostname()
+	if err != nil {
+		machine = "unknown-host"
+	}
+	person = cmp.Or(env["SUDO_USER"], env["USER"], env["LOGNAME"])
+	if u, err := user.Current(); person == "" && err == nil {
+		person = u.Username
+	}
+	return cmp.Or(person, "unknown"), machine
+}

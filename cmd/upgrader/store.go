@@ -207,7 +207,7 @@ func (d runDir) summary() (*engine.Graph, engine.Summary, error) {
 	}
 	s := engine.Report(g, records)
 	if s.State == engine.Running && !journal.InUse(string(d)) {
-		s.State, s.Why = engine.Paused, cmp.Or(s.Why, "its process ended without a word; `upgrader resume` goes on")
+		s.State, s.Why = engine.Paused, cmp.Or(s.Why, "no process works on it any more: it was killed or it let go; `upgrader resume` goes on")
 	}
 	return g, s, nil
 }

@@ -155,7 +155,7 @@ func TestOldJobDirectoriesGo(t *testing.T) {
 func TestSilentConnectionIsGivenUp(t *testing.T) {
 	d, _ := startSmall(t, "")
 	inv := d.inventory()
-	inv.SSH.Sudo, inv.SSH.Keepalive = "never", 50*time.Millisecond
+	inv.SSH.Sudo, inv.SSH.Keepalive = "never", 200*time.Millisecond
 	var silent atomic.Pointer[stalled]
 	f := NewFleet(Config{Inventory: inv, StateDir: filepath.Join(d.dir, "state"), Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
@@ -176,7 +176,7 @@ func TestSilentConnectionIsGivenUp(t *testing.T) {
 	if _, err := h.Run(t.Context(), ticket("t-1", 1, nil), Script{Text: "true"}); err == nil {
 		t.Error("a command on a silent connection succeeded")
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 30*time.Second { // by itself, it would be silent for good
 		t.Errorf("it took %s to notice", took)
 	}
 	if _, err := h.Query(t.Context(), Script{Text: "true"}); err != nil {
@@ -215,11 +215,8 @@ func (s *stalled) Close() error {
 
 func TestUnreachableIsTransient(t *testing.T) {
 	d, _ := startSmall(t, "")
+	d.addr = freeAddress(t)
 	inv := d.inventory()
-	_, port, _ := net.SplitHostPort(freeAddress(t))
-	if _, err := fmt.Sscan(port, &inv.Hosts[0].Port); err != nil {
-		t.Fatal(err)
-	}
 	f := NewFleet(Config{Inventory: inv})
 	defer f.Close()
 	h, _ := f.Host("w1")

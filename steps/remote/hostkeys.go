@@ -97,7 +97,11 @@ func withoutLines(data []byte, bad []int) (string, error) {
 		out.Write(line)
 	}
 	path := filepath.Join(dir, "known_hosts")
-	return path, os.WriteFile(path, out.Bytes(), 0o600)
+	if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
+		_ = os.RemoveAll(dir)
+		return "", err
+	}
+	return path, nil
 }
 
 // algorithms returns the host key algorithms to ask for: those of the keys that are known, so that a host with several

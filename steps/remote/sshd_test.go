@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -100,10 +101,10 @@ func startOpenSSH(t *testing.T, more string) door {
 	key, hostKey := newKey(t, d.identity), newKey(t, filepath.Join(dir, "host_key"))
 	write(t, filepath.Join(dir, "authorized_keys"), authorized(key))
 	d.addr = freeAddress(t)
-	_, port, _ := net.SplitHostPort(d.addr)
+	ip, port, _ := net.SplitHostPort(d.addr)
 	write(t, d.knownHosts, knownhosts.Line([]string{d.addr}, hostKey.PublicKey())+"\n")
-	config := fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nHostKey %s/host_key\nAuthorizedKeysFile %s/authorized_keys\nPidFile none\nUsePAM no\nStrictModes no\n"+
-		"PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nSetEnv HOME=%s\n%s\n", port, dir, dir, dir, more)
+	config := fmt.Sprintf("Port %s\nListenAddress %s\nHostKey %s/host_key\nAuthorizedKeysFile %s/authorized_keys\nPidFile none\nUsePAM no\nStrictModes no\n"+
+		"PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nSetEnv HOME=%s\n%s\n", port, ip, dir, dir, dir, more)
 	write(t, filepath.Join(dir, "sshd_config"), config)
 	var log bytes.Buffer
 	cmd := exec.Command(sshd, "-D", "-e", "-f", filepath.Join(dir, "sshd_config"))
@@ -119,7 +120,7 @@ func startOpenSSH(t *testing.T, more string) door {
 			t.Logf("sshd: %s", log.String())
 		}
 	})
-	for deadline := time.Now().Add(5 * time.Second); ; {
+	for deadline := time.Now().Add(20 * time.Second); ; {
 		c, err := net.Dial("tcp", d.addr)
 		if err == nil {
 			_ = c.Close()
@@ -132,9 +133,15 @@ func startOpenSSH(t *testing.T, more string) door {
 	}
 }
 
+// freeAddress is one where nobody listens. On Linux the whole of 127/8 is this machine's, so that each test process has an
+// address of its own and no other takes the port in the meantime.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ip := "127.0.0.1"
+	if pid := os.Getpid(); runtime.GOOS == "linux" {
+		ip = net.IPv4(127, byte(1+pid>>16), byte(pid>>8), byte(pid)).String()
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -157,10 +157,11 @@ func TestFamiliesInTrouble(t *testing.T) {
 	if exit, ok := errors.AsType[*remote.ExitError](err); !ok || exit.Code != 100 {
 		t.Fatalf("an installation that breaks: %v", err)
 	}
-	m.HoldDpkgLock(100*time.Millisecond, "unattended-upgr")
+	release := m.HoldDpkgLock(time.Hour, "unattended-upgr")
 	if _, err := step.Observe(t.Context(), scene); err == nil || !strings.Contains(err.Error(), "unattended-upgr") {
 		t.Errorf("with the lock held: %v, want its holder named", err)
 	}
+	time.AfterFunc(50*time.Millisecond, release)
 	done := d.run("packages.install", "w1", map[string]any{"Packages": map[string]string{"kubeadm": "1.28.15-1.1"}})
 	if len(done) == 0 {
 		t.Error("nothing was repaired")

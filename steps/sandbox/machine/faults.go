@@ -23,26 +23,32 @@ func (m *Machine) RestartSSHD() { m.server.refuse(m.scaled(sshdTime)) }
 // Stall makes every SSH connection silent for a time: bytes are neither read nor written, and nothing is closed.
 func (m *Machine) Stall(d time.Duration) { m.server.stall(d) }
 
-// HoldDpkgLock makes a process of that name hold the locks of dpkg for a time.
-func (m *Machine) HoldDpkgLock(d time.Duration, who string) {
+// HoldDpkgLock makes a process of that name hold the locks of dpkg for a time, or until it is told to release them.
+func (m *Machine) HoldDpkgLock(d time.Duration, who string) (release func()) {
 	took := make(chan struct{})
+	held, release := context.WithTimeout(context.Background(), d)
 	up := m.during(func(ctx context.Context) {
 		ctx, p := m.spawn(ctx, who, cmdline([]string{"/usr/bin/" + who}), nil)
 		defer m.end(p)
 		ok := m.lockDpkg(ctx, p, -1)
 		close(took)
 		if ok {
-			wait(ctx, d)
+			select {
+			case <-held.Done():
+			case <-ctx.Done():
+			}
 		}
+		release()
 		m.locks.release(p)
 	})
 	if !up {
-		return
+		return release
 	}
 	select {
 	case <-took:
 	case <-time.After(time.Second): // somebody else has it; this one waits like any other
 	}
+	return release
 }
 
 // BreakNextInstall makes the next installation of a package fail half-way: unpacked, but not configured.

@@ -48,7 +48,7 @@ func TestPackages(t *testing.T) {
 func TestDpkgLock(t *testing.T) {
 	r := newRig(t, nil)
 	r.sh(to128 + "apt-mark unhold kubeadm")
-	r.HoldDpkgLock(300*time.Millisecond, "unattended-upgr")
+	release := r.HoldDpkgLock(time.Hour, "unattended-upgr")
 	a := r.sh("apt-get install -y kubeadm=1.28.15-1.1")
 	if a.code != 100 || !strings.Contains(a.err, "(unattended-upgr)") {
 		t.Errorf("with the lock held: %+v", a)
@@ -60,6 +60,7 @@ cat /proc/$pid/comm; fuser /var/lib/dpkg/lock-frontend 2>/dev/null | tr -d ' '; 
 	if len(l) != 3 || l[0] != "unattended-upgr" || l[1] != l[2] {
 		t.Errorf("the holder: %q", a.out)
 	}
+	time.AfterFunc(50*time.Millisecond, release)
 	if a := r.sh("apt-get install -y -o DPkg::Lock::Timeout=60 kubeadm=1.28.15-1.1"); a.code != 0 {
 		t.Errorf("waiting for the lock: %+v", a)
 	}

@@ -163,10 +163,10 @@ func newRig(t testing.TB, change func(*Config)) *rig {
 func (r *rig) dial() *ssh.Client {
 	r.t.Helper()
 	var err error
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
 		var c *ssh.Client
 		c, err = ssh.Dial("tcp", r.Addr().String(), &ssh.ClientConfig{
-			User: r.cfg.Login, Auth: []ssh.AuthMethod{ssh.PublicKeys(r.key)}, HostKeyCallback: ssh.FixedHostKey(r.HostKey()), Timeout: time.Second,
+			User: r.cfg.Login, Auth: []ssh.AuthMethod{ssh.PublicKeys(r.key)}, HostKeyCallback: ssh.FixedHostKey(r.HostKey()), Timeout: 10 * time.Second,
 		})
 		if err == nil {
 			r.t.Cleanup(func() { c.Close() })

@@ -56,6 +56,7 @@ type Reducer struct {
 	limit  int // nodes running at once
 
 	now      time.Time
+	events   int // taken so far
 	begun    bool
 	halted   bool // nothing new starts, but for what is to be done finally
 	stopped  bool // by a person: nothing starts at all
@@ -72,7 +73,8 @@ type nodeState struct {
 	needs   []int
 	group   *groupState
 	regate  bool     // a gate that this process has not yet seen open
-	changed bool     // an effect was begun
+	changed int      // when its first effect was begun, counted in events; 0: none was
+	done    int      // when it was first done, counted in events; 0: never
 	tickets []string // of effects that were begun and are not known to have ended, but for convergent ones
 }
 
@@ -142,6 +144,7 @@ func (r *Reducer) Replay(past []journal.Record) {
 func (r *Reducer) want(c Command) { r.out = append(r.out, c) }
 
 func (r *Reducer) take(ev journal.Record) {
+	r.events++
 	switch ev.Kind {
 	case journal.Begin:
 		r.begin()
@@ -168,7 +171,9 @@ func (r *Reducer) takeNode(i int, ev journal.Record) {
 			st.group.activate(n.Target.Name)
 		}
 	case journal.Intent:
-		st.changed = true
+		if st.changed == 0 {
+			st.changed = r.events
+		}
 		if ev.Repeat != string(Convergent) {
 			st.tickets = append(st.tickets, ev.Ticket)
 		}
@@ -181,6 +186,7 @@ func (r *Reducer) takeNode(i int, ev journal.Record) {
 	case journal.Settled:
 		if ev.Digest != "" && ev.Digest != n.Digest {
 			r.setState(st, Pending) // what was done is not what the plan says now
+			st.done = 0
 			return
 		}
 		r.settle(i, ev.State)
@@ -206,6 +212,9 @@ func (r *Reducer) settle(i int, state string) {
 	switch state {
 	case Done, Skipped:
 		st.regate = false
+		if st.done == 0 {
+			st.done = r.events
+		}
 		if st.group != nil {
 			st.group.check(r, r.graph.Nodes[i].Target.Name)
 		}
@@ -371,6 +380,26 @@ func (r *Reducer) well(i, j int) bool {
 	}
 	g := r.nodes[j].group
 	return g != nil && g != r.nodes[i].group && g.tolerated(b.Target.Name) && g.over()
+}
+
+// InWork names the hosts that this run, in this process or an earlier one, has begun to change since a node was first
+// done, and is in the middle of. What happened to them since is the run's own doing and no reason for that node, a gate
+// that is looked at again, to stay closed. Hosts that failed are not among them: nobody is at work there any more.
+func (r *Reducer) InWork(node string) []string {
+	i, ok := r.index[node]
+	if !ok || r.nodes[i].done == 0 {
+		return nil
+	}
+	var hosts []string
+	for _, g := range r.groups {
+		for _, h := range g.Hosts {
+			s, begun := g.stage[h], g.begun(r, h)
+			if (s == held || s == inside) && begun > r.nodes[i].done && !slices.Contains(hosts, h) {
+				hosts = append(hosts, h)
+			}
+		}
+	}
+	return hosts
 }
 
 func (r *Reducer) endState() string {

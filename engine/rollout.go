@@ -94,18 +94,27 @@ func (g *groupState) count(s stage) int {
 // check lets a host whose last node has settled out of the rollout, through a soak if anything was changed on it and
 // something is still to come: another host, or a step that needs this rollout.
 func (g *groupState) check(r *Reducer, host string) {
-	changed := false
 	for _, i := range g.nodes[host] {
 		if s := r.nodes[i].state; s != Done && s != Skipped {
 			return
 		}
-		changed = changed || r.nodes[i].changed
 	}
 	g.stage[host], g.fresh = through, false
-	if g.Soak > 0 && changed && (g.needed || g.count(outside)+g.count(held) > 0) {
+	if g.Soak > 0 && g.begun(r, host) > 0 && (g.needed || g.count(outside)+g.count(held) > 0) {
 		g.stage[host] = soaking
 		g.soakEnd[host] = r.now.Add(g.Soak)
 	}
+}
+
+// begun is when the first effect on a host was begun, counted in events; 0: none was.
+func (g *groupState) begun(r *Reducer, host string) int {
+	first := 0
+	for _, i := range g.nodes[host] {
+		if c := r.nodes[i].changed; c > 0 && (first == 0 || c < first) {
+			first = c
+		}
+	}
+	return first
 }
 
 // expire frees the slots of hosts whose soak is over.

@@ -231,8 +231,8 @@ func (l *loop) obey(ctx context.Context, commands []Command) {
 	for _, c := range commands {
 		switch c.Do {
 		case Launch:
-			n := l.nodes[c.Node]
-			l.workers.Go(func() { l.work(ctx, n) })
+			n, inWork := l.nodes[c.Node], l.reducer.InWork(c.Node)
+			l.workers.Go(func() { l.work(ctx, n, inWork) })
 		case Look:
 			l.workers.Go(func() { l.look(ctx, c.Group) })
 		case Wake:

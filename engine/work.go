@@ -14,6 +14,7 @@ import (
 type worker struct {
 	*execution
 	node     *Node
+	inWork   []string
 	step     Step
 	out      io.Writer
 	since    time.Time // first start, of this or an earlier process
@@ -31,8 +32,8 @@ type worker struct {
 var errStopped = errors.New("stopped")
 
 // work runs in a goroutine of its own and ends with a Settled record, unless the process lets go.
-func (x *execution) work(ctx context.Context, n *Node) {
-	w := &worker{execution: x, node: n, out: io.Discard, made: map[string]int{}, settling: make(chan struct{}, 1)}
+func (x *execution) work(ctx context.Context, n *Node, inWork []string) {
+	w := &worker{execution: x, node: n, inWork: inWork, out: io.Discard, made: map[string]int{}, settling: make(chan struct{}, 1)}
 	err := w.run(ctx)
 	if ctx.Err() != nil && !errors.Is(err, ErrFenced) || errors.Is(err, errUnrecorded) {
 		return
@@ -313,7 +314,7 @@ func (w *worker) timedOut(err error) error {
 
 func (w *worker) scene() Scene {
 	return Scene{Target: w.node.Target, Expect: w.promised(), Run: w.Run, Step: w.node.Step,
-		Now: time.Now(), Since: w.since, Decision: w.decided(w.node.ID)}
+		Now: time.Now(), Since: w.since, Decision: w.decided(w.node.ID), InWork: w.inWork}
 }
 
 // wait journals why the node waits, once per reason, and sleeps until the next look, the deadline or the end.

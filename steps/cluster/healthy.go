@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 const healthyDoc = `Opens when the cluster is fit to be upgraded.
 The API server says that it is ready; every node is Ready; on every host of the control plane the static pods run and are
 Ready; and of every workload in kube-system at least one pod is Ready. A node that this very
-run has cordoned does not count: the run is at work there. A node that is cordoned but Ready is fine. Nodes and pods that
+run has cordoned does not count, nor does one that it is in the middle of upgrading when a resume looks again: the run is
+at work there, and going on is what mends it. A node that is cordoned but Ready is fine. Nodes and pods that
 are not Ready may be on their way, also because this run was interrupted: they are waited for, and refuse when they have not
 come after ` + "`within`" + `; a node that has been away for longer than that refuses at once. It changes nothing.`
 
@@ -55,14 +57,14 @@ func (h *Healthy) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 	if err != nil {
 		return nil, fmt.Errorf("reading the pods of kube-system: %w", err)
 	}
-	if down, since := notReady(nodes, s.Run); len(down) > 0 {
+	if down, since := notReady(nodes, s); len(down) > 0 {
 		words := "not every node is Ready: " + strings.Join(down, "; ")
 		if s.Now.Sub(since) < h.Within {
 			return nil, engine.NotYet("%s", words)
 		}
 		return nil, engine.Refuse(words, "mend these nodes, or take them out of the cluster, then resume")
 	}
-	faults := append(staticPods(nodes, pods, s.Run), workloads(nodes, pods, s.Run)...)
+	faults := append(staticPods(nodes, pods, s), workloads(nodes, pods, s)...)
 	if len(faults) == 0 {
 		return nil, nil
 	}
@@ -74,14 +76,14 @@ func (h *Healthy) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 }
 
 // ours says whether this run has the node in work.
-func ours(n kube.Node, run string) bool {
-	return run != "" && strings.HasPrefix(n.Annotations[kube.CordonedBy], run+"/")
+func ours(n kube.Node, s engine.Scene) bool {
+	return s.Run != "" && strings.HasPrefix(n.Annotations[kube.CordonedBy], s.Run+"/") || slices.Contains(s.InWork, n.Name)
 }
 
 // notReady names the nodes that are not Ready, and since when the first of them is not.
-func notReady(nodes []kube.Node, run string) (down []string, since time.Time) {
+func notReady(nodes []kube.Node, s engine.Scene) (down []string, since time.Time) {
 	for _, n := range nodes {
-		if n.Ready || ours(n, run) {
+		if n.Ready || ours(n, s) {
 			continue
 		}
 		words := n.Name + " is NotReady"
@@ -100,16 +102,17 @@ func notReady(nodes []kube.Node, run string) (down []string, since time.Time) {
 }
 
 // staticPods names what is missing or not Ready of the control plane. Etcd counts where it is there: it may run elsewhere.
-func staticPods(nodes []kube.Node, pods []kube.Pod, run string) []string {
-	seen := map[string]kube.Pod{}
+func staticPods(nodes []kube.Node, pods []kube.Pod, s engine.Scene) []string {
+	seen, hosts := map[string]kube.Pod{}, map[string]bool{} // hosts that run some of it, whatever their labels say
 	for _, p := range pods {
 		if p.Mirror {
 			seen[p.Name] = p
+			hosts[p.Node] = hosts[p.Node] || slices.Contains(census.ControlPlane(), census.Component(p))
 		}
 	}
 	var faults []string
 	for _, n := range nodes {
-		if !n.ControlPlane || ours(n, run) {
+		if !n.ControlPlane && !hosts[n.Name] || ours(n, s) {
 			continue
 		}
 		for _, c := range append(census.ControlPlane(), census.Etcd) {
@@ -127,10 +130,10 @@ func staticPods(nodes []kube.Node, pods []kube.Pod, run string) []string {
 
 // workloads names those of kube-system that have pods and not one of them Ready: CoreDNS, kube-proxy, a network plugin
 // that loops crashing. Pods on nodes that this run has in work do not count, nor do those that are on their way out.
-func workloads(nodes []kube.Node, pods []kube.Pod, run string) []string {
+func workloads(nodes []kube.Node, pods []kube.Pod, s engine.Scene) []string {
 	excused := map[string]bool{}
 	for _, n := range nodes {
-		excused[n.Name] = ours(n, run)
+		excused[n.Name] = ours(n, s)
 	}
 	var order []string
 	total, ready := map[string]int{}, map[string]int{}

@@ -17,6 +17,7 @@ func TestHealthyRefusesNodesAtOnceAndWaitsForPods(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		change  func(*censustest.Cluster)
+		inWork  []string
 		looking time.Duration // since the step started
 		waits   string
 		refuses string
@@ -26,6 +27,9 @@ func TestHealthyRefusesNodesAtOnceAndWaitsForPods(t *testing.T) {
 		"node down":                  {change: func(c *censustest.Cluster) { node(c, "w1", "KubeletNotReady: no CNI", "") }, refuses: "w1 is NotReady (KubeletNotReady: no CNI)"},
 		"node down, of another run":  {change: func(c *censustest.Cluster) { node(c, "w1", "x", "r10/workers/drain") }, refuses: "w1 is NotReady"},
 		"node down, in work":         {change: func(c *censustest.Cluster) { node(c, "w1", "x", "r1/workers/drain") }},
+		"node down, half upgraded":   {change: func(c *censustest.Cluster) { node(c, "w1", "x", "") }, inWork: []string{"w1"}},
+		"control plane broken by us": {change: func(c *censustest.Cluster) { c.Pod("kube-apiserver-cp1").Ready = false }, inWork: []string{"cp1"}},
+		"control plane, unlabelled":  {change: func(c *censustest.Cluster) { c.Node("cp2").ControlPlane, c.Pod("etcd-cp2").Phase = false, "Pending" }, waits: "etcd-cp2 is Pending"},
 		"two nodes down":             {change: func(c *censustest.Cluster) { node(c, "w1", "x", ""); node(c, "cp2", "y", "") }, refuses: "cp2 is NotReady (y), and cordoned; w1 is NotReady (x)"},
 		"static pod restarting":      {change: func(c *censustest.Cluster) { c.Pod("etcd-cp1").Ready = false }, waits: "etcd-cp1 is Running but not Ready"},
 		"static pod broken":          {change: func(c *censustest.Cluster) { c.Pod("etcd-cp1").Phase = "Pending" }, looking: 5 * time.Minute, refuses: "etcd-cp1 is Pending"},
@@ -50,7 +54,7 @@ func TestHealthyRefusesNodesAtOnceAndWaitsForPods(t *testing.T) {
 			c := censustest.New("1.27.3", "cp1", "cp2", "w1")
 			tt.change(c)
 			now := time.Now()
-			changes, err := (&Healthy{cluster: c, Within: 5 * time.Minute}).Observe(t.Context(), engine.Scene{Run: "r1", Now: now, Since: now.Add(-tt.looking)})
+			changes, err := (&Healthy{cluster: c, Within: 5 * time.Minute}).Observe(t.Context(), engine.Scene{Run: "r1", Now: now, Since: now.Add(-tt.looking), InWork: tt.inWork})
 			if len(changes) > 0 {
 				t.Error("a gate changes nothing")
 			}

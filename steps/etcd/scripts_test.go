@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A world is a directory that stands for a host: its /etc/kubernetes, a PATH with pretend tools before the real ones,
@@ -275,5 +277,86 @@ func TestHealthAsksExternalEtcdAsTheAPIServerDoes(t *testing.T) {
 `
 	if !strings.HasPrefix(string(calls), want) {
 		t.Errorf("etcdctl was called\n%swant first\n%s", calls, want)
+	}
+}
+
+// The clock was ahead when another snapshot was made: the new one looks older, and stays all the same.
+func TestSaveNeverPrunesWhatItSaved(t *testing.T) {
+	w := newWorld(t)
+	w.write("snapshot", whole(1), 0o600)
+	for _, f := range []string{"etcd-a.b.1.db", "etcd-a.b.1.db.sha256"} {
+		w.write("backups/"+f, f, 0o600)
+	}
+	if err := os.Chtimes(w.root+"/backups/etcd-a.b.1.db.sha256", time.Time{}, time.Now().AddDate(1, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, err := w.run(clientScript+saveScript, "KEEP=1"); err != nil {
+		t.Fatal(stderr)
+	}
+	got, _ := filepath.Glob(w.root + "/backups/*.db")
+	if want := []string{w.root + "/backups/etcd-r1.backup.4711.db"}; !slices.Equal(got, want) {
+		t.Errorf("kept %q, want %q", got, want)
+	}
+}
+
+// etcdctl takes a snapshot of one endpoint only (etcd client/v3/snapshot/v3_snapshot.go, "must be requested to one
+// selected node"): the first that is well is asked.
+func TestSaveAsksOneMemberOfExternalEtcd(t *testing.T) {
+	w := newWorld(t)
+	w.tool("etcdctl", `case "$*" in
+*,*"snapshot save"*) echo "Error: snapshot must be requested to one selected node, not multiple" >&2; exit 1 ;;
+*e1:2379*health*) exit 1 ;;
+esac
+`+etcdctl)
+	w.write("snapshot", whole(1), 0o600)
+	if err := os.Remove(w.root + "/k/manifests/etcd.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	w.write("k/manifests/kube-apiserver.yaml", "    - --etcd-servers=https://e1:2379,https://e2:2379,https://e3:2379\n", 0o600)
+	if _, stderr, err := w.run(clientScript + saveScript); err != nil {
+		t.Fatal(err, stderr)
+	}
+	if calls, _ := os.ReadFile(w.root + "/calls"); !strings.Contains(string(calls), "--endpoints=https://e2:2379 snapshot save") {
+		t.Errorf("etcdctl was called\n%s", calls)
+	}
+}
+
+// borrowing is a host without an etcdctl of its own: the one in etcd's container writes to etcd's own disk.
+func borrowing(t *testing.T, inside string) *world {
+	t.Helper()
+	w := newWorld(t)
+	if err := os.Remove(w.root + "/bin/etcdctl"); err != nil {
+		t.Fatal(err)
+	}
+	w.write("inside", "#!/bin/sh\n"+inside, 0o755)
+	w.tool("crictl", `case $1 in
+ps) echo 0123 ;;
+exec) [ "$2 $3" = "0123 etcdctl" ] || exit 1; shift 3; exec "$ROOT/inside" "$@" ;;
+esac`)
+	return w
+}
+
+func TestSaveWantsRoomOnEtcdsDiskToo(t *testing.T) {
+	w := borrowing(t, etcdctl)
+	w.write("snapshot", whole(1), 0o600)
+	w.tool("df", `echo "Filesystem 1024-blocks Used Available Capacity Mounted on"
+case "$*" in *backups*) echo "/dev/sda1 100000 1 99999 1% /" ;; *) echo "/dev/sdb1 100 93 7 93% /var/lib/etcd" ;; esac`)
+	_, stderr, err := w.run(clientScript + saveScript)
+	calls, _ := os.ReadFile(w.root + "/calls")
+	if err == nil || !strings.Contains(stderr, "data: 7 KiB free") || strings.Contains(string(calls), "snapshot save") {
+		t.Errorf("want a refusal for lack of room, got %v: %s\n%s", err, stderr, calls)
+	}
+}
+
+// What went wrong leaves nothing on etcd's own disk.
+func TestSaveCleansEtcdsDisk(t *testing.T) {
+	full := strings.Replace(etcdctl, `cp "$ROOT/snapshot" "$3"`, `echo half >"$3.part"; echo "no space left on device" >&2; exit 1`, 1)
+	for name, tt := range map[string]struct{ inside, snapshot string }{"full": {full, whole(2)}, "damaged": {etcdctl, whole(2)[:777]}} {
+		w := borrowing(t, tt.inside)
+		w.write("snapshot", tt.snapshot, 0o600)
+		_, stderr, err := w.run(clientScript + saveScript)
+		if left, _ := filepath.Glob(w.root + "/data/*.part*"); err == nil || len(left) > 0 {
+			t.Errorf("%s: %v %s left %v", name, err, stderr, left)
+		}
 	}
 }

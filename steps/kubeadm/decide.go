@@ -8,6 +8,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
+	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/skew"
 )
@@ -34,7 +35,10 @@ func (v *view) settled() bool {
 // possible refuses what no kubeadm can do.
 func (v *view) possible() error {
 	now := v.census.Config.Version
+	known := slices.ContainsFunc(v.census.Nodes, func(n kube.Node) bool { return n.Name == v.host })
 	switch {
+	case !known:
+		return engine.Refuse(fmt.Sprintf("the cluster has no node %q", v.host), "hosts are found in the cluster by their names in the inventory: compare them with `kubectl get nodes`")
 	case now.IsZero():
 		return engine.Refuse("kubeadm-config names no kubernetesVersion that can be read",
 			"look at it with `kubectl -n kube-system get configmap kubeadm-config -o yaml`")
@@ -52,6 +56,12 @@ func (v *view) onWorker() (verb string, err error) {
 	if now := v.census.Config.Version; now != v.want {
 		return "", engine.Refuse(fmt.Sprintf("the control plane has not been upgraded yet: kubeadm-config says %s, and %s would configure itself for that instead of %s", now, v.host, v.want),
 			"run kubeadm.upgrade on the control plane first")
+	}
+	for _, host := range slices.Sorted(maps.Keys(v.census.Static)) {
+		if have, ok := v.census.Version(host, census.APIServer); ok && have.Line() != v.want.Line() {
+			return "", engine.Refuse(fmt.Sprintf("the API server on %s is still %s, and the kubelet of %s must not become newer than that", host, have, v.host),
+				"run kubeadm.upgrade on "+host+" first; is it missing in the inventory?")
+		}
 	}
 	return "node", nil
 }

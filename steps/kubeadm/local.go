@@ -133,7 +133,8 @@ func newer(have, want string) bool {
 	if c := x.Compare(y); c != 0 {
 		return c > 0
 	}
-	return len(buildA) > len(buildB) || (len(buildA) == len(buildB) && buildA > buildB)
+	// A tag without a number may be any build of that version.
+	return buildA == "" && buildB != "" || len(buildA) > len(buildB) || (len(buildA) == len(buildB) && buildA > buildB)
 }
 
 // words describes the manifests for the record.

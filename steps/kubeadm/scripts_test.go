@@ -168,3 +168,29 @@ func TestLookScriptReadsAWorkerWithoutKubeadm(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+// kubeadm writes every *_proxy of its own environment into the static pods' manifests (cmd/kubeadm/app/util/env.go), and a
+// job's environment has none: those of the running API server are kept.
+func TestUpgradeKeepsTheProxiesOfTheStaticPods(t *testing.T) {
+	w := newWorld(t)
+	w.write("k/manifests/kube-apiserver.yaml", `spec:
+  containers:
+  - command:
+    - kube-apiserver
+    - --etcd-servers=https://127.0.0.1:2379
+    env:
+    - name: HTTPS_PROXY
+      value: http://proxy.corp:3128
+    - name: no_proxy
+      value: '10.0.0.0/8,.svc,*.corp'
+    image: registry.k8s.io/kube-apiserver:v1.27.3
+`, 0o600)
+	w.write("bin/kubeadm", "#!/bin/sh\nenv | grep -i _proxy= | sort >\"$ROOT/env\" || true\n", 0o755)
+	out, err := w.run(upgradeScript, "VERB=apply", "VERSION=1.28.15", "IGNORE=", "PATCHES=", "CONFIG=", "ETCD_UPGRADE=true", "CERTIFICATE_RENEWAL=true")
+	if err != nil {
+		t.Fatal(err, out)
+	}
+	if got := w.read("env"); got != "HTTPS_PROXY=http://proxy.corp:3128\nno_proxy=10.0.0.0/8,.svc,*.corp\n" {
+		t.Errorf("kubeadm was given %q", got)
+	}
+}

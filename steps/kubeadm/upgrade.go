@@ -89,11 +89,18 @@ func (u *Upgrade) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 		return nil, engine.Refuse(host.Name()+" belongs to the control plane, but /etc/kubernetes/manifests holds nothing of one",
 			"put its static pods' manifests back (kubeadm keeps copies in /etc/kubernetes/tmp), or take it out of the group control-plane")
 	}
+	if !l.worker() && slices.Contains(s.Target.Groups, "workers") {
+		return nil, engine.Refuse(host.Name()+" is among the workers, but runs a control plane",
+			"label its node node-role.kubernetes.io/control-plane, or put it into the group control-plane of the inventory")
+	}
 	v := view{local: l, host: host.Name(), want: want, scene: s}
 	if v.settled() {
 		return nil, nil
 	}
 	if v.census, err = census.Take(ctx, u.cluster); err != nil {
+		if lost := l.whole(host.Name(), l.missing[census.Etcd] != ""); !l.worker() && lost != nil {
+			return nil, lost // the API may be away for that very reason
+		}
 		return nil, fmt.Errorf("asking the cluster about %s: %w", host.Name(), err)
 	}
 	v.census.Promise(s.Expect)

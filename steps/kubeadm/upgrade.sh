@@ -19,6 +19,25 @@ if [ -n "$IGNORE" ]; then set -- "$@" "--ignore-preflight-errors=$IGNORE"; fi
 if [ -n "$PATCHES" ]; then set -- "$@" "--patches=$PATCHES"; fi
 if [ "$ETCD_UPGRADE" = false ]; then set -- "$@" --etcd-upgrade=false; fi
 if [ "$CERTIFICATE_RENEWAL" = false ]; then set -- "$@" --certificate-renewal=false; fi
+# kubeadm gives the static pods the proxies of its own environment, and a job has none: those that they have now stay.
+api=/etc/kubernetes/manifests/kube-apiserver.yaml
+if [ -f "$api" ]; then
+  name=
+  while read -r first second third; do
+    case "$first $second" in
+      "- name:") name=$third ;;
+      "value: "*)
+        case $name in
+          *[!A-Za-z0-9_]*) ;;
+          *_proxy | *_PROXY)
+            second=${second#[\"\']}
+            export "$name=${second%[\"\']}"
+            ;;
+        esac
+        ;;
+    esac
+  done <"$api"
+fi
 mark "$VERB v$VERSION started"
 kubeadm "$@"
 mark "$VERB v$VERSION done"

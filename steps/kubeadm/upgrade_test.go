@@ -69,8 +69,9 @@ func upgrader(host string, f files, c *censustest.Cluster) *Upgrade {
 
 func cluster() *censustest.Cluster { return censustest.New(old, "cp1", "cp2", "w1") }
 
-// first is a cluster whose first control plane is done.
+// first is a cluster whose first control plane is done, both one whose control planes all are.
 func first() *censustest.Cluster { return cluster().Roll("cp1", want, "3.5.15-0").Store(want) }
+func both() *censustest.Cluster  { return first().Roll("cp2", want, "3.5.15-0") }
 
 type table map[string]struct {
 	host    string
@@ -101,16 +102,17 @@ func TestUpgradeRunsWhatIsLeftToRun(t *testing.T) {
 		"etcd left behind":                    {host: "cp2", files: with(newFiles, func(f *files) { f.etcd = "3.5.12-0" }), cluster: first().Roll("cp2", want, ""), says: node},
 		"etcd not to be upgraded":             {host: "cp2", files: with(newFiles, func(f *files) { f.etcd = "3.5.12-0" }), cluster: first().Roll("cp2", want, ""), change: func(u *Upgrade) { u.EtcdUpgrade = false }},
 		"etcd pinned by the operator":         {host: "cp2", files: with(newFiles, func(f *files) { f.etcd = "3.5.12-0" }), cluster: pinned(first().Roll("cp2", want, ""), "3.5.12-0")},
+		"etcd's tag without a build":          {host: "cp2", files: with(newFiles, func(f *files) { f.etcd = "3.5.15" }), cluster: first().Roll("cp2", want, "3.5.15")},
 		"etcd newer than kubeadm's choice":    {host: "cp2", files: with(newFiles, func(f *files) { f.etcd = "3.5.24-0" }), cluster: first().Roll("cp2", want, "3.5.24-0")},
 		"etcd elsewhere":                      {host: "cp2", files: with(newFiles, func(f *files) { f.etcd = "" }), cluster: external(first().Roll("cp2", want, ""))},
-		"worker":                              {host: "w1", files: worker, cluster: first(), says: node},
-		"worker, cut":                         {host: "w1", files: with(worker, func(f *files) { f.mark = "node v1.28.15 started" }), cluster: first(), says: node},
-		"worker of the upgrade before":        {host: "w1", files: with(worker, func(f *files) { f.mark = "node v1.27.3 done" }), cluster: first(), says: node},
+		"worker":                              {host: "w1", files: worker, cluster: both(), says: node},
+		"worker, cut":                         {host: "w1", files: with(worker, func(f *files) { f.mark = "node v1.28.15 started" }), cluster: both(), says: node},
+		"worker of the upgrade before":        {host: "w1", files: with(worker, func(f *files) { f.mark = "node v1.27.3 done" }), cluster: both(), says: node},
 		"worker done":                         {host: "w1", files: with(worker, func(f *files) { f.mark = "node v1.28.15 done" }), cluster: &censustest.Cluster{Err: errors.New("must not be asked")}},
 		"dry run, package promised":           {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), expect: engine.Facts{promise.Package("cp1", "kubeadm"): "1.28.15-1.1"}, says: apply},
 		"dry run, itself promised":            {host: "cp1", files: oldFiles, cluster: cluster(), expect: engine.Facts{promise.ControlPlane("cp1"): want, promise.ClusterVersion: want}},
 		"dry run, second after first":         {host: "cp2", files: oldFiles, cluster: cluster(), expect: engine.Facts{promise.ControlPlane("cp1"): want, promise.ClusterVersion: want}, says: node},
-		"dry run, worker after control plane": {host: "w1", files: worker, cluster: cluster(), expect: engine.Facts{promise.ClusterVersion: want}, says: node},
+		"dry run, worker after control plane": {host: "w1", files: worker, cluster: cluster(), expect: engine.Facts{promise.ControlPlane("cp1"): want, promise.ControlPlane("cp2"): want, promise.ClusterVersion: want}, says: node},
 		"dry run, worker promised":            {host: "w1", files: worker, cluster: cluster(), expect: engine.Facts{promise.ClusterVersion: want, promise.Configured("w1"): want}},
 	})
 }
@@ -134,19 +136,23 @@ func TestUpgradeWaitsForStaticPods(t *testing.T) {
 func TestUpgradeRefuses(t *testing.T) {
 	lost := files{kubeadm: want, static: old, etcd: "3.5.12-0",
 		more: "missing kube-scheduler /etc/kubernetes/tmp/kubeadm-backup-manifests-1/kube-scheduler.yaml\n"}
+	alone := files{kubeadm: want, static: old, mark: "apply v1.28.15 started", more: "missing etcd /etc/kubernetes/tmp/kubeadm-backup-manifests-1/etcd.yaml\n"}
 	check(t, table{
-		"worker before the control plane":  {host: "w1", files: worker, cluster: cluster(), refuses: "the control plane has not been upgraded yet: kubeadm-config says 1.27.3"},
-		"no kubeadm of the version":        {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), refuses: "kubeadm on cp1 is 1.27.3"},
-		"another package was promised":     {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), expect: engine.Facts{promise.Package("cp1", "kubeadm"): "1.28.1-1.1"}, refuses: "kubeadm on cp1 is 1.27.3"},
-		"begun on another host":            {host: "cp2", files: oldFiles, cluster: cluster().Roll("cp1", want, ""), refuses: "the upgrade to 1.28.15 was begun on cp1"},
-		"a cluster that is newer":          {host: "cp1", files: oldFiles, cluster: cluster().Store("1.29.0"), refuses: "kubeadm does not go back"},
-		"a manifest that was lost":         {host: "cp1", files: lost, cluster: cluster(), refuses: "put it back with `cp /etc/kubernetes/tmp/kubeadm-backup-manifests-1/kube-scheduler.yaml /etc/kubernetes/manifests/kube-scheduler.yaml` on cp1"},
-		"etcd's manifest lost":             {host: "cp1", files: with(oldFiles, func(f *files) { f.etcd = "" }), cluster: cluster(), refuses: "/etc/kubernetes/manifests/etcd.yaml of cp1 is missing"},
-		"a control plane without any":      {host: "cp1", files: worker, cluster: cluster(), refuses: "cp1 belongs to the control plane"},
-		"kubelets that are too old":        {host: "cp1", files: oldFiles, cluster: lagging("1.24.17"), refuses: "kubelet on w1 is 1.24.17"},
-		"two minors at once":               {host: "cp1", files: with(oldFiles, func(f *files) { f.static = "1.26.5" }), cluster: censustest.New("1.26.5", "cp1", "w1"), refuses: "one minor version at a time"},
-		"a config before it can be read":   {host: "cp1", files: oldFiles, cluster: cluster(), change: func(u *Upgrade) { u.Config = "/c.yaml" }, refuses: "1.31 is the first that does"},
-		"kubeadm-config that says nothing": {host: "cp1", files: oldFiles, cluster: &censustest.Cluster{Config: "kind: ClusterConfiguration\n"}, refuses: "names no kubernetesVersion"},
+		"worker before the control plane":     {host: "w1", files: worker, cluster: cluster(), refuses: "the control plane has not been upgraded yet: kubeadm-config says 1.27.3"},
+		"worker before the last API server":   {host: "w1", files: worker, cluster: first(), refuses: "the API server on cp2 is still 1.27.3"},
+		"a host that is no node":              {host: "cp1.example.com", files: oldFiles, cluster: cluster(), refuses: `the cluster has no node "cp1.example.com"`},
+		"the API away for want of a manifest": {host: "cp1", files: alone, cluster: &censustest.Cluster{Err: engine.Transient(errors.New("connection refused"))}, refuses: "put it back with `cp /etc/kubernetes/tmp/kubeadm-backup-manifests-1/etcd.yaml"},
+		"no kubeadm of the version":           {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), refuses: "kubeadm on cp1 is 1.27.3"},
+		"another package was promised":        {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), expect: engine.Facts{promise.Package("cp1", "kubeadm"): "1.28.1-1.1"}, refuses: "kubeadm on cp1 is 1.27.3"},
+		"begun on another host":               {host: "cp2", files: oldFiles, cluster: cluster().Roll("cp1", want, ""), refuses: "the upgrade to 1.28.15 was begun on cp1"},
+		"a cluster that is newer":             {host: "cp1", files: oldFiles, cluster: cluster().Store("1.29.0"), refuses: "kubeadm does not go back"},
+		"a manifest that was lost":            {host: "cp1", files: lost, cluster: cluster(), refuses: "put it back with `cp /etc/kubernetes/tmp/kubeadm-backup-manifests-1/kube-scheduler.yaml /etc/kubernetes/manifests/kube-scheduler.yaml` on cp1"},
+		"etcd's manifest lost":                {host: "cp1", files: with(oldFiles, func(f *files) { f.etcd = "" }), cluster: cluster(), refuses: "/etc/kubernetes/manifests/etcd.yaml of cp1 is missing"},
+		"a control plane without any":         {host: "cp1", files: worker, cluster: cluster(), refuses: "cp1 belongs to the control plane"},
+		"kubelets that are too old":           {host: "cp1", files: oldFiles, cluster: lagging("1.24.17"), refuses: "kubelet on w1 is 1.24.17"},
+		"two minors at once":                  {host: "cp1", files: with(oldFiles, func(f *files) { f.static = "1.26.5" }), cluster: censustest.New("1.26.5", "cp1", "w1"), refuses: "one minor version at a time"},
+		"a config before it can be read":      {host: "cp1", files: oldFiles, cluster: cluster(), change: func(u *Upgrade) { u.Config = "/c.yaml" }, refuses: "1.31 is the first that does"},
+		"kubeadm-config that says nothing":    {host: "cp1", files: oldFiles, cluster: wordless(), refuses: "names no kubernetesVersion"},
 	})
 }
 
@@ -188,10 +194,27 @@ func external(c *censustest.Cluster) *censustest.Cluster {
 	return c
 }
 
+func wordless() *censustest.Cluster {
+	c := cluster()
+	c.Config = "kind: ClusterConfiguration\n"
+	return c
+}
+
 func lagging(kubelet string) *censustest.Cluster {
 	c := cluster()
 	c.Node("w1").KubeletVersion = kubelet
 	return c
+}
+
+// A control plane whose node lost its label is among the workers of an inventory made of the cluster's nodes, and the
+// workers' rollout takes several at once.
+func TestUpgradeRefusesAControlPlaneAmongTheWorkers(t *testing.T) {
+	c := first()
+	c.Node("cp2").ControlPlane = false
+	s := scene("cp2", nil)
+	s.Target.Groups = []string{"workers"}
+	_, err := upgrader("cp2", oldFiles, c).Observe(t.Context(), s)
+	enginetest.Expect(t, err, "", "cp2 is among the workers, but runs a control plane")
 }
 
 func TestUpgradePromisesAndOutage(t *testing.T) {
@@ -205,7 +228,7 @@ func TestUpgradePromisesAndOutage(t *testing.T) {
 	}{
 		"alone":  {"cp1", oldFiles, censustest.New(old, "cp1", "w1"), control, 5 * time.Minute},
 		"of two": {"cp1", oldFiles, cluster(), control, 2 * time.Minute},
-		"worker": {"w1", worker, first(), engine.Facts{promise.Configured("w1"): want}, 0},
+		"worker": {"w1", worker, both(), engine.Facts{promise.Configured("w1"): want}, 0},
 	} {
 		changes, err := upgrader(tt.host, tt.files, tt.cluster).Observe(t.Context(), scene(tt.host, nil))
 		if err != nil || len(changes) != 1 {

@@ -95,6 +95,10 @@ func toPod(p *corev1.Pod) Pod {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}),
 	}
+	pod.Tolerates = slices.ContainsFunc(p.Spec.Tolerations, func(t corev1.Toleration) bool {
+		return (t.Key == corev1.TaintNodeUnschedulable || t.Key == "" && t.Operator == corev1.TolerationOpExists) &&
+			(t.Effect == "" || t.Effect == corev1.TaintEffectNoSchedule)
+	})
 	if owner := metav1.GetControllerOf(p); owner != nil {
 		pod.OwnerKind, pod.Owner = owner.Kind, owner.Name
 	}

@@ -49,6 +49,7 @@ type Pod struct {
 	ConfigHash           string    // annotation kubernetes.io/config.hash of a mirror pod
 	Finished             bool      // Succeeded or Failed
 	Grace                time.Duration
+	Tolerates            bool     // the taint of a cordon: may be placed on a cordoned node
 	Claims               []string // names of the PersistentVolumeClaims it mounts, in its namespace
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -229,3 +230,34 @@ func TestAvailability(t *testing.T) {
 		t.Errorf("%v\n%s", err, diff)
 	}
 }
+
+// An API server that has just started may not know its authenticators yet, nor its roles.
+func TestReadsOutlastAServerThatDoesNotKnowUsYet(t *testing.T) {
+	for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			c, err := kube.New("http://young", door(func(r *http.Request) (*http.Response, error) {
+				asked++
+				w := httptest.NewRecorder()
+				w.Header().Set("Content-Type", "application/json")
+				if asked <= 2 {
+					w.WriteHeader(code)
+					fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d}`, strings.ReplaceAll(http.StatusText(code), " ", ""), code)
+				} else {
+					fmt.Fprint(w, `{"kind":"Node","apiVersion":"v1","metadata":{"name":"w1"}}`)
+				}
+				return w.Result(), nil
+			}), kube.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := c.Node(t.Context(), "w1"); err != nil || n.Name != "w1" || asked != 3 {
+				t.Errorf("%d: %+v, %v after %d requests", code, n, err, asked)
+			}
+		})
+	}
+}
+
+type door func(*http.Request) (*http.Response, error)
+
+func (d door) RoundTrip(r *http.Request) (*http.Response, error) { return d(r) }

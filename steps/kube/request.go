@@ -125,7 +125,7 @@ func (c *Client) read(ctx context.Context, what string, request func() *rest.Req
 			return nil
 		case ctx.Err() != nil:
 			return fmt.Errorf("reading %s: %w", what, context.Cause(ctx))
-		case apierrors.IsForbidden(err) && try.again(ctx, err):
+		case (apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)) && try.again(ctx, err):
 			continue // an API server that has just started may not know its roles yet
 		case v == permanent || v == conflict:
 			return fmt.Errorf("reading %s: %w", what, explain(err))

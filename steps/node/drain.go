@@ -24,6 +24,7 @@ that this run had cordoned and somebody uncordoned since. When it fails, it unco
 
 type drain struct {
 	cluster Cluster
+	found   map[string]bool // UIDs on the node when it was first seen cordoned
 
 	IgnoreDaemonSets bool          `yaml:"ignoreDaemonSets" default:"true" doc:"leave pods of DaemonSets where they are; without it they are an error"`
 	DeleteEmptyDir   bool          `yaml:"deleteEmptyDir" doc:"evict pods with emptyDir volumes too: what is in these is lost"`
@@ -53,7 +54,7 @@ func (d *drain) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, e
 	if err != nil {
 		return nil, err
 	}
-	load, err := d.survey(ctx, host)
+	load, err := d.survey(ctx, n)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -277,4 +278,24 @@ func TestUndo(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A Deployment may tolerate every taint (cilium-operator, tigera-operator, calico-typha), and is placed on the cordoned
+// node again. Like kubectl drain, the step ends when the pods that it found are gone.
+func TestDrainLeavesWhatToleratesTheCordon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		s.SetNode(w1(false, ""))
+		tolerates := func(p *kube.Pod) { p.Tolerates = true }
+		s.SetPod(pod("operator-0", "ReplicaSet", tolerates))
+		s.Linger(2 * time.Second)
+		var evicted atomic.Int32
+		s.OnEvict(func(kube.Pod) { // at once: a ReplicaSet does not wait for the end of the old one
+			s.SetPod(pod(fmt.Sprintf("operator-%d", evicted.Add(1)), "ReplicaSet", tolerates))
+		})
+		if _, err := play(t.Context(), step(t, s, "node.drain"), 15*time.Minute); err != nil || evicted.Load() != 1 {
+			t.Errorf("evicted %d times, %v", evicted.Load(), err)
+		}
+		synctest.Wait()
+	})
 }

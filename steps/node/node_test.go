@@ -185,6 +185,7 @@ func TestReady(t *testing.T) {
 		{"the old kubelet", func(n *kube.Node) { n.KubeletVersion = "1.27.3" }, 0, nil, "not yet: the kubelet of w1 reports version 1.27.3, not 1.28.15"},
 		{"not Ready", func(n *kube.Node) { n.Ready, n.ReadyReason = false, "KubeletNotReady" }, 0, nil, "not yet: node w1 is NotReady for 1h0m (KubeletNotReady)"},
 		{"Ready, but stale", func(*kube.Node) {}, 41 * time.Second, nil, "not yet: the kubelet of w1 last renewed its lease 40s ago"},
+		{"no sign of life since the restart", func(*kube.Node) {}, 11 * time.Second, nil, "not yet: the kubelet of w1 last renewed its lease 10s ago"},
 		{"rebooted", func(n *kube.Node) { n.BootID = "boot-0" }, 0, nil, "not yet: w1 has rebooted, and what the cluster says of it is from before"},
 		{"its clock is ahead", func(*kube.Node) {}, -time.Hour, nil, "not yet: the clock of w1 is ahead of this machine's"},
 		{"no lease", func(*kube.Node) {}, -1, nil, "not yet: the kubelet of w1 has no lease"},
@@ -204,7 +205,9 @@ func TestReady(t *testing.T) {
 				}
 				st := step(t, s, "node.ready")
 				fill(t, st, map[string]any{"Version": "v1.28.15", "StableFor": 30 * time.Second})
-				changes, err := st.Observe(t.Context(), scene(tt.expect))
+				now := scene(tt.expect)
+				now.Since = now.Since.Add(-10 * time.Second)
+				changes, err := st.Observe(t.Context(), now)
 				if len(changes) > 0 {
 					t.Errorf("changes: %s", says(changes))
 				}

@@ -32,10 +32,16 @@ const (
 )
 
 // survey reads the pods of a node and sorts them by the filters of kubectl drain, in their order.
-func (d *drain) survey(ctx context.Context, host string) (*load, error) {
-	pods, err := d.cluster.Pods(ctx, kube.PodFilter{Node: host})
+func (d *drain) survey(ctx context.Context, n kube.Node) (*load, error) {
+	pods, err := d.cluster.Pods(ctx, kube.PodFilter{Node: n.Name})
 	if err != nil {
 		return nil, err
+	}
+	if n.Unschedulable && d.found == nil {
+		d.found = map[string]bool{}
+		for _, p := range pods {
+			d.found[p.UID] = true
+		}
 	}
 	selected, err := kube.Selector(d.PodSelector)
 	if err != nil {
@@ -67,6 +73,9 @@ func (d *drain) survey(ctx context.Context, host string) (*load, error) {
 
 // stays says whether a drain leaves a pod alone without a word.
 func (d *drain) stays(p kube.Pod) bool {
+	if d.found != nil && !d.found[p.UID] && p.Tolerates {
+		return true // placed here in spite of the cordon, and would be again for ever; kubectl drain does not look again
+	}
 	return p.Mirror || p.OwnerKind == "DaemonSet" && !p.Finished && d.IgnoreDaemonSets
 }
 

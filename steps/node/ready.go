@@ -17,13 +17,9 @@ const readyDoc = `Waits until a node is Ready with the kubelet version wanted.
 
 After a restart or a reboot the condition Ready is stale for up to 40 seconds, so it observes more than that: the
 kubelet reports the version, the condition Ready is true and has been for stableFor, the cluster knows the boot that the
-host is in, and the kubelet renewed the node's lease within the last 40 seconds, or, where the clocks of that host and of
+host is in, and the kubelet has renewed the node's lease since the step began, or, where the clocks of that host and of
 this machine differ, while the step was watching. It changes nothing. While it waits it names what is missing. It
 refuses a version that a dry run knows the kubelet will not have.`
-
-// leaseAge is how long ago a kubelet may have renewed its lease: it does so every 10 s, and the control plane calls
-// the node NotReady after 40 s without (kube-controller-manager --node-monitor-grace-period, before 1.32).
-const leaseAge = 40 * time.Second
 
 // leaseAhead is how far a lease may seem to be in the future before the clocks are said to differ.
 const leaseAhead = 5 * time.Second
@@ -105,7 +101,10 @@ func promisedIs(node, promised, wanted string) error {
 		"make the package's revision and the plan's version agree")
 }
 
-// alive checks that the kubelet works. Its renewals carry the node's own clock.
+// alive checks that the kubelet works, by a sign of life from after the beginning of this step. A kubelet renews its lease
+// every 10 s, and the control plane calls the node NotReady only after 40 s without (kube-controller-manager
+// --node-monitor-grace-period, before 1.32): one that died when it was restarted looks alive that long. Its renewals carry
+// the node's own clock.
 func (r *ready) alive(ctx context.Context, s engine.Scene, node string) error {
 	renewed, err := r.cluster.NodeLease(ctx, node)
 	if errors.Is(err, kube.ErrNotFound) || err == nil && renewed.IsZero() {
@@ -119,11 +118,11 @@ func (r *ready) alive(ctx context.Context, s engine.Scene, node string) error {
 	}
 	age := s.Now.Sub(renewed)
 	switch {
-	case age <= leaseAge && age >= -leaseAhead, !renewed.Equal(r.seen):
+	case renewed.After(s.Since) && age >= -leaseAhead, !renewed.Equal(r.seen):
 		return nil
 	case age < 0:
 		return engine.NotYet("the clock of %s is ahead of this machine's, so its kubelet's next sign of life is waited for", node)
 	}
-	return engine.NotYet("the kubelet of %s last renewed its lease %s ago: it does not run, or the clocks of %s and of this machine differ",
-		node, kube.Lasting(age), node)
+	return engine.NotYet("the kubelet of %s last renewed its lease %s ago, and its next sign of life is waited for: it gives one every 10 seconds",
+		node, kube.Lasting(age))
 }

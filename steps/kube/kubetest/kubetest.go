@@ -96,7 +96,7 @@ func (s *Server) SetPod(p kube.Pod) {
 	}
 	s.put(podPath(p.Namespace, p.Name), object{
 		"metadata": meta,
-		"spec":     object{"nodeName": p.Node, "volumes": volumes(p), "containers": containers(p), "terminationGracePeriodSeconds": int(p.Grace / time.Second)},
+		"spec":     object{"nodeName": p.Node, "volumes": volumes(p), "containers": containers(p), "terminationGracePeriodSeconds": int(p.Grace / time.Second), "tolerations": tolerations(p)},
 		"status":   object{"phase": p.Phase, "conditions": []any{object{"type": "Ready", "status": truth(p.Ready)}}},
 	})
 }
@@ -196,4 +196,11 @@ func (s *Server) store(path string, o object) {
 	}
 	set(o, strconv.Itoa(s.version), "metadata", "resourceVersion")
 	s.objects[path] = o
+}
+
+func tolerations(p kube.Pod) []any {
+	if p.Tolerates {
+		return []any{object{"operator": "Exists"}}
+	}
+	return nil
 }

@@ -48,7 +48,7 @@ func (w *worker) make(ctx context.Context, changes []Change) error {
 	for i, c := range changes {
 		effects[i] = w.effect(c)
 		intents[i] = journal.Record{Kind: journal.Intent, Ticket: effects[i].ticket.ID, Epoch: effects[i].ticket.Epoch,
-			Say: c.Say, Of: c.Of, Repeat: string(c.Repeat), Why: c.Expects}
+			Say: c.Say, Of: c.Of, Repeat: string(c.Repeat), Why: c.Expects, Digest: w.node.Digest}
 		if c.Outage > 0 {
 			intents[i].Until = time.Now().Add(c.Outage)
 		}
@@ -95,7 +95,7 @@ func (w *worker) mayAct(ctx context.Context, changes []Change) error {
 			return errStopped
 		}
 		why := w.window.heldByOther(w.node.ID)
-		if why == "" && !w.undoing && !isClosed(w.gates) {
+		if why == "" && !w.undoing && !w.node.Finally && !isClosed(w.gates) {
 			why = "the gates are looked at again first"
 		}
 		if why == "" {

@@ -9,11 +9,13 @@ import (
 
 // A Command is what the Reducer wants done. The runner obeys; it decides nothing.
 type Command struct {
-	Do    Verb
-	Node  string    // Launch
-	Group string    // Look
-	At    time.Time // Wake
-	State string    // Finish
+	Do     Verb
+	Node   string    // Launch
+	Group  string    // Look
+	At     time.Time // Wake
+	State  string    // Finish
+	Why    string    // Finish, where no node tells
+	Settle bool      // Launch: only find out what became of its effects; its turn has not come
 }
 
 // Verb is one of the things a Reducer may want.
@@ -66,6 +68,7 @@ type Reducer struct {
 	opened   bool
 	running  int
 	out      []Command
+	why      string // of an end that no node tells
 }
 
 type nodeState struct {
@@ -99,6 +102,7 @@ func NewReducer(g *Graph, limit int) *Reducer {
 		}
 		if st.group = r.byName[n.Group]; st.group != nil {
 			st.group.add(n.Target.Name, i)
+			st.group.finally = n.Finally
 		}
 	}
 	r.noteNeeded()
@@ -180,7 +184,7 @@ func (r *Reducer) takeNode(i int, ev journal.Record) {
 	case journal.Outcome:
 		st.tickets = slices.DeleteFunc(st.tickets, func(t string) bool { return t == ev.Ticket })
 	case journal.Decision:
-		if ev.State == Done {
+		if ev.State == Done && (ev.Digest == "" || ev.Digest == n.Digest) {
 			r.settle(i, Done)
 		}
 	case journal.Settled:
@@ -243,7 +247,9 @@ func (r *Reducer) halt() {
 func (r *Reducer) begin() {
 	r.begun, r.halted, r.stopped, r.paused, r.failed, r.finished, r.opened = true, false, false, false, false, false, false
 	for _, g := range r.groups {
-		g.resume()
+		if g.resume(); g.finally { // done again at the end of every process
+			clear(g.stage)
+		}
 	}
 	for i := range r.nodes {
 		n, st := &r.graph.Nodes[i], &r.nodes[i]
@@ -284,35 +290,29 @@ func (r *Reducer) schedule() {
 	if !r.halted {
 		r.launch(false)
 	}
-	waiting := false
-	if !r.halted {
-		for _, g := range r.groups {
-			waiting = g.pursue(r) || waiting
-		}
-		if waiting {
-			r.launch(false) // hosts that were just let in
-		}
-	}
-	if r.running > 0 || waiting && r.anythingComing() {
+	if !r.halted && r.pursue(false) || r.running > 0 {
 		return
 	}
-	if !r.stopped && !r.paused && r.launch(true) {
+	if !r.stopped && !r.paused && (r.launch(true) || r.pursue(true)) {
 		return
 	}
 	if r.running == 0 {
 		r.finished = true
-		r.want(Command{Do: Finish, State: r.endState()})
+		r.want(Command{Do: Finish, State: r.endState(), Why: r.why})
 	}
 }
 
-// anythingComing says whether a look or a wake-up was asked for, now or earlier, that will bring another event.
-func (r *Reducer) anythingComing() bool {
+// pursue lets hosts into the rollouts of the run proper, or of what is done finally, and starts what may start on them.
+// It says whether one was started, or a look or a wake-up will bring another event.
+func (r *Reducer) pursue(finally bool) bool {
+	waiting, coming := false, false
 	for _, g := range r.groups {
-		if g.looking || !g.wakeAt.IsZero() {
-			return true
+		if g.finally == finally {
+			waiting = g.pursue(r) || waiting
+			coming = coming || g.looking || !g.wakeAt.IsZero()
 		}
 	}
-	return false
+	return waiting && (r.launch(finally) || coming)
 }
 
 // launch starts every node that may start, of the run proper or of what is done finally, and says whether it did.
@@ -325,8 +325,9 @@ func (r *Reducer) launch(finally bool) bool {
 		if r.graph.Nodes[i].Finally != finally || !r.ready(i, gates) {
 			continue
 		}
+		early := !r.inTurn(i)
 		r.setState(&r.nodes[i], Running)
-		r.want(Command{Do: Launch, Node: r.graph.Nodes[i].ID})
+		r.want(Command{Do: Launch, Node: r.graph.Nodes[i].ID, Settle: early})
 		any = true
 	}
 	return any
@@ -349,7 +350,7 @@ func (r *Reducer) ready(i int, gates bool) bool {
 		return false
 	case len(st.tickets) > 0:
 		return true // finding out what became of an effect comes before everything else, and changes nothing
-	case !r.satisfied(i) || !gates && !st.regate:
+	case !r.satisfied(i) || !gates && !st.regate && !r.graph.Nodes[i].Finally:
 		return false
 	}
 	return st.group == nil || st.group.admitted(r.graph.Nodes[i].Target.Name)
@@ -358,6 +359,17 @@ func (r *Reducer) ready(i int, gates bool) bool {
 func (r *Reducer) satisfied(i int) bool {
 	for _, j := range r.nodes[i].needs {
 		if !r.well(i, j) {
+			return false
+		}
+	}
+	return true
+}
+
+// inTurn says whether all that a node waits for is a gate that is looked at again: it may find out what became of its
+// effects in the meantime, and go on once that is open.
+func (r *Reducer) inTurn(i int) bool {
+	for _, j := range r.nodes[i].needs {
+		if !r.well(i, j) && !r.nodes[j].regate {
 			return false
 		}
 	}

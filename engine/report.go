@@ -68,7 +68,9 @@ func (s *Summary) fold(rec journal.Record) {
 			s.Why = rec.Why
 		}
 	case journal.End:
-		s.State = rec.State
+		if s.State = rec.State; rec.Why != "" && s.Why == "" {
+			s.Why = rec.Why
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"time"
 )
 
@@ -36,6 +37,7 @@ type groupState struct {
 	soakEnd map[string]time.Time
 	wakeAt  time.Time
 	gaveUp  bool
+	finally bool // of steps that are done finally
 	needed  bool // something outside comes after it, and waits for the last soak too
 }
 
@@ -166,7 +168,7 @@ func (g *groupState) pursue(r *Reducer) bool {
 // because upgrading them makes nothing worse.
 func (g *groupState) candidates(r *Reducer) []string {
 	var first, then []string
-	gates := r.gatesOpen()
+	gates := g.finally || r.gatesOpen()
 	for pos, h := range g.Hosts {
 		if g.stage[h] != outside && g.stage[h] != held || !g.canStart(r, h, gates) || !g.canaryAllows(pos) {
 			continue
@@ -255,15 +257,29 @@ func (g *groupState) room(host string) bool {
 
 // waitForRoom looks again after a while, as long as patience lasts.
 func (g *groupState) waitForRoom(r *Reducer) {
-	if r.running == 0 && r.now.Sub(g.started) > patience {
-		g.gaveUp = true
-		r.failed = true
+	if r.running > 0 || g.count(soaking) > 0 {
+		g.started = r.now // room will come of itself
+	}
+	if r.now.Sub(g.started) > patience {
+		g.gaveUp, r.failed = true, true
+		r.why = g.noRoom()
 		return
 	}
 	at := r.now.Add(lookAgain)
 	if g.wakeAt.IsZero() {
 		g.sleep(r, at)
 	}
+}
+
+// noRoom names the hosts that are out of service.
+func (g *groupState) noRoom() string {
+	why := fmt.Sprintf("%s: for %s there was no room for another host (maxUnavailable %d)", g.ID, patience, g.MaxUnavailable)
+	for _, h := range g.Hosts {
+		if d, down := g.down[h]; down {
+			why += fmt.Sprintf("; %s: %s", h, d)
+		}
+	}
+	return why
 }
 
 // nextSoakEnd is when the first soaking host frees its slot; zero if none soaks.

@@ -61,6 +61,9 @@ func (r *Runner) Start(ctx context.Context, stop <-chan struct{}) (Summary, erro
 	x := newExecution(r)
 	reducer := NewReducer(r.graphToRun(), cmp.Or(r.Parallel, 32))
 	reducer.Replay(r.Past)
+	if err := r.Graph.Keeps(r.Past); err != nil {
+		return x.summary(), err
+	}
 	begin := journal.Record{Kind: journal.Begin, Digest: r.Graph.Digest, Epoch: x.epoch(), Facts: r.Facts}
 	if err := x.append(begin); err != nil {
 		return x.summary(), err
@@ -124,7 +127,9 @@ func (x *execution) append(records ...journal.Record) error {
 		records[i].Time = time.Now()
 	}
 	if x.Log != nil && !x.Rehearse {
-		if err := x.Log.Append(records...); err != nil {
+		if err := x.Log.Append(records...); errors.Is(err, journal.ErrFull) {
+			return err
+		} else if err != nil {
 			x.fatal = err
 			x.nudge()
 			return err
@@ -173,7 +178,7 @@ func (x *execution) loop(ctx context.Context, reducer *Reducer, stop <-chan stru
 			l.obey(ctx, reducer.Next(rec))
 		}
 		if l.ended {
-			return x.end(l.state)
+			return x.end(l.state, l.why)
 		}
 		if err := x.broken(); err != nil {
 			cancel(err)
@@ -196,8 +201,8 @@ func (x *execution) loop(ctx context.Context, reducer *Reducer, stop <-chan stru
 	}
 }
 
-func (x *execution) end(state string) error {
-	return x.append(journal.Record{Kind: journal.End, State: state})
+func (x *execution) end(state, why string) error {
+	return x.append(journal.Record{Kind: journal.End, State: state, Why: why})
 }
 
 func (x *execution) broken() error {
@@ -225,14 +230,15 @@ type loop struct {
 	halted  bool
 	ended   bool
 	state   string
+	why     string
 }
 
 func (l *loop) obey(ctx context.Context, commands []Command) {
 	for _, c := range commands {
 		switch c.Do {
 		case Launch:
-			n, inWork := l.nodes[c.Node], l.reducer.InWork(c.Node)
-			l.workers.Go(func() { l.work(ctx, n, inWork) })
+			w := l.worker(c)
+			l.workers.Go(func() { w.work(ctx) })
 		case Look:
 			l.workers.Go(func() { l.look(ctx, c.Group) })
 		case Wake:
@@ -246,9 +252,15 @@ func (l *loop) obey(ctx context.Context, commands []Command) {
 		case Open:
 			close(l.gates)
 		case Finish:
-			l.ended, l.state = true, c.State
+			l.ended, l.state, l.why = true, c.State, c.Why
 		}
 	}
+}
+
+// worker prepares for the node of a launch what only the reducer knows.
+func (l *loop) worker(c Command) *worker {
+	return &worker{execution: l.execution, node: l.nodes[c.Node], early: c.Settle, inWork: l.reducer.InWork(c.Node),
+		out: io.Discard, made: map[string]int{}, settling: make(chan struct{}, 1)}
 }
 
 // arm sets the one timer for the earliest moment asked for. The reducer asks once for each, so none may be forgotten.

@@ -14,6 +14,7 @@ import (
 // An open effect is an intent without an outcome: nobody knows what became of it.
 type open struct {
 	ticket string
+	node   string
 	say    string
 	repeat Repeat
 	then   Facts
@@ -22,7 +23,18 @@ type open struct {
 
 // opened is the effect that an intent begins.
 func opened(intent journal.Record) open {
-	return open{ticket: intent.Ticket, say: intent.Say, repeat: Repeat(intent.Repeat), until: intent.Until}
+	return open{ticket: intent.Ticket, node: intent.Node, say: intent.Say, repeat: Repeat(intent.Repeat), until: intent.Until}
+}
+
+// Keeps refuses a graph that lacks a step whose effect may be going on, according to these records of its run: nobody
+// would wait for the end of it.
+func (g *Graph) Keeps(past []journal.Record) error {
+	for _, o := range openIntents(past) {
+		if o.repeat != Convergent && g.Lookup(o.node) == nil {
+			return fmt.Errorf("%q of step %s may still be going on, and the plan no longer has that step: put the plan back as it was until a resume has seen the end of it", o.say, o.node)
+		}
+	}
+	return nil
 }
 
 // openIntents finds the effects of a node that were begun and never ended.
@@ -173,11 +185,13 @@ func (w *worker) finishedOnce() bool {
 	if !w.once() || w.Rehearse {
 		return false
 	}
-	made := false
+	made, edited := false, map[string]bool{}
 	for _, rec := range w.history(w.node.ID) {
 		switch {
+		case rec.Kind == journal.Intent:
+			edited[rec.Ticket] = rec.Digest != "" && rec.Digest != w.node.Digest
 		case rec.Kind == journal.Outcome:
-			made = rec.State == outcomeOK
+			made = rec.State == outcomeOK && !edited[rec.Ticket]
 		case rec.Kind == journal.Decision && rec.State == "retry":
 			made = false
 		case rec.Kind == journal.Settled && rec.State == Done:
@@ -185,9 +199,4 @@ func (w *worker) finishedOnce() bool {
 		}
 	}
 	return made
-}
-
-// finishedOnceNow says the same of changes made a moment ago.
-func (w *worker) finishedOnceNow(err error) bool {
-	return w.once() && err == nil
 }

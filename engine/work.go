@@ -25,6 +25,7 @@ type worker struct {
 	why      string         // what was last said about waiting
 	asked    bool
 	undoing  bool
+	early    bool          // its turn has not come: only settle what is open
 	settling chan struct{} // one effect at a time is settled
 }
 
@@ -32,18 +33,17 @@ type worker struct {
 var errStopped = errors.New("stopped")
 
 // work runs in a goroutine of its own and ends with a Settled record, unless the process lets go.
-func (x *execution) work(ctx context.Context, n *Node, inWork []string) {
-	w := &worker{execution: x, node: n, inWork: inWork, out: io.Discard, made: map[string]int{}, settling: make(chan struct{}, 1)}
+func (w *worker) work(ctx context.Context) {
 	err := w.run(ctx)
 	if ctx.Err() != nil && !errors.Is(err, ErrFenced) || errors.Is(err, errUnrecorded) {
 		return
 	}
-	x.window.close(n.ID)
+	w.window.close(w.node.ID)
 	if errors.Is(err, ErrFenced) {
-		x.fail(err)
+		w.fail(err)
 		return
 	}
-	_ = x.append(w.settled(err)) // a journal that cannot be written ends the loop by itself
+	_ = w.append(w.settled(err)) // a journal that cannot be written ends the loop by itself
 }
 
 // errUnrecorded ends a worker because the journal cannot be written.
@@ -53,7 +53,9 @@ func (w *worker) record(records ...journal.Record) error {
 	for i := range records {
 		records[i].Node = w.node.ID
 	}
-	if err := w.append(records...); err != nil {
+	if err := w.append(records...); errors.Is(err, journal.ErrFull) {
+		return err // nothing new starts; what is under way is still recorded
+	} else if err != nil {
 		return fmt.Errorf("%w: %w", errUnrecorded, err)
 	}
 	return nil
@@ -98,10 +100,18 @@ func (w *worker) run(ctx context.Context) (err error) {
 	if err := w.begin(past, bound.Values); err != nil {
 		return err
 	}
-	if bound.Skip {
+	w.step, w.out = bound.Step, w.output(w.node.ID)
+	if bound.Skip || w.early {
+		if err := w.settleOpen(ctx, openIntents(past)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case w.early:
+		return errStopped
+	case bound.Skip:
 		return errSkipped
 	}
-	w.step, w.out = bound.Step, w.output(w.node.ID)
 	err = w.attempts(ctx, past)
 	if undo, ok := w.step.(Undoer); ok && w.undoable(err) {
 		err = errors.Join(err, w.undo(ctx, undo))
@@ -214,7 +224,7 @@ func (w *worker) attempts(ctx context.Context, past []journal.Record) error {
 
 // again says whether a failed attempt may be made again.
 func (w *worker) again(err error) bool {
-	if errors.Is(err, errStopped) || errors.Is(err, errUnrecorded) || errors.Is(err, ErrFenced) || isInDoubt(err) {
+	if errors.Is(err, errStopped) || errors.Is(err, errUnrecorded) || errors.Is(err, ErrFenced) || isInDoubt(err) || Underway(w.history(w.node.ID)) {
 		return false
 	}
 	if w.node.Retry.On != "" {
@@ -236,7 +246,7 @@ func (w *worker) converge(ctx context.Context) error {
 		}
 		if err == nil {
 			err = w.make(ctx, changes)
-			if w.finishedOnceNow(err) {
+			if err == nil && w.finishedOnce() {
 				return nil
 			}
 		}

@@ -57,7 +57,7 @@ func (s *session) tellEnd(summary engine.Summary) {
 		s.console.say("run %s was stopped by a gate; once it is open: upgrader resume %s", id, id)
 		return
 	case summary.State == engine.Failed:
-		s.console.say("run %s failed; once the cause is gone: upgrader resume %s", id, id)
+		s.console.say("run %s failed%s; once the cause is gone: upgrader resume %s", id, colon(summary.Why), id)
 		return
 	}
 	asking := false

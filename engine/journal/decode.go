@@ -61,6 +61,7 @@ func torn(tail []byte) bool {
 		return false
 	}
 	// a whole record with anything but a newline after it was complete once
+	tail = bytes.TrimRight(tail, "\x00") // its newline may be the first byte of a block that was never written
 	return !bytes.Contains(tail, []byte("\"}")) || !complete(tail)
 }
 

@@ -24,6 +24,9 @@ var ErrLocked = errors.New("journal is in use by another process")
 // wraps it names the record. Nothing is repaired: a person has to look.
 var ErrDamaged = errors.New("journal is damaged")
 
+// ErrFull says that the disk has no room for anything new. What is under way can still be recorded.
+var ErrFull = errors.New("no room for another record, so nothing new is started")
+
 // A File is the open journal of one run. It is safe for concurrent use. One process holds it at a time.
 type File struct {
 	mu   sync.Mutex
@@ -128,7 +131,7 @@ func (j *File) Append(records ...Record) error {
 		return j.err
 	}
 	if err := reserve(j.f, j.size); err != nil && startsSomething(records) {
-		return fmt.Errorf("journal %s: no room for another record, so nothing new is started: %w", j.f.Name(), err)
+		return fmt.Errorf("journal %s: %w: %w", j.f.Name(), ErrFull, err)
 	}
 	var buf bytes.Buffer
 	seq, s := j.seq, j.sum

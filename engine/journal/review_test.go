@@ -66,3 +66,36 @@ func TestAskingWhetherItIsInUseKeepsNobodyOut(t *testing.T) {
 		}
 	}
 }
+
+// A crash may leave all of the last record but the block that holds its newline.
+func TestARecordWithoutItsNewlineIsATornTail(t *testing.T) {
+	for _, lost := range []int64{1, 2, 7} {
+		dir := t.TempDir()
+		j, _, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := j.Append(Record{Kind: Start, Node: "a"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		size := j.size
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(filepath.Join(dir, Name), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt(make([]byte, lost), size-lost); err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+		j, records, err := Open(dir)
+		if err != nil || len(records) != 2 {
+			t.Fatalf("%d bytes lost: %d records, %v", lost, len(records), err)
+		}
+		_ = j.Close()
+	}
+}

@@ -27,6 +27,9 @@ func (l *loader) shape(u *unit) {
 	if u.Rollout != nil && u.Hosts == nil {
 		l.faults.Add(u.Rollout.Pos, "add hosts", `"rollout" goes over hosts, and there are none`)
 	}
+	if isFragment(u.Uses.Text) && u.within != nil && u.within.Hosts == nil && u.Hosts != nil {
+		l.faults.Add(u.Hosts.Pos, "make it a step of the top level", "a fragment inside a group takes neither hosts nor a rollout: its steps stand in the group one by one")
+	}
 	if u.within != nil && u.within.Hosts != nil {
 		l.notInHostGroups(u)
 	}
@@ -81,6 +84,7 @@ func (l *loader) order(p *Plan) {
 		l.needs(u.children, nil)
 	}
 	l.cycles(p.steps)
+	l.cycles(p.finally)
 }
 
 func inOrder(list []*unit) {

@@ -106,6 +106,9 @@ func (l *loader) splice(u *unit, within *unit) []*unit {
 		out = l.units(f.Steps, within, sc, u.whens)
 		for _, c := range out {
 			c.id = u.wantedID() + "/" + c.wantedID()
+			if c.Needs != nil {
+				l.faults.Add(c.Pos, "use the fragment as a step of the top level", "inside a group the steps of a fragment run in order; they have no needs")
+			}
 			if u.Needs != nil && c == out[0] {
 				c.Needs = u.Needs
 			}

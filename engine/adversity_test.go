@@ -307,3 +307,19 @@ func TestARolloutDoneFinallyIsDoneByEveryProcess(t *testing.T) {
 		}
 	})
 }
+
+// Only one step at a time may have the API away, however close together two begin.
+func TestOneOutageAtATime(t *testing.T) {
+	var o window
+	away := []Change{{Outage: time.Minute}}
+	if why := o.open("a", away); why != "" {
+		t.Error(why)
+	}
+	if why := o.open("b", away); why != "a has the API away for a moment" {
+		t.Errorf("b: %q", why)
+	}
+	o.close("a")
+	if why := o.open("b", away); why != "" {
+		t.Error(why)
+	}
+}

@@ -100,14 +100,16 @@ func (w *worker) mayAct(ctx context.Context, changes []Change) error {
 		}
 		if why == "" {
 			err := w.hold(ctx)
-			if err == nil {
-				w.window.open(w.node.ID, changes)
-				return nil
-			}
-			if !isTransient(err) {
+			switch {
+			case err != nil && !isTransient(err):
 				return err
+			case err != nil:
+				why = "the cluster's lock cannot be renewed, so nothing new is started: " + err.Error()
+			default:
+				if why = w.window.open(w.node.ID, changes); why == "" { // another may have been quicker
+					return nil
+				}
 			}
-			why = "the cluster's lock cannot be renewed, so nothing new is started: " + err.Error()
 		}
 		if err := w.wait(ctx, pause, why); err != nil {
 			return err
@@ -237,18 +239,29 @@ type window struct {
 	until time.Time
 }
 
-func (o *window) open(node string, changes []Change) {
+// open opens the window for a node whose changes need one, and says why it cannot.
+func (o *window) open(node string, changes []Change) (why string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if why := o.held(node); why != "" {
+		return why
+	}
 	for _, c := range changes {
 		if c.Outage > 0 {
-			o.reopen(node, time.Now().Add(c.Outage))
+			o.extend(node, time.Now().Add(c.Outage))
 		}
 	}
+	return ""
 }
 
 // reopen makes the window of a node last at least until then.
 func (o *window) reopen(node string, until time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.extend(node, until)
+}
+
+func (o *window) extend(node string, until time.Time) {
 	if until.After(o.until) {
 		o.node, o.until = node, until
 	}
@@ -277,6 +290,10 @@ func (o *window) isOpen() bool {
 func (o *window) heldByOther(node string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.held(node)
+}
+
+func (o *window) held(node string) string {
 	if o.node == "" || o.node == node || !time.Now().Before(o.until) {
 		return ""
 	}

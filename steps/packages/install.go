@@ -72,7 +72,7 @@ func refuse(w *world, todo revisions, expect engine.Facts) error {
 	}
 	for _, name := range todo.names() {
 		have := w.states[name]
-		if have.revision != "" && compare(have.revision, todo[name]) > 0 {
+		if have.installed() && compare(have.revision, todo[name]) > 0 {
 			return engine.Refuse(fmt.Sprintf("%s has %s %s, newer than %s", w.host, name, have.revision, todo[name]),
 				"nothing is ever downgraded: correct the revision in the plan, or downgrade this package by hand")
 		}

@@ -30,6 +30,11 @@ type state struct{ abbrev, revision string }
 // whole tells whether the package is unpacked and configured, held or not.
 func (s state) whole() bool { return len(s.abbrev) >= 2 && s.abbrev[1] == 'i' }
 
+// installed tells whether something of it is there, not only its configuration files.
+func (s state) installed() bool {
+	return s.revision != "" && len(s.abbrev) >= 2 && !strings.ContainsAny(s.abbrev[1:2], "cn")
+}
+
 func (s state) held() bool { return strings.HasPrefix(s.abbrev, "h") }
 
 // String is the state for people: "1.27.3-1.1, held".

@@ -209,3 +209,16 @@ func TestCompareAgreesWithDpkg(t *testing.T) {
 		}
 	})
 }
+
+// Of a package that was removed only its configuration files are there: nothing to be newer than.
+func TestARemovedPackageIsNotNewer(t *testing.T) {
+	for letters, newer := range map[string]bool{"rc ": false, "un ": false, "ii ": true, "hi ": true, "iF ": true} {
+		w := &world{host: "w1", states: map[string]state{}, offers: map[string][]offer{"kubectl": {{"1.28.15-1.1", ""}}}}
+		if err := w.read("state | kubectl | " + letters + " | 1.30.1-1.1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := refuse(w, revisions{"kubectl": "1.28.15-1.1"}, engine.Facts{}); (err != nil) != newer {
+			t.Errorf("%s: %v", letters, err)
+		}
+	}
+}

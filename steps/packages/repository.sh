@@ -31,7 +31,7 @@ key() {
     *.asc) cp "$tmp/key.asc" "$tmp/key" ;;
     *) gpg --dearmor <"$tmp/key.asc" >"$tmp/key" || return 1 ;;
   esac
-  mkdir -p "$(dirname "$KEYRING")"
+  (umask 022 && mkdir -p "$(dirname "$KEYRING")") # apt reads it as _apt
   if [ -s "$KEYRING" ]; then cat "$KEYRING" >>"$tmp/key"; fi
   chmod 644 "$tmp/key"
   mv "$tmp/key" "$KEYRING"
@@ -48,17 +48,26 @@ update() {
   apt-cache madison kubeadm | head -n 5 >&2
   return 1
 }
+putback() { # file, copy
+  if [ -e "$2" ]; then cp -p "$2" "$1"; else rm -f "$1"; fi
+}
+end() {
+  if [ "$failed" != 0 ]; then
+    putback "$FILE" "$tmp/before"
+    if [ -n "$KEYRING" ]; then putback "$KEYRING" "$tmp/keyring"; fi
+  fi
+  rm -rf "$tmp"
+}
 if [ -e "$FILE" ]; then cp -p "$FILE" "$tmp/before"; fi
+if [ -n "$KEYRING" ] && [ -e "$KEYRING" ]; then cp -p "$KEYRING" "$tmp/keyring"; fi
+failed=1
+trap end EXIT
+trap 'exit 143' TERM INT HUP
 if [ -n "$LINE" ]; then
   echo "$LINE" >"$FILE"
   chmod 644 "$FILE"
 elif [ -n "$OLD" ]; then
   sed -i -E "s#$OLD#$NEW#g" "$FILE"
 fi
-failed=0
-update || failed=1
-if [ "$failed" = 1 ]; then
-  if [ -e "$tmp/before" ]; then cp -p "$tmp/before" "$FILE"; else rm -f "$FILE"; fi
-fi
-rm -rf "$tmp"
+if update; then failed=0; fi
 exit "$failed"

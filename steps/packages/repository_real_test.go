@@ -2,7 +2,10 @@ package packages
 
 import (
 	"errors"
+	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -10,6 +13,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/remote"
 )
 
 const listFile = "etc/apt/sources.list.d/kubernetes.list"
@@ -207,6 +211,52 @@ func TestRealSigningKey(t *testing.T) {
 			}
 			if err := look0(t, h, "1.28.15-1.1"); err != nil {
 				t.Error(err)
+			}
+		})
+	}
+}
+
+// repository runs the script with pretend tools: no archive answers as a test needs it.
+func (h *realHost) repository(tools, env map[string]string) error {
+	h.t.Helper()
+	for name, text := range tools {
+		h.write("bin/"+name, "#!/bin/sh\n"+text+"\n")
+		h.must(os.Chmod(h.path("bin/"+name), 0o755))
+	}
+	all := map[string]string{"FILE": h.path("etc/apt/sources.list.d/kubernetes.list"), "KEYRING": "", "WANT": "| 1.28.15-", "LINE": "", "OLD": "", "NEW": "",
+		"KEY_URL": "https://pkgs.example.com/Release.key", "NO_KEY": "", "LOCK_TIMEOUT": "1"}
+	maps.Copy(all, env)
+	_, err := h.run(h.t.Context(), remote.Script{Text: locksSh + repositorySh, Env: all}, &h.out)
+	return err
+}
+
+// apt verifies as the user _apt, who must be able to look into a directory that was made for the key.
+func TestRepositoryMakesAKeyringThatAptCanRead(t *testing.T) {
+	h := newRealHost(t)
+	keyring := h.path("etc/apt/keyrings/k.asc")
+	err := h.repository(map[string]string{"curl": "echo key", "apt-get": "exit 0", "apt-cache": "echo 'kubeadm | 1.28.15-1.1 | x'"},
+		map[string]string{"KEYRING": keyring, "LINE": "deb x"})
+	info, statErr := os.Stat(filepath.Dir(keyring))
+	if err != nil || statErr != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("%v, %v: %v\n%s", err, statErr, info, h.out.String())
+	}
+}
+
+// What fails, or is ended in the middle, leaves the source and the keys as they were.
+func TestRepositoryPutsBackWhatItTouched(t *testing.T) {
+	const key, source = "etc/apt/trusted.gpg.d/k.asc", "etc/apt/sources.list.d/kubernetes.list"
+	for name, aptGet := range map[string]string{
+		"a bad signature": "echo 'W: GPG error: BADSIG, signatures were invalid'; exit 100",
+		"ended":           "kill -TERM $PPID; sleep 0.2; exit 143",
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newRealHost(t)
+			h.write(key, "OLD KEY\n")
+			h.write(source, "deb x/v1.27/deb/ /\n")
+			err := h.repository(map[string]string{"curl": "echo STRANGER", "apt-get": aptGet, "apt-cache": ":"},
+				map[string]string{"KEYRING": h.path(key), "OLD": `x/v1\.27/deb`, "NEW": "x/v1.28/deb"})
+			if err == nil || h.read(key) != "OLD KEY\n" || h.read(source) != "deb x/v1.27/deb/ /\n" {
+				t.Errorf("%v: the host trusts %q and reads %q", err, h.read(key), h.read(source))
 			}
 		})
 	}

@@ -183,7 +183,10 @@ func (t *trunk) login(ctx context.Context, conn net.Conn, ring *keyring, chain *
 			return distrust
 		},
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(ctx, func() {
+		_ = conn.Close()
+		chain.close() // the agent may be waiting for a touch
+	})
 	c, channels, requests, err := ssh.NewClientConn(conn, t.e.keyName(), config)
 	if !stop() && err == nil {
 		_ = c.Close()

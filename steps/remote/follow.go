@@ -57,7 +57,9 @@ func (f *follower) read(p []byte) {
 		line, rest, whole := bytes.Cut(f.held[i+len(f.delim):], []byte("\n"))
 		if !whole {
 			f.emit(f.held[:i])
-			f.held = f.held[i:]
+			if f.held = f.held[i:]; len(f.held) > lineCap {
+				f.held, f.talking = nil, false // no message is so long
+			}
 			return
 		}
 		f.emit(f.held[:i])

@@ -25,8 +25,9 @@ type host struct {
 	want  SSH
 
 	mu       sync.Mutex
-	way      *trunk // nil: not resolved yet
-	password []byte // of sudo; nil: not read yet
+	way      *trunk   // nil: not resolved yet
+	password []byte   // of sudo; nil: not read yet
+	gone     sync.Map // tickets whose record was there and is not any more
 }
 
 func newHost(f *Fleet, m Machine) *host {
@@ -160,7 +161,8 @@ func (h *host) once(ctx context.Context, s Script, c call, asUser bool) (Result,
 	if err := h.judge(e, c.mark, clean); err != nil {
 		return Result{}, err
 	}
-	result := Result{Stdout: clean.text(out.String()), Stderr: clean.text(errs.String())}
+	_, answer, _ := strings.Cut(out.String(), c.mark+" begin\n")
+	result := Result{Stdout: clean.text(answer), Stderr: clean.text(errs.String())}
 	if e.code != 0 || e.signal != "" {
 		return result, &ExitError{Host: h.name, Code: e.code, Signal: e.signal, Tail: lastLines(said(result.Stderr, result.Stdout))}
 	}

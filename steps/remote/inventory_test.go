@@ -104,6 +104,8 @@ Host cp1
   ConnectTimeout 4
 Host odd
   ProxyCommand nc %h %p
+Host strict
+  RevokedHostKeys /etc/ssh/revoked
 `)
 	e, err := r.resolve(t.Context(), "node-1", "cp1", SSH{Config: config, User: "dave"})
 	if err != nil {
@@ -116,6 +118,9 @@ Host odd
 	}
 	if _, err := r.resolve(t.Context(), "node-2", "odd", SSH{Config: config}); err == nil || !strings.Contains(err.Error(), "ProxyCommand") {
 		t.Errorf("ProxyCommand: %v", err)
+	}
+	if _, err := r.resolve(t.Context(), "node-3", "strict", SSH{Config: config}); err == nil || !strings.Contains(err.Error(), "RevokedHostKeys /etc/ssh/revoked") {
+		t.Errorf("RevokedHostKeys: %v", err)
 	}
 }
 

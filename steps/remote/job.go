@@ -94,10 +94,17 @@ func (f *Fleet) Settle(ctx context.Context, target engine.Target, t engine.Ticke
 	}
 	switch word, _, _ := strings.Cut(verdict, " "); word {
 	case "rc":
-		return engine.Settlement{Fate: engine.Ended, Err: w.outcome(verdict)}, nil
+		err := w.outcome(verdict)
+		if _, unknown := errors.AsType[*engine.InDoubtError](err); unknown {
+			return engine.Settlement{Fate: engine.Cut, Err: err}, nil
+		}
+		return engine.Settlement{Fate: engine.Ended, Err: err}, nil
 	case "cut":
 		return engine.Settlement{Fate: engine.Cut, Err: w.outcome(verdict)}, nil
 	case "abandoned", "unstarted":
+		if _, began := h.gone.Load(t.ID); began {
+			return engine.Settlement{Fate: engine.Cut, Err: w.outcome("gone")}, nil
+		}
 		return engine.Settlement{Fate: engine.NeverStarted}, nil
 	}
 	return engine.Settlement{}, w.outcome(verdict)
@@ -107,6 +114,7 @@ func (f *Fleet) Settle(ctx context.Context, target engine.Target, t engine.Ticke
 // as ctx lives.
 func (w *watch) see(ctx context.Context) (string, error) {
 	for try := 0; ; try++ {
+		began := time.Now()
 		err := w.session(ctx)
 		verdict, claimed, _ := w.f.state()
 		if verdict != "" {
@@ -118,7 +126,9 @@ func (w *watch) see(ctx context.Context) (string, error) {
 			if w.m == launch {
 				w.m = attach
 			}
-			try = 0
+		}
+		if time.Since(began) > lastBackoff {
+			try = 0 // one that drops every connection at once is asked less and less often
 		}
 		if final := w.final(ctx, err); final != nil {
 			_ = w.out.flush()
@@ -210,10 +220,11 @@ func (w *watch) outcome(verdict string) error {
 		}
 		return engine.InDoubt(fmt.Errorf("%s: the job was cut: %s", w.h.name, why))
 	case "unstarted":
-		return fmt.Errorf("%s: the job could not be started, and never will be: %s", w.h.name, lastLines(rest))
+		return fmt.Errorf("%s: the job could not be started, and never will be: %s", w.h.name, lastLines(w.clean.text(rest)))
 	case "abandoned":
 		return fmt.Errorf("%s: the ticket %s was given up before its job started; it needs a new ticket", w.h.name, w.t.ID)
 	}
+	w.h.gone.Store(w.t.ID, true)
 	return engine.InDoubt(fmt.Errorf("%s: the record of job %s is gone from %s; somebody removed it", w.h.name, w.t.ID, w.h.fleet.sh.dir))
 }
 

@@ -73,10 +73,10 @@ func newMark() string {
 const closing = "\nexit\n}\n"
 
 // program wraps text so that the shell reads all of it before it runs any, and so that nothing in it can eat the rest.
-// before runs first; then the mark on standard error says that the text itself begins.
+// before runs first; then the mark on both outputs says that the text itself begins: a login shell may print anything.
 func (sh shell) program(mark, before, text string) string {
 	return "{\nexec </dev/null\n" + sh.settings() + "set -eu\n" + before +
-		"printf '%s begin\\n' " + mark + " >&2\n" + text + "\n"
+		"printf '%s begin\\n' " + mark + "\nprintf '%s begin\\n' " + mark + " >&2\n" + text + "\n"
 }
 
 func (sh shell) settings() string {
@@ -175,8 +175,8 @@ func (sh shell) place(t engine.Ticket, j Job, loginUser string) (placement, erro
 	}
 	sum := sha256.Sum256([]byte(j.Text))
 	return placement{
-		text: "{\nj=" + quote(sh.dir+"/jobs/"+t.ID) + " cap=" + strconv.Itoa(sh.cap) + "\n" + sh.settings() + "cd /\n" + jobScript +
-			"(\nset -eu\nunset j cap\n" + text + "\n)\n" + endedScript + "}\n",
+		text: "{\nd=" + quote(sh.dir) + " j=" + quote(sh.dir+"/jobs/"+t.ID) + " epoch=" + strconv.FormatInt(t.Epoch, 10) + " cap=" + strconv.Itoa(sh.cap) + "\n" + sh.settings() + "cd /\n" + jobScript +
+			"(\nset -eu\nunset d j epoch cap\n" + text + "\n)\n" + endedScript + "}\n",
 		name: j.Name, digest: hex.EncodeToString(sum[:]), private: len(j.Secret) > 0,
 	}, nil
 }

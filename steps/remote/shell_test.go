@@ -44,7 +44,7 @@ func TestValuesSurviveEveryShell(t *testing.T) {
 			cmd := exec.Command(name, args...)
 			cmd.Stdin = strings.NewReader(testShell("/x").program("m", "", text) + closing)
 			out, err := cmd.Output()
-			if err != nil || string(out) != raw+"." {
+			if err != nil || string(out) != "m begin\n"+raw+"." {
 				t.Fatalf("%s: %q became %q (%v)", name, raw, out, err)
 			}
 		}
@@ -211,7 +211,7 @@ func TestAsUser(t *testing.T) {
 	cmd := exec.Command("sh")
 	cmd.Stdin = strings.NewReader(sh.program("m", "", sh.asUser("nobody", text)) + closing)
 	out, err := cmd.Output()
-	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 4 || string(out) != "nobody it's\n" {
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 4 || string(out) != "m begin\nnobody it's\n" {
 		t.Errorf("%q, %v", out, err)
 	}
 }

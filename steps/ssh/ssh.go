@@ -126,7 +126,8 @@ func (r *run) holds(ctx context.Context, h remote.Host) (bool, error) {
 
 // script reads the secrets, at this moment and no earlier.
 func (r *run) script(ctx context.Context, text string) (remote.Script, error) {
-	s := remote.Script{Text: text, Env: r.Env, AsUser: r.AsUser}
+	// As in an operator's shell, others may read what a command writes; jobs are more careful than that.
+	s := remote.Script{Text: "umask 022\n" + text, Env: r.Env, AsUser: r.AsUser}
 	if len(r.Secret) > 0 {
 		s.Secret = map[string]string{}
 	}

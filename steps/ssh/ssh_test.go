@@ -190,7 +190,7 @@ func TestJob(t *testing.T) {
 	if _, _, err := perform(t, r); err != nil {
 		t.Fatal(err)
 	}
-	want := remote.Job{Name: "true", Safe: true, Script: remote.Script{Text: "true", Env: map[string]string{"A": "b"}, AsUser: true}}
+	want := remote.Job{Name: "true", Safe: true, Script: remote.Script{Text: "umask 022\ntrue", Env: map[string]string{"A": "b"}, AsUser: true}}
 	if diff := cmp.Diff(want, job); diff != "" {
 		t.Error(diff)
 	}

@@ -13,6 +13,7 @@ if [ -n "$pid" ] && [ "$pid" != 0 ]; then
   exe=$(readlink "/proc/$pid/exe" 2>/dev/null || :)
   echo "exe $exe"
 fi
+echo "now $(date +%s)"
 for f in $FILES; do
   if [ -e "$f" ]; then stat -c 'file %Y %n' "$f"; fi
 done

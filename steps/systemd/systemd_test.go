@@ -139,3 +139,18 @@ func TestValidate(t *testing.T) {
 		t.Error("a relative path is allowed")
 	}
 }
+
+// A file of the future was written under another clock: no restart would make the unit newer than it.
+func TestAFileOfTheFutureAsksForNoRestart(t *testing.T) {
+	const show = "LoadState=loaded\nActiveState=active\nSubState=running\nExecMainStartTimestamp=Sat 2026-11-21 15:00:00 UTC\nNeedDaemonReload=no\nexe /usr/bin/kubelet\n"
+	const file = "file 1795300000 /var/lib/kubelet/config.yaml\n"
+	for now, stale := range map[string]bool{"now 1795273300\n": false, "now 1795300000\n": true} {
+		u, err := parse(show + now + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if why := u.stale(); (why != "") != stale {
+			t.Errorf("%sstale: %q", now, why)
+		}
+	}
+}

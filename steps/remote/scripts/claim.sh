@@ -2,9 +2,11 @@
 # job itself when it starts, or somebody who asks and finds it not started. So an answer of "never" stays true.
 j=$d/jobs/$UPGRADER_ID
 if [ "$UPGRADER_MODE" != attach ]; then
-	mkdir -m 700 "$j" 2>/dev/null || true
+	[ -d "$j" ] || mkdir -m 700 "$j"
 fi
-if [ "$UPGRADER_MODE" = settle ] && mkdir "$j/claim" 2>/dev/null; then
+if [ "$UPGRADER_MODE" = settle ] && [ ! -d "$j/claim" ]; then
+	mkdir "$j/claim"
+	rm -f "$j/job"
 	echo "epoch $UPGRADER_EPOCH asked and found it not started" >"$j/claim/abandoned"
 	sync "$j/claim" "$j" "$d/jobs"
 fi

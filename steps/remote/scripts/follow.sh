@@ -1,6 +1,15 @@
 # Sends what the job prints, from an offset on, until it has ended. A line that begins with the mark is a message, what
 # lies between is the job's output. The exit status is looked for before the output, so that none is missed.
 off=$UPGRADER_OFFSET n=0 claimed=
+# idle: nothing that belongs to the job is left. Its processes hold a lock as long as they live, but for those that close
+# what they inherit, as apt does for dpkg: systemd knows of them too.
+idle() {
+	flock -n -x "$j/alive" true || return 1
+	[ -d "$UPGRADER_SYSTEMD" ] || return 0
+	case $(systemctl show -p ActiveState --value "upgrader-$UPGRADER_ID") in
+	active | activating | deactivating | reloading) return 1 ;;
+	esac
+}
 while :; do
 	end=
 	if [ -z "$claimed" ] && [ -d "$j/claim" ]; then
@@ -13,8 +22,7 @@ while :; do
 		end=abandoned
 	elif [ ! -d "$j" ]; then
 		end=gone
-	elif [ -n "$claimed" ] && [ $((n % 8)) -eq 0 ] && flock -n -x "$j/alive" true && [ ! -f "$j/rc" ]; then
-		# Nothing that belongs to the job is left: its processes hold that lock as long as they live.
+	elif [ -n "$claimed" ] && [ $((n % 8)) -eq 0 ] && idle && [ ! -f "$j/rc" ]; then
 		end='cut killed'
 		grep -q -x "boot $(cat /proc/sys/kernel/random/boot_id)" "$j/meta" || end='cut reboot'
 	elif [ -z "$claimed" ] && [ "$n" -gt 90 ]; then

@@ -11,6 +11,7 @@ give_up() {
 	done
 	if mkdir "$j/claim" 2>/dev/null; then
 		echo "$1" >"$j/claim/abandoned"
+		rm -f "$j/job"
 		sync "$j/claim" "$j"
 		mark "unstarted $(printf '%s' "$1" | tr '\n' ' ')"
 		exit 0
@@ -24,6 +25,7 @@ if [ "$UPGRADER_MODE" = launch ] && [ ! -d "$j/claim" ]; then
 	mv "$j/job.$UPGRADER_MARK" "$j/job"
 	: >>"$j/out"
 	sync "$j/job" "$j/meta" "$j" "$d/jobs"
+	why=$(/bin/sh -n "$j/job" 2>&1) || give_up "$why"
 	if [ -d "$UPGRADER_SYSTEMD" ]; then
 		why=$(systemd-run --quiet --unit="upgrader-$UPGRADER_ID" -p Type=exec -p KillMode=control-group \
 			flock -x "$j/alive" /bin/sh "$j/job" 2>&1) || give_up "$why"

@@ -37,6 +37,9 @@ func (c *call) shell(text, name string, options, params []string) int {
 		c.eprintf("sh: %v\n", err)
 		return 2
 	}
+	if slices.Contains(options, "-n") {
+		return 0 // it was only to be read
+	}
 	state := &shellState{funcs: rewrite(file)}
 	in, done, err := c.stdin()
 	if err != nil {

@@ -212,7 +212,7 @@ func sh(c *call) int {
 		}
 		fromInput = fromInput || strings.Contains(letters, "s")
 		for _, l := range strings.Map(dropCSL, letters) {
-			if !strings.ContainsRune("euxf", l) {
+			if !strings.ContainsRune("euxfn", l) {
 				return c.fail(2, "0: Illegal option -%c", l)
 			}
 			options = append(options, word[:1]+string(l))

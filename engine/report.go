@@ -84,10 +84,10 @@ func (n *NodeStatus) reopen() {
 func (n *NodeStatus) fold(rec journal.Record) {
 	switch rec.Kind {
 	case journal.Start:
-		n.State, n.Ended, n.Message, n.Attempts = Running, time.Time{}, "", rec.Attempt
-		if n.Started.IsZero() {
+		if n.Started.IsZero() || !n.Ended.IsZero() { // a gate that is looked at again starts again
 			n.Started = rec.Time
 		}
+		n.State, n.Ended, n.Message, n.Attempts = Running, time.Time{}, "", rec.Attempt
 	case journal.Wait:
 		n.State, n.Message = Waiting, rec.Why
 	case journal.Intent:

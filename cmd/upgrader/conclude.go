@@ -12,13 +12,18 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/remote"
 )
 
 // conclude tells what became of the run, and what to do next. What it returns is the exit code's reason.
 func (s *session) conclude(ctx context.Context, summary engine.Summary, detached bool) error {
 	if detached {
 		summary.Interrupted = true
-		s.console.say("detached: what runs on hosts goes on by itself\n  go on with: upgrader resume %s", s.manifest.ID)
+		if s.manifest.Sandbox {
+			s.console.say("detached; the pretend cluster of run %s ends here (`upgrader sandbox` makes one that stays)", s.manifest.ID)
+		} else {
+			s.console.say("detached: what runs on hosts goes on by itself\n  go on with: upgrader resume %s", s.manifest.ID)
+		}
 		return &runEnded{summary}
 	}
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), 10*time.Second, errors.New("the cluster does not answer"))
@@ -57,6 +62,11 @@ func (s *session) tellEnd(summary engine.Summary) {
 		s.console.say("run %s was stopped by a gate; once it is open: upgrader resume %s", id, id)
 		return
 	case summary.State == engine.Failed:
+		for _, n := range summary.Nodes {
+			if n.State == engine.Failed && n.Kind == approvalKind {
+				s.console.say("to approve it after all: upgrader approve %s %s", id, n.ID)
+			}
+		}
 		s.console.say("run %s failed%s; once the cause is gone: upgrader resume %s", id, colon(summary.Why), id)
 		return
 	}
@@ -104,7 +114,8 @@ func (s *session) tellFailure(alike []engine.NodeStatus, nodes []kube.Node) {
 		hosts = append(hosts, a.Host)
 	}
 	c.say("")
-	c.say("%s %s %s on %s%s", c.style().mark(n.State), strings.ToUpper(n.State), n.Step, strings.Join(hosts, ", "), attempts(n))
+	head := fmt.Sprintf("%s %s on %s%s", strings.ToUpper(n.State), n.Step, strings.Join(hosts, ", "), attempts(n))
+	writeLine(c.errs, c.style(c.errs).mark(n.State)+" "+remote.Printable(head)) // the mark's colour is our own and stays as it is
 	for line := range strings.SplitSeq(n.Message, "\n") {
 		c.say("  %s", line)
 	}

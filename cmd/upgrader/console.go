@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/hashicorp/go-multierror"
 	"golang.org/x/term"
@@ -66,11 +68,26 @@ func (c *console) size() (width, height int) {
 	return width, height
 }
 
-// style is how this console wants its text: see https://no-color.org for the first rule.
-func (c *console) style() style {
-	colour := isTerminal(c.errs) && c.env["NO_COLOR"] == "" && c.env["TERM"] != "dumb"
-	locale := strings.ToUpper(c.env["LC_ALL"] + c.env["LC_CTYPE"] + c.env["LANG"])
+// style is how a stream of this console wants its text: see https://no-color.org for the first rule. A file or a pipe gets no
+// colour, whatever the other stream is.
+func (c *console) style(stream io.Writer) style {
+	colour := isTerminal(stream) && c.env["NO_COLOR"] == "" && c.env["TERM"] != "dumb"
+	locale := strings.ToUpper(cmp.Or(c.env["LC_ALL"], c.env["LC_CTYPE"], c.env["LANG"]))
 	return style{colour: colour, ascii: !strings.Contains(strings.ReplaceAll(locale, "-", ""), "UTF8")}
+}
+
+// interruptible makes a context that a signal ends, for what comes before a run and after which nothing is to be finished.
+// end gives the signals back.
+func (c *console) interruptible(ctx context.Context) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-c.signals:
+			cancel(errInterrupted)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // confirm asks a yes-or-no question before a command begins. Only y and yes are a yes; a signal ends the command.
@@ -136,7 +153,7 @@ func (c *console) say(format string, args ...any) {
 // complain says why a command ended, unless it has been said. Every fault gets its own line.
 func (c *console) complain(err error) {
 	var ended *runEnded
-	if err == nil || errors.As(err, &ended) || errors.Is(err, errPending) {
+	if err == nil || errors.As(err, &ended) || errors.Is(err, errPending) || errors.Is(err, syscall.EPIPE) { // the last: a reader who has seen enough
 		return
 	}
 	var many *multierror.Error

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"upgrader.dev/upgrader/engine"
 )
@@ -119,6 +120,10 @@ func flatten(path string, tree map[string]any, leaves map[string]string) {
 		at := strings.TrimPrefix(path+"."+key, ".")
 		if branch, ok := value.(map[string]any); ok {
 			flatten(at, branch, leaves)
+			continue
+		}
+		if n, ok := value.(float64); ok && slices.Contains([]string{"timeout", "retry.backoff", "retry.max", "soak"}, at) {
+			leaves[at] = time.Duration(n).String() // JSON has nanoseconds, which nobody reads
 			continue
 		}
 		data, err := json.Marshal(value)

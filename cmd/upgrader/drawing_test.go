@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"upgrader.dev/upgrader/engine"
 )
@@ -64,7 +65,7 @@ func TestPendingDiff(t *testing.T) {
 		n := &edited.Nodes[i]
 		n.Digest = "new"
 		if n.Step == "workers/drain" {
-			n.With = map[string]any{"force": true}
+			n.With, n.Timeout = map[string]any{"force": true}, n.Timeout+20*time.Minute
 		}
 		if n.Kind == "cluster.healthy" {
 			n.With = map[string]any{"done": "already"}

@@ -41,18 +41,11 @@ func rehearse(ctx context.Context, c *console, w *world, g *engine.Graph, watch 
 
 // dryRun shows what a run would change. It writes nothing, neither here nor there.
 func dryRun(ctx context.Context, c *console, w *world, g *engine.Graph, mode string, detailed bool) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-c.signals:
-			cancel(errInterrupted)
-		case <-ctx.Done():
-		}
-	}()
+	ctx, end := c.interruptible(ctx)
+	defer end()
 	show := view(quietView{})
 	if mode == outputJSON {
-		show = newJSONView(c.out)
+		show = newJSONView(c.out, c.errs)
 	} else {
 		c.say("looking at cluster %s and %s; nothing is changed", w.id, count(len(g.Targets), "host"))
 	}
@@ -64,7 +57,7 @@ func dryRun(ctx context.Context, c *console, w *world, g *engine.Graph, mode str
 		return err
 	}
 	if mode != outputJSON {
-		for _, line := range r.page(c.style()) {
+		for _, line := range r.page(c.style(c.out)) {
 			writeLine(c.out, line)
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,7 +28,7 @@ cluster (--offline) both are examples to be filled in. Files that are there alre
 			var nodes []kube.Node
 			version := ""
 			if !offline {
-				w, err := connect(cmd.Context(), at, "")
+				w, err := c.connect(cmd.Context(), at, "")
 				if err != nil {
 					return fmt.Errorf("%w\nwithout a cluster: upgrader init --offline", err)
 				}
@@ -38,7 +37,7 @@ cluster (--offline) both are examples to be filled in. Files that are there alre
 					return err
 				}
 			}
-			return initialise(cmd.Context(), c, dir, force, version, nodes)
+			return initialise(c, at, dir, force, version, nodes)
 		},
 	}
 	clusterFlags(cmd, &at.kubeconfig, &at.context)
@@ -49,7 +48,7 @@ cluster (--offline) both are examples to be filled in. Files that are there alre
 	return cmd
 }
 
-func initialise(_ context.Context, c *console, dir string, force bool, version string, nodes []kube.Node) error {
+func initialise(c *console, at place, dir string, force bool, version string, nodes []kube.Node) error {
 	runbook, name, err := runbookFor(version)
 	if err != nil {
 		return err
@@ -71,7 +70,14 @@ func initialise(_ context.Context, c *console, dir string, force bool, version s
 	}
 	plan, inventory := filepath.Join(dir, "upgrade.yaml"), filepath.Join(dir, "inventory.yaml")
 	c.say("wrote %s (from %s) and %s; look at both, then:", plan, name, inventory)
-	writeLine(c.out, fmt.Sprintf("upgrader run %s --inventory %s --dry-run", plan, inventory))
+	next := fmt.Sprintf("upgrader run %s --inventory %s", plan, inventory)
+	if at.kubeconfig != "" {
+		next += " --kubeconfig " + at.kubeconfig
+	}
+	if at.context != "" {
+		next += " --context " + at.context
+	}
+	writeLine(c.out, next+" --dry-run")
 	return nil
 }
 

@@ -43,7 +43,10 @@ func readPlan(name string) (*plan.Plan, error) {
 
 // builtin finds a plan among those in the program, by its name with or without .yaml. It returns its file, or nothing.
 func builtin(name string) string {
-	file := strings.TrimSuffix(path.Base(filepath.ToSlash(name)), ".yaml") + ".yaml"
+	dir, file := path.Split(filepath.ToSlash(name))
+	if file = strings.TrimSuffix(file, ".yaml") + ".yaml"; dir != "" && dir != "plans/" {
+		return ""
+	}
 	if slices.Contains(builtins(), file) {
 		return file
 	}

@@ -97,7 +97,7 @@ func (t *tailer) more(n *engine.Node) error {
 	t.read[path] += int64(len(data))
 	if t.now != path {
 		t.now = path
-		writeLine(t.console.out, t.console.style().bold("== "+remote.Printable(n.Target.Name+" "+n.Step)))
+		writeLine(t.console.out, t.console.style(t.console.out).bold("== "+remote.Printable(n.Target.Name+" "+n.Step)))
 	}
 	_, err = io.WriteString(t.console.out, escapeLines(string(data)))
 	return err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ type resumeOptions struct {
 	yes, accept bool
 	output      string
 	settle      []string
+
+	kubeconfig, context string // instead of those of the run's beginning
 }
 
 func resumeCommand(c *console, g *global) *cobra.Command {
@@ -51,6 +54,7 @@ edited since, the difference is shown and must be accepted.`,
 	f.BoolVar(&o.yes, "yes", false, "approve what names no approvers")
 	f.BoolVar(&o.accept, "accept-plan-change", false, "go on with the edited plan or inventory")
 	f.StringArrayVar(&o.settle, "settle", nil, "what you found about a step whose outcome is unknown: STEP=done or STEP=retry; may be repeated")
+	clusterFlags(cmd, &o.kubeconfig, &o.context)
 	outputFlag(cmd, &o.output)
 	return cmd
 }
@@ -75,6 +79,12 @@ func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run lis
 	decisions, err := o.decisions(c, session.graph, run.dir, past)
 	if err != nil {
 		return err
+	}
+	if o.kubeconfig != "" {
+		run.Kubeconfig, run.Context = absolute(o.kubeconfig), ""
+	}
+	if o.context != "" {
+		run.Context = o.context
 	}
 	if session.world, err = reconnect(ctx, c, run); err != nil {
 		return err
@@ -138,11 +148,15 @@ func (o *resumeOptions) graph(c *console, run listing, pinned *engine.Graph, pas
 	return edited, run.dir.pin(run.manifest, p, edited)
 }
 
-// keepOld moves the pinned graph aside before another one takes its place.
+// keepOld keeps the pinned plan and graph aside before another one takes its place.
 func keepOld(d runDir) error {
 	for i := 1; ; i++ {
 		old := d.path(fmt.Sprintf("graph.%d.json", i))
 		if _, err := os.Lstat(old); errors.Is(err, fs.ErrNotExist) {
+			_ = os.RemoveAll(d.path(fmt.Sprintf("plan.%d", i))) // half a copy, made by a process that was killed
+			if err := os.CopyFS(d.path(fmt.Sprintf("plan.%d", i)), os.DirFS(d.path("plan"))); err != nil {
+				return fmt.Errorf("keeping the plan as it was: %w", err)
+			}
 			return os.Link(d.path("graph.json"), old)
 		}
 	}
@@ -225,7 +239,7 @@ const comeback = 5 * time.Minute
 func reconnect(ctx context.Context, c *console, run listing) (*world, error) {
 	at := place{kubeconfig: run.Kubeconfig, context: run.Context, inventory: run.Inventory}
 	if _, err := os.Stat(run.Inventory); run.Inventory != "" && err != nil {
-		at.inventory = run.dir.path("inventory.yaml")
+		at.inventory, at.beside = run.dir.path("inventory.yaml"), filepath.Dir(run.Inventory)
 	}
 	w, err := connectPatiently(ctx, c, at, run.ID)
 	if err != nil {
@@ -248,7 +262,7 @@ func orDefault(kubeconfig string) string {
 // connectPatiently is connect, again and again while the API server is away.
 func connectPatiently(ctx context.Context, c *console, at place, run string) (w *world, err error) {
 	err = patiently(c, func() error {
-		w, err = connect(ctx, at, run)
+		w, err = c.connect(ctx, at, run)
 		return err
 	})
 	return w, err

@@ -44,6 +44,9 @@ goes on. Either way, and after anything else that cuts a run short, ` + "`upgrad
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completePlans,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(cmd); err != nil {
+				return err
+			}
 			s, err := stateDir(g.stateDir, c.env)
 			if err != nil {
 				return err
@@ -69,6 +72,22 @@ goes on. Either way, and after anything else that cuts a run short, ` + "`upgrad
 	return cmd
 }
 
+// check refuses flags that would have no effect.
+func (o *runOptions) check(cmd *cobra.Command) error {
+	for _, name := range []string{"control-planes", "workers", "version", "faults"} {
+		if !o.sandbox && cmd.Flags().Changed(name) {
+			return invalid("--%s is about a pretend cluster: it needs --sandbox", name)
+		}
+	}
+	if o.detailed && !o.dryRun {
+		return invalid("--detailed-exitcode needs --dry-run")
+	}
+	if o.controlPlanes < 1 || o.workers < 0 {
+		return invalid("a cluster has at least one control plane, and no fewer than 0 workers")
+	}
+	return nil
+}
+
 func (o *runOptions) run(ctx context.Context, c *console, s store, path string) error {
 	mode, err := c.outputMode(o.output)
 	if err != nil {
@@ -79,7 +98,7 @@ func (o *runOptions) run(ctx context.Context, c *console, s store, path string) 
 		return err
 	}
 	if !o.dryRun && !o.yes && !o.sandbox && !c.canAsk() {
-		return invalid("nobody is at a terminal to say yes: look at `upgrader run %s --dry-run`, then run it with --yes", path)
+		return invalid("nobody is at a terminal to say yes: look at it with --dry-run, then run it with --yes")
 	}
 	if o.sandbox {
 		end, err := o.startSandbox(ctx, c, prep.plan)
@@ -88,7 +107,7 @@ func (o *runOptions) run(ctx context.Context, c *console, s store, path string) 
 		}
 		defer end()
 	}
-	w, err := connect(ctx, o.place, "")
+	w, err := c.connect(ctx, o.place, "")
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -35,6 +36,9 @@ type runLine struct {
 }
 
 func runs(c *console, s store, output string) error {
+	if _, err := c.outputMode(output); err != nil {
+		return err
+	}
 	list, err := s.list()
 	if err != nil {
 		return err
@@ -43,7 +47,7 @@ func runs(c *console, s store, output string) error {
 	for _, r := range list {
 		_, summary, err := r.dir.summary()
 		state := summary.State
-		if err != nil {
+		if err := cmp.Or(r.broken, err); err != nil {
 			state = "damaged: " + err.Error()
 		}
 		lines = append(lines, runLine{r.ID, r.Plan, r.Cluster.String(), state, r.Created})

@@ -29,6 +29,9 @@ its directory are inventory.yaml and kubeconfig for upgrader's flags, and effect
 			if o.Faults, err = parseFaults(faults); err != nil {
 				return err
 			}
+			if o.Speed <= 0 {
+				return invalid("--speed %v: want more than 0", o.Speed)
+			}
 			return serveSandbox(cmd.Context(), c, o)
 		},
 	}

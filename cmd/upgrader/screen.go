@@ -46,6 +46,9 @@ func (sc screen) lines(s engine.Summary, now time.Time, width, height int) []str
 		lines = append(lines, table...)
 	}
 	lines = append(lines, sc.totals(s))
+	if room := max(height-1, 1); len(lines) > room {
+		lines = lines[len(lines)-room:]
+	}
 	for i := range lines {
 		lines[i] = sc.style.cut(lines[i], width)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -38,7 +39,7 @@ func (s *session) perform(ctx context.Context) error {
 	}
 	out := newOutputs(s.graph, s.dir)
 	defer out.Close()
-	show := s.console.newView(s.mode, s.graph, s.heading(), out.Last)
+	show := s.console.newView(s.mode, s.graph, s.heading(), s.past, out.Last)
 	fleet := s.world.fleet(show.Note)
 	defer closeQuietly(fleet)
 	catalog, err := steps.Catalog(steps.Deps{Hosts: fleet, Cluster: s.world.client})
@@ -200,6 +201,9 @@ func (d runDir) pin(m manifest, p *plan.Plan, g *engine.Graph) error {
 	}
 	if m.Inventory != "" {
 		data, err := os.ReadFile(m.Inventory)
+		if errors.Is(err, fs.ErrNotExist) { // gone since the run began: what was pinned stays
+			data, err = os.ReadFile(d.path("inventory.yaml"))
+		}
 		if err != nil {
 			return fmt.Errorf("pinning the inventory: %w", err)
 		}

@@ -71,7 +71,7 @@ func status(ctx context.Context, c *console, run listing, output string, watch b
 			clearLines(c.out, drawn)
 			width, height := c.size()
 			head := heading{Run: run.ID, Plan: g.Plan, Cluster: run.Cluster.String(), From: g.From, To: g.To, Begun: run.Created}
-			lines := screen{graph: g, head: head, style: c.style()}.lines(summary, time.Now(), width, height)
+			lines := screen{graph: g, head: head, style: c.style(c.out)}.lines(summary, time.Now(), width, height)
 			for _, line := range lines[:len(lines)-1] { // the last one speaks of this process's keys
 				writeLine(c.out, line)
 			}
@@ -122,7 +122,7 @@ func writeStatus(c *console, m manifest, summary engine.Summary, output string) 
 		enc.SetIndent("", "  ")
 		return enc.Encode(newStatusPage(m, summary))
 	}
-	for _, line := range statusLines(m, summary, c.style(), time.Now()) {
+	for _, line := range statusLines(m, summary, c.style(c.out), time.Now()) {
 		writeLine(c.out, line)
 	}
 	return nil
@@ -147,8 +147,22 @@ func statusLines(m manifest, summary engine.Summary, st style, now time.Time) []
 		rows = append(rows, []string{st.mark(n.State), oneLine(n.Step), oneLine(n.Host), n.State, took, oneLine(n.Message)})
 	}
 	lines = append(lines, columns(rows)...)
-	if summary.State == engine.Paused || summary.State == engine.Failed {
-		lines = append(lines, "", "go on with: upgrader resume "+m.ID)
+	return append(lines, nextWords(m, summary)...)
+}
+
+// nextWords is what continues a run: nothing, if its pretend cluster is gone; and first an answer, if it is one that is missing.
+func nextWords(m manifest, summary engine.Summary) []string {
+	if summary.State != engine.Paused && summary.State != engine.Failed {
+		return nil
 	}
-	return lines
+	if m.Sandbox {
+		return []string{"", "its pretend cluster ended with its process; `upgrader sandbox` makes one that stays"}
+	}
+	lines := []string{""}
+	for _, n := range summary.Nodes {
+		if n.Kind == approvalKind && (n.State == engine.Paused || n.State == engine.Failed) {
+			lines = append(lines, "decide with: upgrader approve "+m.ID+" "+n.ID)
+		}
+	}
+	return append(lines, "go on with: upgrader resume "+m.ID)
 }

@@ -116,7 +116,8 @@ func (s store) create(now time.Time) (string, runDir, error) {
 // A listing is a run in the store: its manifest and where it is.
 type listing struct {
 	manifest
-	dir runDir
+	dir    runDir
+	broken error // the manifest cannot be read
 }
 
 // list returns every run, the newest first. What holds no manifest is no run: a directory being made.
@@ -131,9 +132,18 @@ func (s store) list() ([]listing, error) {
 	var runs []listing
 	for _, e := range entries {
 		dir := runDir(filepath.Join(s.dir, "runs", e.Name()))
-		if m, err := dir.manifest(); err == nil {
-			runs = append(runs, listing{m, dir})
+		m, err := dir.manifest()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has not begun
 		}
+		if err != nil {
+			m = manifest{ID: e.Name()}
+			if info, err := e.Info(); err == nil {
+				m.Created = info.ModTime()
+			}
+			err = fmt.Errorf("run %s: its record %s cannot be read: %w", m.ID, dir.path("run.json"), err)
+		}
+		runs = append(runs, listing{m, dir, err})
 	}
 	slices.SortFunc(runs, func(a, b listing) int { return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.ID, a.ID)) })
 	return runs, nil
@@ -141,6 +151,14 @@ func (s store) list() ([]listing, error) {
 
 // find returns the run that a person means: nothing is the newest, otherwise a run ID or a prefix of only one.
 func (s store) find(name string) (listing, error) {
+	run, err := s.pick(name)
+	if err == nil {
+		err = run.broken // a run must not be passed over for the one before it
+	}
+	return run, err
+}
+
+func (s store) pick(name string) (listing, error) {
 	runs, err := s.list()
 	if err != nil {
 		return listing{}, err

@@ -81,6 +81,22 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestFindPassesNoRunOver proves that a run whose manifest is damaged is not taken for none.
+func TestFindPassesNoRunOver(t *testing.T) {
+	s := stored(t, "1120-1200-aaa", "1121-0900-ccc")
+	if err := os.WriteFile(filepath.Join(s.dir, "runs", "1121-0900-ccc", "run.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", "1121"} {
+		if r, err := s.find(name); err == nil || !strings.Contains(err.Error(), "run.json cannot be read") {
+			t.Errorf("find(%q) = %s, %v", name, r.ID, err)
+		}
+	}
+	if r, err := s.find("1120"); err != nil {
+		t.Errorf("%s: %v", r.ID, err)
+	}
+}
+
 // TestCreate proves that a run's directory is for its owner only.
 func TestCreate(t *testing.T) {
 	s := store{filepath.Join(t.TempDir(), "state")}

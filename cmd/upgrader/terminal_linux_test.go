@@ -109,7 +109,10 @@ func TestOutputMode(t *testing.T) {
 			t.Errorf("--output %q, env %v: %q, %v; want %q", tt.flag, tt.env, got, err, tt.want)
 		}
 	}
-	if c := newConsole(nil, io.Discard, terminal, map[string]string{"NO_COLOR": "1"}, nil); c.style().colour {
+	if c := newConsole(nil, io.Discard, terminal, map[string]string{"NO_COLOR": "1"}, nil); c.style(terminal).colour {
 		t.Error("coloured in spite of NO_COLOR")
+	}
+	if c := newConsole(nil, io.Discard, terminal, nil, nil); c.style(io.Discard).colour || !c.style(terminal).colour {
+		t.Error("the colour of one stream goes by the other")
 	}
 }

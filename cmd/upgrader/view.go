@@ -47,15 +47,15 @@ type heading struct {
 	Begun              time.Time
 }
 
-// newView makes the view for a mode. last gives the latest line of output of a node, if there is any.
-func (c *console) newView(mode string, g *engine.Graph, head heading, last func(node string) string) view {
+// newView makes the view for a mode. past is what earlier processes of the run have recorded; last gives the latest line of output of a node, if there is any.
+func (c *console) newView(mode string, g *engine.Graph, head heading, past []journal.Record, last func(node string) string) view {
 	switch mode {
 	case outputJSON:
-		return newJSONView(c.out)
+		return newJSONView(c.out, c.errs)
 	case outputTTY:
-		return newTTYView(c.errs, g, head, c.style(), c.size, last)
+		return newTTYView(c.errs, g, head, past, c.style(c.errs), c.size, last)
 	default:
-		return newPlainView(c.errs, g, c.style())
+		return newPlainView(c.errs, g, past, c.style(c.errs))
 	}
 }
 

@@ -6,16 +6,20 @@ import (
 	"sync"
 
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/steps/remote"
 )
 
 // A jsonView writes every record as a line of JSON to standard output, for it is the result that was asked for. The
 // fields are those of the journal; a reader must ignore those it does not know.
 type jsonView struct {
-	mu  sync.Mutex
-	enc *json.Encoder
+	mu   sync.Mutex
+	enc  *json.Encoder
+	errs io.Writer // for questions and notes: they are for a person
 }
 
-func newJSONView(out io.Writer) *jsonView { return &jsonView{enc: json.NewEncoder(out)} }
+func newJSONView(out, errs io.Writer) *jsonView {
+	return &jsonView{enc: json.NewEncoder(out), errs: errs}
+}
 
 func (v *jsonView) Show(rec journal.Record) {
 	v.mu.Lock()
@@ -23,6 +27,10 @@ func (v *jsonView) Show(rec journal.Record) {
 	_ = v.enc.Encode(rec) // a reader that has gone away must not stop an upgrade
 }
 
-func (v *jsonView) Ask(string) func() { return func() {} }
-func (v *jsonView) Note(string)       {}
-func (v *jsonView) Close()            {}
+func (v *jsonView) Ask(question string) func() {
+	v.Note(question + " [y/N]")
+	return func() {}
+}
+
+func (v *jsonView) Note(line string) { writeLine(v.errs, remote.Printable(line)) }
+func (v *jsonView) Close()           {}

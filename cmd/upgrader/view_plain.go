@@ -27,6 +27,7 @@ type plainView struct {
 	mu      sync.Mutex
 	nodes   map[string]*plainNode
 	records []journal.Record
+	past    int       // so many of them are of earlier processes
 	idle    time.Time // when it was last said why nothing is at work; zero while something is
 	quit    chan struct{}
 	ended   sync.WaitGroup
@@ -38,8 +39,9 @@ type plainNode struct {
 	now            string
 }
 
-func newPlainView(out io.Writer, g *engine.Graph, st style) *plainView {
-	v := &plainView{out: out, graph: g, style: st, nodes: map[string]*plainNode{}, quit: make(chan struct{})}
+func newPlainView(out io.Writer, g *engine.Graph, past []journal.Record, st style) *plainView {
+	st.colour = false // its lines are escaped as a whole
+	v := &plainView{out: out, graph: g, style: st, records: slices.Clone(past), past: len(past), nodes: map[string]*plainNode{}, quit: make(chan struct{})}
 	v.ended.Go(v.beat)
 	return v
 }
@@ -174,7 +176,7 @@ func (v *plainView) speakUp(now time.Time) {
 	}
 	if len(v.nodes) == 0 && now.Sub(v.idle) >= silence {
 		v.idle = now
-		sc := screen{graph: v.graph, style: v.style, down: downOf(v.records)}
+		sc := screen{graph: v.graph, style: v.style, down: downOf(v.records[v.past:])}
 		for _, q := range sc.queues(engine.Report(v.graph, v.records), now) {
 			writeLine(v.out, plainLine(v.graph, now, "", q.group+": waits: "+q.why))
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -145,7 +146,7 @@ func TestColourIsOnlyAnExtra(t *testing.T) {
 // TestPlainView proves a line per event, and that nothing from a host reaches the terminal unescaped.
 func TestPlainView(t *testing.T) {
 	var out bytes.Buffer
-	v := newPlainView(&out, sample(), style{})
+	v := newPlainView(&out, sample(), nil, style{})
 	for _, rec := range story() {
 		v.Show(rec)
 	}
@@ -165,7 +166,7 @@ func TestPlainViewSpeaksUp(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			return out.Write(p)
-		}), sample(), style{})
+		}), sample(), nil, style{})
 		v.Show(journal.Record{Kind: journal.Start, Node: "workers/drain@w1", Attempt: 1, Time: time.Now()})
 		v.Show(journal.Record{Kind: journal.Intent, Node: "workers/drain@w1", Say: "cordon w1", Time: time.Now()})
 		time.Sleep(95 * time.Second)
@@ -188,7 +189,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 func TestTTYView(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		v := newTTYView(&out, sample(), heading{Run: "r", Plan: "demo"}, style{}, func() (int, int) { return 80, 24 }, nil)
+		v := newTTYView(&out, sample(), heading{Run: "r", Plan: "demo"}, nil, style{}, func() (int, int) { return 80, 24 }, nil)
 		for i, rec := range story() {
 			v.Show(rec)
 			if i%3 == 0 {
@@ -206,6 +207,27 @@ func TestTTYView(t *testing.T) {
 }
 
 // terminal plays output to a screen of endless height: newline, cursor up, carriage return and erase below.
+// TestTTYViewOfAResume proves that the live table counts what earlier processes have done, and shows it only once
+// something new has happened.
+func TestTTYViewOfAResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		v := newTTYView(&out, sample(), heading{Run: "r", Plan: "demo"}, story(), style{}, func() (int, int) { return 80, 24 }, nil)
+		time.Sleep(2 * frame)
+		synctest.Wait()
+		if out.Len() > 0 {
+			t.Errorf("drawn before anything happened: %q", out.String())
+		}
+		v.Show(journal.Record{Kind: journal.Begin, Time: noon().Add(time.Hour)})
+		time.Sleep(2 * frame)
+		synctest.Wait()
+		v.Close()
+		if !strings.Contains(out.String(), "done 1 of") || !strings.Contains(out.String(), "preflight") {
+			t.Errorf("%q", out.String())
+		}
+	})
+}
+
 func terminal(text string) []string {
 	lines, row := []string{""}, 0
 	for len(text) > 0 {
@@ -235,10 +257,19 @@ func terminal(text string) []string {
 	return lines
 }
 
+// TestJSONViewAsksAPerson proves that a question is seen although standard output is for a program.
+func TestJSONViewAsksAPerson(t *testing.T) {
+	var out, errs bytes.Buffer
+	newJSONView(&out, &errs).Ask("go on?")()
+	if out.Len() > 0 || errs.String() != "go on? [y/N]\n" {
+		t.Errorf("%q to the program, %q to the person", out.String(), errs.String())
+	}
+}
+
 // TestJSONView proves that every record comes out as one line that reads back as itself.
 func TestJSONView(t *testing.T) {
 	var out bytes.Buffer
-	v := newJSONView(&out)
+	v := newJSONView(&out, io.Discard)
 	for _, rec := range story() {
 		v.Show(rec)
 	}

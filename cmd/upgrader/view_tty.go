@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ type ttyView struct {
 
 	mu      sync.Mutex
 	records []journal.Record
+	past    int // so many of them are of earlier processes
 	started map[string]time.Time
 	above   []string // lines for the scrollback, not yet written
 	drawn   int      // lines of the live table that are on the screen
@@ -35,8 +37,8 @@ type ttyView struct {
 // frame is the time between two drawings: fast enough to feel live, slow enough for a serial line.
 const frame = 100 * time.Millisecond
 
-func newTTYView(out io.Writer, g *engine.Graph, head heading, st style, size func() (int, int), last func(string) string) *ttyView {
-	v := &ttyView{out: out, graph: g, head: head, style: st, size: size, last: last, started: map[string]time.Time{}, quit: make(chan struct{})}
+func newTTYView(out io.Writer, g *engine.Graph, head heading, past []journal.Record, st style, size func() (int, int), last func(string) string) *ttyView {
+	v := &ttyView{out: out, graph: g, head: head, records: slices.Clone(past), past: len(past), style: st, size: size, last: last, started: map[string]time.Time{}, quit: make(chan struct{})}
 	v.ended.Go(v.animate)
 	return v
 }
@@ -85,11 +87,11 @@ func (v *ttyView) animate() { every(frame, v.quit, v.draw) }
 func (v *ttyView) draw(now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.asking || len(v.records) == 0 {
+	if v.asking || len(v.records) == v.past {
 		return
 	}
 	width, height := v.size()
-	live := screen{graph: v.graph, head: v.head, style: v.style, last: v.last, down: downOf(v.records)}.lines(engine.Report(v.graph, v.records), now, width, height)
+	live := screen{graph: v.graph, head: v.head, style: v.style, last: v.last, down: downOf(v.records[v.past:])}.lines(engine.Report(v.graph, v.records), now, width, height)
 	v.replace(live)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
 	"time"
 
 	"upgrader.dev/upgrader/engine"
@@ -19,6 +20,7 @@ import (
 type place struct {
 	kubeconfig, context string
 	inventory           string // empty: the cluster's nodes
+	beside              string // where the inventory's relative paths begin, if not beside it
 }
 
 // A world is a cluster that can be reached, and its hosts.
@@ -37,7 +39,7 @@ func connect(ctx context.Context, at place, run string) (*world, error) {
 	w := &world{}
 	var err error
 	if at.inventory != "" {
-		if w.inventory, err = remote.LoadInventory(at.inventory); err != nil {
+		if w.inventory, err = remote.LoadInventoryOf(at.inventory, cmp.Or(at.beside, filepath.Dir(at.inventory))); err != nil {
 			return nil, asInvalid(err)
 		}
 	}
@@ -53,6 +55,17 @@ func connect(ctx context.Context, at place, run string) (*world, error) {
 		w.inventory = inventoryOf(w.nodes)
 	}
 	return w, nil
+}
+
+// connect is connect that a signal ends.
+func (c *console) connect(ctx context.Context, at place, run string) (*world, error) {
+	ctx, end := c.interruptible(ctx)
+	defer end()
+	w, err := connect(ctx, at, run)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return nil, cause
+	}
+	return w, err
 }
 
 // meet asks the cluster who it is and which nodes it has. One that has not answered in time is away, and may be back soon.

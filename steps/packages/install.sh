@@ -12,7 +12,10 @@ for p in $NAMES; do
   if echo "$held" | grep -q -x -F "$p"; then : >"$holds/$p"; fi
   if [ -e "$holds/$p" ]; then owed="$owed $p"; fi
 done
-if [ -n "$owed" ]; then mark unhold $owed; fi
+if [ -n "$owed" ]; then
+  sync "$holds"
+  mark unhold $owed
+fi
 holder
 failed=0
 apt-get -y -q -o DPkg::Lock::Timeout="$LOCK_TIMEOUT" -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold --no-remove install $REVISIONS || failed=$?

@@ -53,8 +53,11 @@ type SSH struct {
 	Keepalive      time.Duration `yaml:"keepalive" doc:"how often a silent connection is tried; it is given up after three unanswered tries; 5s"`
 }
 
-// LoadInventory reads an inventory file. The error holds every fault of it.
-func LoadInventory(path string) (*Inventory, error) {
+// LoadInventory reads an inventory file, whose relative paths begin beside it. The error holds every fault of it.
+func LoadInventory(path string) (*Inventory, error) { return LoadInventoryOf(path, filepath.Dir(path)) }
+
+// LoadInventoryOf reads a copy of an inventory whose relative paths begin at dir, where the original was.
+func LoadInventoryOf(path, dir string) (*Inventory, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the inventory: %w", err)
@@ -67,7 +70,7 @@ func LoadInventory(path string) (*Inventory, error) {
 	if err := inv.Check(); err != nil {
 		return nil, err
 	}
-	inv.expand(filepath.Dir(path))
+	inv.expand(dir)
 	return &inv, nil
 }
 

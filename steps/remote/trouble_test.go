@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -293,7 +294,7 @@ func TestAUnitThatIsActiveIsNotCut(t *testing.T) {
 			Text: `for i in 1 2 3 4 5 6 7 8 9 10; do echo beat >>"$B"; sleep 0.1; done; rm "$A"; exit 3`, Env: map[string]string{"B": beat, "A": active}}})
 	}()
 	err := <-ended
-	if exit, ok := err.(*ExitError); !ok || exit.Code != 3 || strings.Count(ran(), "beat") != 10 {
+	if exit, ok := errors.AsType[*ExitError](err); !ok || exit.Code != 3 || strings.Count(ran(), "beat") != 10 {
 		t.Errorf("Do = %v after %q", err, ran())
 	}
 }

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -26,7 +27,7 @@ func (m *Machine) Stall(d time.Duration) { m.server.stall(d) }
 // HoldDpkgLock makes a process of that name hold the locks of dpkg for a time, or until it is told to release them.
 func (m *Machine) HoldDpkgLock(d time.Duration, who string) (release func()) {
 	took := make(chan struct{})
-	held, release := context.WithTimeout(context.Background(), d)
+	held, release := context.WithTimeoutCause(context.Background(), d, errors.New("the lock was held for long enough"))
 	up := m.during(func(ctx context.Context) {
 		ctx, p := m.spawn(ctx, who, cmdline([]string{"/usr/bin/" + who}), nil)
 		defer m.end(p)

@@ -108,9 +108,9 @@ func (x *expander) values() map[string]string {
 	return out
 }
 
-// addGuard puts the skew guard first, unless the plan has one somewhere or the catalog has none.
+// addGuard puts the skew guard first, unless the plan begins with it or the catalog has none.
 func (x *expander) addGuard() {
-	if _, ok := x.catalog.Lookup(skewKind); !ok || usesKind(x.plan.steps, skewKind) {
+	if _, ok := x.catalog.Lookup(skewKind); !ok || x.guarded() {
 		return
 	}
 	at := x.plan.file.Versions.Pos
@@ -124,8 +124,34 @@ func (x *expander) addGuard() {
 	x.guard = id
 }
 
-func usesKind(list []*unit, kind string) bool {
-	return slices.ContainsFunc(list, func(u *unit) bool { return u.Uses.Text == kind || usesKind(u.children, kind) })
+// guarded says whether the plan begins with the skew gate, or other gates and then it. One that comes later, or only on some
+// condition, guards nothing.
+func (x *expander) guarded() bool {
+	for _, u := range leaves(x.plan.steps) {
+		kind, ok := x.catalog.Lookup(u.Uses.Text)
+		if !ok {
+			return false
+		}
+		if kind.Name == skewKind {
+			return len(u.whens) == 0
+		}
+		if _, gate := kind.New().(engine.Gate); !gate {
+			return false
+		}
+	}
+	return false
+}
+
+// leaves are the steps that do something, in order.
+func leaves(list []*unit) (all []*unit) {
+	for _, u := range list {
+		if u.group() {
+			all = append(all, leaves(u.children)...)
+		} else {
+			all = append(all, u)
+		}
+	}
+	return all
 }
 
 // unit makes the nodes of a step or a group.

@@ -42,6 +42,27 @@ var orders = map[string]struct{ steps, want string }{
 skew-guard
 healthy <- skew-guard
 ask <- healthy`},
+	"a guard that comes late is none": {`
+  - {id: ask, uses: approval, with: {message: x}}
+  - uses: version.skew`, `
+skew-guard
+ask <- skew-guard
+skew <- ask`},
+	"a guard on a condition is none": {`
+  - {uses: version.skew, when: "1 == 2"}
+  - {id: ask, uses: approval, with: {message: x}}`, `
+skew-guard
+skew when false <- skew-guard
+ask <- skew`},
+	"a guard among the gates at the beginning is one": {`
+  - id: preflight
+    steps:
+      - uses: cluster.healthy
+      - uses: version.skew
+  - {id: ask, uses: approval, with: {message: x}}`, `
+preflight/healthy
+preflight/skew <- preflight/healthy
+ask <- preflight/skew`},
 	"needs make a graph": {`
   - {id: a, uses: version.skew}
   - {id: b, uses: cluster.healthy, needs: []}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/enginetest"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/kube/kubetest"
 	"upgrader.dev/upgrader/steps/node"
@@ -23,7 +24,13 @@ const run, path = "r1", "workers/drain"
 
 func step(t *testing.T, s *kubetest.Server, kind string) engine.Step {
 	t.Helper()
-	hosts := remotetest.One("w1", &remotetest.Host{Answer: remotetest.Says("boot-1\n")})
+	return stepOn(t, s, kind, "boot boot-1\n")
+}
+
+// stepOn is a step on a host that answers so.
+func stepOn(t *testing.T, s *kubetest.Server, kind, answer string) engine.Step {
+	t.Helper()
+	hosts := remotetest.One("w1", &remotetest.Host{Answer: remotetest.Says(answer)})
 	for _, k := range node.Kinds(s.Client(t, run), hosts) {
 		if k.Name == kind {
 			return k.New()
@@ -172,26 +179,38 @@ func TestWorldToChanges(t *testing.T) {
 	}
 }
 
+// running is what a host says whose kubelet has been running for so long, by a clock that is off by some time.
+func running(ago, off time.Duration) string {
+	at := time.Now().Add(off).UTC()
+	return fmt.Sprintf("boot boot-1\nnow %d\nLoadState=loaded\nActiveState=active\nExecMainStartTimestamp=%s\n",
+		at.Unix(), at.Add(-ago).Format("Mon 2006-01-02 15:04:05 MST"))
+}
+
 // Ready alone is not enough: the version must be there, the kubelet alive, and Ready for long enough.
 func TestReady(t *testing.T) {
+	none := func(*kube.Node) {}
 	for _, tt := range []struct {
 		name   string
 		change func(*kube.Node)
+		ran    time.Duration // since when the kubelet has been running
 		lease  time.Duration // ago; -1: there is none
+		off    time.Duration // the clock of the host
 		expect engine.Facts
 		err    string
 	}{
-		{"all well", func(*kube.Node) {}, 9 * time.Second, nil, ""},
-		{"the old kubelet", func(n *kube.Node) { n.KubeletVersion = "1.27.3" }, 0, nil, "not yet: the kubelet of w1 reports version 1.27.3, not 1.28.15"},
-		{"not Ready", func(n *kube.Node) { n.Ready, n.ReadyReason = false, "KubeletNotReady" }, 0, nil, "not yet: node w1 is NotReady for 1h0m (KubeletNotReady)"},
-		{"Ready, but stale", func(*kube.Node) {}, 41 * time.Second, nil, "not yet: the kubelet of w1 last renewed its lease 40s ago"},
-		{"no sign of life since the restart", func(*kube.Node) {}, 11 * time.Second, nil, "not yet: the kubelet of w1 last renewed its lease 10s ago"},
-		{"rebooted", func(n *kube.Node) { n.BootID = "boot-0" }, 0, nil, "not yet: w1 has rebooted, and what the cluster says of it is from before"},
-		{"its clock is ahead", func(*kube.Node) {}, -time.Hour, nil, "not yet: the clock of w1 is ahead of this machine's"},
-		{"no lease", func(*kube.Node) {}, -1, nil, "not yet: the kubelet of w1 has no lease"},
-		{"Ready for a moment", func(n *kube.Node) { n.ReadySince = time.Now().Add(-3 * time.Second) }, 0, nil, "not yet: node w1 is Ready, but not for 30s yet"},
-		{"promised", func(n *kube.Node) { n.KubeletVersion = "1.27.3" }, 0, engine.Facts{"kubelet@w1": "1.28.15"}, ""},
-		{"promised another", func(*kube.Node) {}, 0, engine.Facts{"kubelet@w1": "1.28.14"}, "will be 1.28.14"},
+		{"all well", none, time.Hour, 9 * time.Second, 0, nil, ""},
+		{"just started", none, 0, 0, 0, nil, ""},
+		{"all well by another clock", none, time.Hour, 9 * time.Second, time.Hour, nil, ""},
+		{"the old kubelet", func(n *kube.Node) { n.KubeletVersion = "1.27.3" }, time.Hour, 0, 0, nil, "not yet: the kubelet of w1 reports version 1.27.3, not 1.28.15"},
+		{"not Ready", func(n *kube.Node) { n.Ready, n.ReadyReason = false, "KubeletNotReady" }, time.Hour, 0, 0, nil, "not yet: node w1 is NotReady for 1h0m (KubeletNotReady)"},
+		{"Ready, but stale", none, time.Hour, 41 * time.Second, 0, nil, "not yet: the kubelet of w1 last renewed its lease 40s ago"},
+		{"stale by another clock", none, time.Hour, 41 * time.Second, -time.Hour, nil, "not yet: the kubelet of w1 last renewed its lease 40s ago"},
+		{"the lease of the kubelet before", none, 5 * time.Second, 9 * time.Second, 0, nil, "not yet: the kubelet of w1 has given no sign of life since it was started a few seconds ago"},
+		{"rebooted", func(n *kube.Node) { n.BootID = "boot-0" }, time.Hour, 0, 0, nil, "not yet: w1 has rebooted, and what the cluster says of it is from before"},
+		{"no lease", none, time.Hour, -1, 0, nil, "not yet: the kubelet of w1 has no lease"},
+		{"Ready for a moment", func(n *kube.Node) { n.ReadySince = time.Now().Add(-3 * time.Second) }, time.Hour, 0, 0, nil, "not yet: node w1 is Ready, but not for 30s yet"},
+		{"promised", func(n *kube.Node) { n.KubeletVersion = "1.27.3" }, time.Hour, 0, 0, engine.Facts{"kubelet@w1": "1.28.15"}, ""},
+		{"promised another", none, time.Hour, 0, 0, engine.Facts{"kubelet@w1": "1.28.14"}, "will be 1.28.14"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -201,13 +220,11 @@ func TestReady(t *testing.T) {
 				tt.change(&n)
 				s.SetNode(n)
 				if tt.lease != -1 {
-					s.SetNodeLease("w1", time.Now().Add(-tt.lease))
+					s.SetNodeLease("w1", time.Now().Add(tt.off-tt.lease))
 				}
-				st := step(t, s, "node.ready")
+				st := stepOn(t, s, "node.ready", running(tt.ran, tt.off))
 				fill(t, st, map[string]any{"Version": "v1.28.15", "StableFor": 30 * time.Second})
-				now := scene(tt.expect)
-				now.Since = now.Since.Add(-10 * time.Second)
-				changes, err := st.Observe(t.Context(), now)
+				changes, err := st.Observe(t.Context(), scene(tt.expect))
 				if len(changes) > 0 {
 					t.Errorf("changes: %s", says(changes))
 				}
@@ -219,16 +236,32 @@ func TestReady(t *testing.T) {
 	}
 }
 
-// Clocks of two machines are not compared where they differ: then a renewal seen with one's own eyes counts.
+// A kubelet that is not running is told as systemd tells it, whatever the cluster still believes.
+func TestReadyAsksForAKubeletThatRuns(t *testing.T) {
+	s := kubetest.New()
+	n := w1(false, "")
+	n.ReadySince, n.BootID = time.Now().Add(-time.Hour), "boot-1"
+	s.SetNode(n)
+	s.SetNodeLease("w1", time.Now())
+	down := strings.Replace(running(0, 0), "=active", "=activating", 1)
+	_, err := stepOn(t, s, "node.ready", down).Observe(t.Context(), scene(nil))
+	enginetest.Expect(t, err, "the kubelet of w1 does not run: systemd says activating", "")
+	_, err = stepOn(t, s, "node.ready", running(0, 0)+"ExecMainStartTimestamp=yesterday\n").Observe(t.Context(), scene(nil))
+	if err == nil || !strings.Contains(err.Error(), `the time "yesterday" is not understood`) {
+		t.Error(err)
+	}
+}
+
+// Where systemd does not know the kubelet, a renewal seen with one's own eyes counts.
 func TestReadyByARenewalSeen(t *testing.T) {
-	for _, skew := range []time.Duration{-time.Hour, time.Hour} {
+	for _, skew := range []time.Duration{-time.Hour, 0, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			s := kubetest.New()
 			n := w1(false, "")
 			n.ReadySince, n.BootID = time.Now().Add(-2*time.Hour), "boot-1"
 			s.SetNode(n)
 			s.SetNodeLease("w1", time.Now().Add(skew))
-			st := step(t, s, "node.ready")
+			st := stepOn(t, s, "node.ready", "boot boot-1\nnow 946684800\nLoadState=not-found\nActiveState=inactive\nExecMainStartTimestamp=\n")
 			if _, err := st.Observe(t.Context(), scene(nil)); err == nil {
 				t.Errorf("a lease %s off was believed at first sight", skew)
 			}

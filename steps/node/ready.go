@@ -17,18 +17,20 @@ const readyDoc = `Waits until a node is Ready with the kubelet version wanted.
 
 After a restart or a reboot the condition Ready is stale for up to 40 seconds, so it observes more than that: the
 kubelet reports the version, the condition Ready is true and has been for stableFor, the cluster knows the boot that the
-host is in, and the kubelet has renewed the node's lease since the step began, or, where the clocks of that host and of
-this machine differ, while the step was watching. It changes nothing. While it waits it names what is missing. It
-refuses a version that a dry run knows the kubelet will not have.`
+host is in, and the kubelet that systemd has running there has renewed the node's lease since it was started, and within
+the last 40 seconds. Where systemd does not know the kubelet, it must renew the lease while the step is watching. It
+changes nothing. While it waits it names what is missing. It refuses a version that a dry run knows the kubelet will not
+have.`
 
-// leaseAhead is how far a lease may seem to be in the future before the clocks are said to differ.
-const leaseAhead = 5 * time.Second
+// leaseAge is how long ago a kubelet may have renewed its lease: it does so every 10 s, and the control plane calls
+// the node NotReady after 40 s without (kube-controller-manager --node-monitor-grace-period, before 1.32).
+const leaseAge = 40 * time.Second
 
 type ready struct {
 	cluster Cluster
 	hosts   remote.Hosts
 
-	seen time.Time // the lease when first looked at: one that changes is alive, whatever the clocks say
+	seen time.Time // the lease when first looked at: one that changes is alive
 
 	Version   string        `yaml:"version" default:"${{ versions.to }}" doc:"kubelet version wanted, such as 1.28.15; empty: any"`
 	StableFor time.Duration `yaml:"stableFor" doc:"how long the node must have been Ready without a break"`
@@ -68,27 +70,14 @@ func (r *ready) look(ctx context.Context, s engine.Scene) ([]engine.Change, erro
 	case s.Now.Sub(n.ReadySince) < r.StableFor:
 		return nil, engine.NotYet("node %s is Ready, but not for %s yet", n.Name, r.StableFor)
 	}
-	if err := r.sameBoot(ctx, n); err != nil {
+	p, err := r.pulse(ctx, n.Name)
+	if err != nil {
 		return nil, err
 	}
-	return nil, r.alive(ctx, s, n.Name)
-}
-
-// sameBoot asks the host itself in which boot it is: after a reboot the cluster's picture is that of the boot before,
-// until the new kubelet reports.
-func (r *ready) sameBoot(ctx context.Context, n kube.Node) error {
-	host, err := r.hosts.Host(n.Name)
-	if err != nil {
-		return err
+	if p.boot != n.BootID {
+		return nil, engine.NotYet("%s has rebooted, and what the cluster says of it is from before: boot %s, not %s", n.Name, n.BootID, remote.Printable(p.boot))
 	}
-	said, err := host.Query(ctx, remote.Script{Text: "cat /proc/sys/kernel/random/boot_id", AsUser: true})
-	if err != nil {
-		return fmt.Errorf("asking %s for its boot: %w", n.Name, err)
-	}
-	if boot := strings.TrimSpace(said.Stdout); boot != n.BootID {
-		return engine.NotYet("%s has rebooted, and what the cluster says of it is from before: boot %s, not %s", n.Name, n.BootID, remote.Printable(boot))
-	}
-	return nil
+	return nil, r.alive(ctx, n.Name, p)
 }
 
 // promisedIs answers a dry run.
@@ -101,11 +90,12 @@ func promisedIs(node, promised, wanted string) error {
 		"make the package's revision and the plan's version agree")
 }
 
-// alive checks that the kubelet works, by a sign of life from after the beginning of this step. A kubelet renews its lease
-// every 10 s, and the control plane calls the node NotReady only after 40 s without (kube-controller-manager
-// --node-monitor-grace-period, before 1.32): one that died when it was restarted looks alive that long. Its renewals carry
-// the node's own clock.
-func (r *ready) alive(ctx context.Context, s engine.Scene, node string) error {
+// alive checks that the kubelet works: a kubelet that died when it was restarted looks Ready for as long as the lease of
+// the one before is believed.
+func (r *ready) alive(ctx context.Context, node string, p pulse) error {
+	if p.state != "" && p.state != "active" {
+		return engine.NotYet("the kubelet of %s does not run: systemd says %s", node, remote.Printable(p.state))
+	}
 	renewed, err := r.cluster.NodeLease(ctx, node)
 	if errors.Is(err, kube.ErrNotFound) || err == nil && renewed.IsZero() {
 		return engine.NotYet("the kubelet of %s has no lease in kube-node-lease yet", node)
@@ -116,13 +106,15 @@ func (r *ready) alive(ctx context.Context, s engine.Scene, node string) error {
 	if r.seen.IsZero() {
 		r.seen = renewed
 	}
-	age := s.Now.Sub(renewed)
-	switch {
-	case renewed.After(s.Since) && age >= -leaseAhead, !renewed.Equal(r.seen):
+	switch age := p.now.Sub(renewed); {
+	case !renewed.Equal(r.seen):
 		return nil
-	case age < 0:
-		return engine.NotYet("the clock of %s is ahead of this machine's, so its kubelet's next sign of life is waited for", node)
+	case p.started.IsZero():
+		return engine.NotYet("the next sign of life of the kubelet of %s is waited for: it gives one every 10 seconds", node)
+	case renewed.Before(p.started):
+		return engine.NotYet("the kubelet of %s has given no sign of life since it was started %s ago", node, kube.Lasting(p.now.Sub(p.started)))
+	case age > leaseAge:
+		return engine.NotYet("the kubelet of %s last renewed its lease %s ago", node, kube.Lasting(age))
 	}
-	return engine.NotYet("the kubelet of %s last renewed its lease %s ago, and its next sign of life is waited for: it gives one every 10 seconds",
-		node, kube.Lasting(age))
+	return nil
 }

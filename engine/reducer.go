@@ -245,7 +245,7 @@ func (r *Reducer) halt() {
 // begin is a process taking the run up: whatever was under way or went wrong is looked at again, gates are too, and
 // hosts in the middle of their steps keep their slots but must be allowed to go on.
 func (r *Reducer) begin() {
-	r.begun, r.halted, r.stopped, r.paused, r.failed, r.finished, r.opened = true, false, false, false, false, false, false
+	r.begun, r.halted, r.stopped, r.paused, r.failed, r.finished, r.opened, r.why = true, false, false, false, false, false, false, ""
 	for _, g := range r.groups {
 		if g.resume(); g.finally { // done again at the end of every process
 			clear(g.stage)

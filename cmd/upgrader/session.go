@@ -139,8 +139,8 @@ func (s *session) supervise(ctx context.Context, runner *engine.Runner, show vie
 		case <-s.console.signals:
 			if stopping.IsZero() {
 				stopping = time.Now()
+				show.Note(s.finishing()) // as it is before anything stops
 				close(stop)
-				show.Note(s.finishing())
 				continue
 			}
 			if time.Since(stopping) < sameSignal {

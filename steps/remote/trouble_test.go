@@ -91,7 +91,7 @@ func TestAVanishedRecordIsNotNeverStarted(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- r.host.Do(t.Context(), ticket("t-1", 1, &out), Job{Name: "x", Script: Script{
-			Text: `echo run >>"$C"; echo begun; while [ ! -e "$G" ]; do sleep 0.02; done`, Env: map[string]string{"C": counter, "G": gate}}})
+			Text: `echo run >>"$C"; echo begun; while [ ! -e "$G" ]; do sleep 0.02; done; echo ended >>"$C"`, Env: map[string]string{"C": counter, "G": gate}}})
 	}()
 	eventually(t, "it is followed", func() bool { return out.String() != "" && ran() != "" })
 	eventually(t, "the record is removed", func() bool { return os.RemoveAll(r.state) == nil })
@@ -102,6 +102,7 @@ func TestAVanishedRecordIsNotNeverStarted(t *testing.T) {
 		t.Errorf("Settle = %+v, %v", s, err)
 	}
 	write(t, gate, "")
+	eventually(t, "it ends", func() bool { return strings.Contains(ran(), "ended") })
 }
 
 // Of a job that ended long ago, with many since, it is not said that it never started.

@@ -62,8 +62,8 @@ func (s *session) tellEnd(summary engine.Summary) {
 		s.console.say("run %s was stopped by a gate; once it is open: upgrader resume %s", id, id)
 		return
 	case summary.State == engine.Failed:
-		for _, n := range summary.Nodes {
-			if n.State == engine.Failed && n.Kind == approvalKind {
+		for _, n := range undecided(summary) {
+			if n.State == engine.Failed {
 				s.console.say("to approve it after all: upgrader approve %s %s", id, n.ID)
 			}
 		}
@@ -84,6 +84,17 @@ func (s *session) tellEnd(summary engine.Summary) {
 		s.console.say("run %s is paused%s", id, colon(summary.Why))
 	}
 	s.console.say("  go on with:   upgrader resume %s", id)
+}
+
+// undecided are the approvals that a run stopped at: nobody has decided, or somebody has rejected.
+func undecided(summary engine.Summary) []engine.NodeStatus {
+	var nodes []engine.NodeStatus
+	for _, n := range summary.Nodes {
+		if n.Kind == approvalKind && (n.State == engine.Paused || n.State == engine.Failed) {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
 }
 
 // failures are the steps that failed or refused. Those that say the same on several hosts are told together.

@@ -159,10 +159,8 @@ func nextWords(m manifest, summary engine.Summary) []string {
 		return []string{"", "its pretend cluster ended with its process; `upgrader sandbox` makes one that stays"}
 	}
 	lines := []string{""}
-	for _, n := range summary.Nodes {
-		if n.Kind == approvalKind && (n.State == engine.Paused || n.State == engine.Failed) {
-			lines = append(lines, "decide with: upgrader approve "+m.ID+" "+n.ID)
-		}
+	for _, n := range undecided(summary) {
+		lines = append(lines, "decide with: upgrader approve "+m.ID+" "+n.ID)
 	}
 	return append(lines, "go on with: upgrader resume "+m.ID)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // pulseScript tells in which boot a host is, what time it is there, and since when its kubelet runs. TZ makes systemctl
-// print its times in UTC.
+// print its times as ParseStamp reads them.
 const pulseScript = `echo "boot $(cat /proc/sys/kernel/random/boot_id)"
 echo "now $(date +%s)"
 TZ=UTC systemctl show -p LoadState -p ActiveState -p ExecMainStartTimestamp kubelet.service 2>/dev/null || :`
@@ -63,10 +63,6 @@ func parsePulse(text string) (p pulse, err error) {
 		return p, nil
 	}
 	p.state = unit["ActiveState"]
-	if at := unit["ExecMainStartTimestamp"]; at != "" && at != "n/a" {
-		if p.started, err = time.Parse("Mon 2006-01-02 15:04:05 MST", at); err != nil {
-			return p, fmt.Errorf("the time %q is not understood", at)
-		}
-	}
-	return p, nil
+	p.started, err = remote.ParseStamp(unit["ExecMainStartTimestamp"])
+	return p, err
 }

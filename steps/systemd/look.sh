@@ -6,7 +6,7 @@
 #   version Kubernetes v1.28.15    of the kubelet that is installed, not of the one that runs
 #   log ...                        last lines of the unit, only while it does not run
 #
-# TZ makes systemctl print its times in UTC; other forms of time need a newer systemctl than Debian 11 has.
+# TZ makes systemctl print its times in UTC, as remote.ParseStamp reads them.
 TZ=UTC systemctl show -p LoadState -p ActiveState -p SubState -p Result -p MainPID -p NRestarts -p NeedDaemonReload -p ExecMainStartTimestamp "$UNIT"
 pid=$(systemctl show -p MainPID --value "$UNIT")
 if [ -n "$pid" ] && [ "$pid" != 0 ]; then

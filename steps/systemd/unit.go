@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"upgrader.dev/upgrader/steps/remote"
 )
 
 // A unit is what look.sh tells.
@@ -18,9 +20,6 @@ type unit struct {
 	version    string               // of the kubelet installed
 	log        []string
 }
-
-// stamp is how systemctl prints a time in UTC, in English under LC_ALL=C.
-const stamp = "Mon 2006-01-02 15:04:05 MST"
 
 func parse(text string) (unit, error) {
 	u := unit{properties: map[string]string{}, files: map[string]time.Time{}}
@@ -54,13 +53,11 @@ func parse(text string) (unit, error) {
 	if u.properties["LoadState"] == "" || u.properties["ActiveState"] == "" {
 		return unit{}, fmt.Errorf("systemctl show did not say what state it is in")
 	}
-	if at := u.properties["ExecMainStartTimestamp"]; at != "" && at != "n/a" {
-		t, err := time.Parse(stamp, at)
-		if err != nil {
-			return unit{}, fmt.Errorf("the time %q is not understood", at)
-		}
-		u.started = t
+	started, err := remote.ParseStamp(u.properties["ExecMainStartTimestamp"])
+	if err != nil {
+		return unit{}, err
 	}
+	u.started = started
 	return u, nil
 }
 

@@ -34,7 +34,7 @@ func Catalog(d Deps) (*engine.Catalog, error) {
 		packages.Kinds(d.Hosts),           // packages.repository, packages.available, packages.install
 		kubeadm.Kinds(d.Hosts, d.Cluster), // kubeadm.plan, kubeadm.upgrade
 		node.Kinds(d.Cluster, d.Hosts),    // node.cordon, node.drain, node.ready, node.uncordon
-		systemd.Kinds(d.Hosts),            // systemd.restart
+		systemd.Kinds(d.Hosts, d.Cluster), // systemd.restart
 		etcd.Kinds(d.Hosts),               // etcd.healthy, etcd.snapshot
 		ssh.Kinds(d.Hosts),                // ssh.run
 		http.Kinds(),                      // http.check

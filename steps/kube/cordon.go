@@ -39,6 +39,12 @@ func RunOf(owner string) string {
 // CordonedBy is the mark of the run and step that cordoned the node; empty if upgrader did not.
 func (n Node) CordonedBy() string { return n.Annotations[CordonedBy] }
 
+// UncordonedSince says whether somebody else uncordoned the node after this run had cordoned it: the run's mark is there
+// and the cordon is not.
+func (n Node) UncordonedSince(run string) bool {
+	return !n.Unschedulable && n.CordonedBy() != "" && RunOf(n.CordonedBy()) == run
+}
+
 // Cordon makes a node unschedulable and marks it with owner (RUN/STEP), both in one conditional patch. A node that is
 // cordoned already stays as it is: a cordon of somebody else is never taken over. ErrUncordoned if the node has the
 // mark of owner's run and is not cordoned.
@@ -49,7 +55,7 @@ func (c *Client) Cordon(ctx context.Context, node, owner string) error {
 		if seen, err = c.Node(ctx, node); err != nil {
 			return false, err
 		}
-		if !seen.Unschedulable && seen.CordonedBy() != "" && RunOf(seen.CordonedBy()) == RunOf(owner) {
+		if seen.UncordonedSince(RunOf(owner)) {
 			return false, fmt.Errorf("node %s: %w, while run %s had it cordoned", node, ErrUncordoned, RunOf(owner))
 		}
 		return seen.Unschedulable, nil

@@ -31,7 +31,7 @@ const uncordonDoc = `Uncordons a node that this run cordoned, so that pods are p
 It observes whether the node carries this run's mark, the annotation upgrader.dev/cordoned-by=RUN/STEP, and takes away
 the mark and the cordon in one conditional patch. A node that was cordoned by somebody else, by hand or by another run,
 stays cordoned: that is not this run's to undo (the record of node.drain says by whom it was). A node that is not
-cordoned needs nothing.`
+cordoned needs nothing but to lose the mark, if somebody else uncordoned it meanwhile.`
 
 type uncordon struct {
 	cluster Cluster
@@ -46,10 +46,13 @@ func (u *uncordon) Observe(ctx context.Context, s engine.Scene) ([]engine.Change
 	case "false":
 		return nil, nil
 	case "true":
-		n.Annotations = map[string]string{kube.CordonedBy: s.Owner()} // a dry run: the mark is only promised
+		n.Unschedulable, n.Annotations = true, map[string]string{kube.CordonedBy: s.Owner()} // a dry run: only promised
 	}
-	if !ours(n, s) {
+	switch {
+	case !ours(n, s):
 		return nil, nil
+	case n.UncordonedSince(s.Run):
+		return toUncordon(u.cluster, n, s, "take the mark off the node, which somebody else uncordoned"), nil
 	}
 	return toUncordon(u.cluster, n, s, "uncordon"), nil
 }

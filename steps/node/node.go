@@ -83,7 +83,7 @@ func toCordon(c Cordons, n kube.Node, s engine.Scene) ([]engine.Change, error) {
 	switch {
 	case n.Unschedulable || s.Expect[promise.Cordoned(n.Name)] == "true":
 		return nil, nil
-	case ours(n, s):
+	case n.UncordonedSince(s.Run):
 		return nil, engine.Refuse(
 			fmt.Sprintf("node %s was uncordoned by somebody else after this run had cordoned it (its annotation %s is still %s)", n.Name, kube.CordonedBy, n.CordonedBy()),
 			fmt.Sprintf("find out who wants pods on it; to let this run cordon it again: `kubectl annotate node %s %s-`, then `upgrader resume %s`", n.Name, kube.CordonedBy, s.Run))

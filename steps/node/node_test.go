@@ -144,7 +144,7 @@ func TestWorldToChanges(t *testing.T) {
 		{"node.uncordon", new(w1(true, "")), nil, "", ""},
 		{"node.uncordon", new(w1(true, others)), nil, "", ""},
 		{"node.uncordon", new(w1(false, "")), nil, "", ""},
-		{"node.uncordon", new(w1(false, mine)), nil, "uncordon", ""},
+		{"node.uncordon", new(w1(false, mine)), nil, "take the mark off the node, which somebody else uncordoned", ""},
 		{"node.uncordon", new(w1(false, "")), engine.Facts{"cordoned@w1": "true"}, "uncordon", ""},
 		{"node.uncordon", new(w1(true, mine)), engine.Facts{"cordoned@w1": "false"}, "", ""},
 

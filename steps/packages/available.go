@@ -9,8 +9,9 @@ import (
 )
 
 const availableDoc = `Makes sure that exact revisions of packages can be installed on a host, before anything is changed.
-It observes what the host's repositories offer, by the lists that apt has; it fetches nothing and changes nothing.
-It refuses when a revision is not on offer, and names what is. A revision that is installed already needs no offer.`
+It observes what the host's repositories offer, by the lists that apt has, and who holds a lock; it fetches nothing and
+changes nothing. It refuses when a revision is not on offer, and names what is. It waits while somebody else uses apt or dpkg,
+and says who, until the step's timeout: better here than with a drained host. What is installed already needs neither.`
 
 type available struct {
 	hosts    remote.Hosts
@@ -35,5 +36,8 @@ func (a *available) Observe(ctx context.Context, s engine.Scene) ([]engine.Chang
 			wanted[name] = rev
 		}
 	}
-	return nil, w.missing(wanted, s.Expect[promise.Repository(host)])
+	if err := w.missing(wanted, s.Expect[promise.Repository(host)]); err != nil || len(wanted) == 0 {
+		return nil, err
+	}
+	return nil, busy(w)
 }

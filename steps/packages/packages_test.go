@@ -148,6 +148,19 @@ func TestAvailable(t *testing.T) {
 	}
 }
 
+// Somebody else's lock holds up only a host on which something is left to install, and before anything is drained.
+func TestAvailableWaitsForTheLock(t *testing.T) {
+	locked := &remotetest.Host{Answer: remotetest.Says(world1273 + "lock | 812 | apt-get\n")}
+	_, err := (&available{hosts: remotetest.One("w1", locked), Packages: both}).Observe(t.Context(), scene(nil))
+	if not, ok := errors.AsType[*engine.NotYetError](err); !ok || not.Why != "dpkg on w1 is locked by apt-get (pid 812)" {
+		t.Errorf("got %v", err)
+	}
+	there := revisions{"kubeadm": "1.27.3-1.1", "kubelet": "1.27.3-1.1"}
+	if _, err := (&available{hosts: remotetest.One("w1", locked), Packages: there}).Observe(t.Context(), scene(nil)); err != nil {
+		t.Errorf("everything is there, and yet: %v", err)
+	}
+}
+
 func TestRepositoryLooksPastAPromise(t *testing.T) {
 	h := &remotetest.Host{} // answers nothing
 	r := &repository{hosts: remotetest.One("w1", h), Version: "1.28.15", URL: officialURL}

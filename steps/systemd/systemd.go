@@ -1,5 +1,5 @@
 // Package systemd has the kind that brings a systemd unit to run what is installed: systemd.restart. It may import
-// engine, steps/remote, steps/promise and steps/skew.
+// engine, steps/remote, steps/kube, steps/promise and steps/skew.
 package systemd
 
 import (
@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/skew"
@@ -21,13 +22,19 @@ const restartDoc = `Makes sure that a systemd unit runs, and runs what is instal
 It observes three things that no clock or package manager can blur: whether the program of the main process is still the
 file on disk (a package upgrade replaces it), whether systemd has read the unit's files as they are, and whether the
 unit was started after its configuration files were written. If not, it restarts the unit, once. It waits for a unit that is
-starting or between two restarts of its own, with its last words. It refuses a unit that does not exist.`
+starting or between two restarts of its own, with its last words. It refuses a unit that does not exist, and a node that
+this run had cordoned and somebody uncordoned since: pods may be on it again.`
 
-// Kinds returns the kinds of this family, on these hosts. They may be nil for everything but Observe.
-func Kinds(hosts remote.Hosts) []engine.Kind {
+// Nodes is the part of a cluster's client that tells whether a host is a node out of service.
+type Nodes interface {
+	Node(ctx context.Context, name string) (kube.Node, error)
+}
+
+// Kinds returns the kinds of this family, on these hosts and their nodes. Both may be nil for everything but Observe.
+func Kinds(hosts remote.Hosts, nodes Nodes) []engine.Kind {
 	return []engine.Kind{{
 		Name: "systemd.restart", Doc: restartDoc, Scope: engine.OnHost,
-		New: func() engine.Step { return &restart{hosts: hosts} },
+		New: func() engine.Step { return &restart{hosts: hosts, nodes: nodes} },
 	}}
 }
 
@@ -40,6 +47,7 @@ var (
 
 type restart struct {
 	hosts remote.Hosts
+	nodes Nodes
 	Unit  string   `yaml:"unit" required:"true" doc:"Name of the unit, such as kubelet or containerd.service."`
 	Files []string `yaml:"files" doc:"Configuration files that the unit reads only when it starts; for kubelet those that kubeadm writes, if none are given."`
 }
@@ -116,7 +124,23 @@ func (r *restart) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 	case why == "":
 		return nil, nil
 	}
+	if err := r.uncordoned(ctx, s); err != nil {
+		return nil, err
+	}
 	return []engine.Change{r.change(h, s, u, why)}, nil
+}
+
+// uncordoned returns the refusal to restart anything on a node that somebody else put back into service in the middle of
+// this run. A host that is no node has no pods, and an API that is away says nothing: a restart may be what it waits for.
+func (r *restart) uncordoned(ctx context.Context, s engine.Scene) error {
+	host := s.Target.Name
+	n, err := r.nodes.Node(ctx, host)
+	if err != nil || !n.UncordonedSince(s.Run) {
+		return nil //nolint:nilerr // see above
+	}
+	return engine.Refuse(
+		fmt.Sprintf("node %s was uncordoned by somebody else after this run had drained it (its annotation %s is still %s)", host, kube.CordonedBy, n.CordonedBy()),
+		fmt.Sprintf("find out who wants pods on it; then `kubectl drain %s --ignore-daemonsets --delete-emptydir-data` and `upgrader resume %s`", host, s.Run))
 }
 
 func (r *restart) change(h remote.Host, s engine.Scene, u unit, why string) engine.Change {

@@ -1,6 +1,7 @@
 package systemd
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/remote/remotetest"
@@ -39,7 +41,7 @@ type restartCase struct {
 
 func (tt restartCase) check(t *testing.T) {
 	h := &remotetest.Host{Answer: remotetest.Says(tt.says)}
-	step := &restart{hosts: remotetest.One("w1", h), Unit: "kubelet"}
+	step := &restart{hosts: remotetest.One("w1", h), nodes: noNodes{}, Unit: "kubelet"}
 	changes, err := step.Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}, Expect: tt.expect})
 	if not, ok := errors.AsType[*engine.NotYetError](err); ok && not.Why == tt.notYet {
 		return
@@ -61,6 +63,47 @@ func (tt restartCase) check(t *testing.T) {
 	}
 	if diff := cmp.Diff(tt.then, changes[0].Then); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// noNodes is a cluster that none of the hosts belongs to.
+type noNodes struct{}
+
+func (noNodes) Node(context.Context, string) (kube.Node, error) { return kube.Node{}, kube.ErrNotFound }
+
+// oneNode is a cluster whose every node looks like this.
+type oneNode kube.Node
+
+func (n oneNode) Node(context.Context, string) (kube.Node, error) { return kube.Node(n), nil }
+
+// A node that somebody put back into service in the middle of the run is not touched, and every other is: one that this
+// run or an operator has cordoned, one that a run long gone left its mark on.
+func TestUncordonedBySomebodyElse(t *testing.T) {
+	replaced := with("exe /usr/bin/kubelet", "exe /usr/bin/kubelet (deleted)")
+	for _, tt := range []struct {
+		name, mark string
+		cordoned   bool
+		refused    bool
+	}{
+		{name: "cordoned by this run", mark: "run-1/drain", cordoned: true},
+		{name: "uncordoned since", mark: "run-1/drain", refused: true},
+		{name: "never cordoned"},
+		{name: "another run's mark", mark: "run-0/drain"},
+	} {
+		n := oneNode{Name: "w1", Unschedulable: tt.cordoned}
+		if tt.mark != "" {
+			n.Annotations = map[string]string{kube.CordonedBy: tt.mark}
+		}
+		h := &remotetest.Host{Answer: remotetest.Says(replaced)}
+		step := &restart{hosts: remotetest.One("w1", h), nodes: n, Unit: "kubelet"}
+		changes, err := step.Observe(t.Context(), engine.Scene{Run: "run-1", Target: engine.Target{Name: "w1"}})
+		no, refused := errors.AsType[*engine.RefusedError](err)
+		if refused != tt.refused || refused == (len(changes) == 1) {
+			t.Errorf("%s: %v, %v", tt.name, changes, err)
+		}
+		if refused && (!strings.Contains(no.Why, "uncordoned by somebody else") || !strings.Contains(no.Remedy, "kubectl drain w1")) {
+			t.Errorf("%s: %s; %s", tt.name, no.Why, no.Remedy)
+		}
 	}
 }
 
@@ -102,7 +145,7 @@ func TestObserve(t *testing.T) {
 func TestStrangeAnswers(t *testing.T) {
 	for _, says := range []string{"", "LoadState=loaded\n", with("Fri 2026-11-20 10:00:00 UTC", "Freitag"), with("1795168740", "soon")} {
 		h := &remotetest.Host{Answer: remotetest.Says(says)}
-		if changes, err := (&restart{hosts: remotetest.One("w1", h), Unit: "kubelet"}).Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}}); err == nil {
+		if changes, err := (&restart{hosts: remotetest.One("w1", h), nodes: noNodes{}, Unit: "kubelet"}).Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}}); err == nil {
 			t.Errorf("%q: %v", says, changes)
 		}
 	}
@@ -116,7 +159,7 @@ func TestNamesOfUnits(t *testing.T) {
 			Answer: remotetest.Says(with("NeedDaemonReload=no", "NeedDaemonReload=yes")),
 			Did:    func(_ engine.Ticket, j remote.Job) error { job = j; return nil },
 		}
-		changes, err := (&restart{hosts: remotetest.One("w1", h), Unit: unit}).Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}})
+		changes, err := (&restart{hosts: remotetest.One("w1", h), nodes: noNodes{}, Unit: unit}).Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}})
 		if err != nil || len(changes) != 1 {
 			t.Fatal(changes, err)
 		}

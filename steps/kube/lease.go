@@ -11,6 +11,7 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 )
 
@@ -20,6 +21,7 @@ const notePrefix = "upgrader.dev/"
 // A lease is what the lock needs of a Lease. The zero one does not exist.
 type lease struct {
 	version  string // resourceVersion; empty: there is no such Lease
+	uid      string // of this very Lease: the API server takes a replacement of one that was deleted for a new one, unless it is named
 	identity string
 	epoch    int64 // leaseTransitions
 	acquired time.Time
@@ -64,7 +66,7 @@ func (c *Client) readLease(ctx context.Context, namespace, name string) (lease, 
 }
 
 func fromLease(o *coordinationv1.Lease) lease {
-	l := lease{version: o.ResourceVersion, notes: o.Annotations, duration: lockDuration}
+	l := lease{version: o.ResourceVersion, uid: string(o.UID), notes: o.Annotations, duration: lockDuration}
 	if o.Spec.HolderIdentity != nil {
 		l.identity = *o.Spec.HolderIdentity
 	}
@@ -87,7 +89,7 @@ func toLease(namespace, name string, l lease) *coordinationv1.Lease {
 	seconds, transitions := int32(lockDuration/time.Second), int32(l.epoch) //nolint:gosec // the API counts epochs in an int32 too
 	o := &coordinationv1.Lease{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"},
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, ResourceVersion: l.version, Annotations: l.notes},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(l.uid), ResourceVersion: l.version, Annotations: l.notes},
 		Spec: coordinationv1.LeaseSpec{
 			AcquireTime: &metav1.MicroTime{Time: l.acquired}, RenewTime: &metav1.MicroTime{Time: l.renewed},
 			LeaseDurationSeconds: &seconds, LeaseTransitions: &transitions,

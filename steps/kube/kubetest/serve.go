@@ -116,7 +116,14 @@ func (s *Server) create(path string, body object) answer {
 // change replaces or patches an object, on condition of the resourceVersion and UID that the request names, if any.
 func (s *Server) change(method, path string, body object) answer {
 	old, ok := s.objects[path]
-	if !ok {
+	switch {
+	case ok:
+	case method == http.MethodPut && strings.Contains(path, "/leases/"): // a Lease may be created by a PUT
+		if str(body, "metadata", "uid") != "" {
+			return failure(http.StatusConflict, "Conflict", "StorageError: invalid object: Precondition failed: UID in precondition")
+		}
+		return s.create(path, body)
+	default:
 		return failure(http.StatusNotFound, "NotFound", path+" not found")
 	}
 	for _, field := range []string{"uid", "resourceVersion"} {

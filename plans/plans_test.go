@@ -97,9 +97,10 @@ func bindAll(t *testing.T, catalog *engine.Catalog, g *engine.Graph) {
 	t.Helper()
 	b := plan.NewBinder(catalog)
 	for i := range g.Nodes {
-		bound, err := b.Bind(&g.Nodes[i], nil, nil)
+		n := &g.Nodes[i]
+		bound, err := b.Bind(n, engine.Facts{"kubelet@" + n.Target.Name: "1.20.0"}, nil) // as every run knows from its start
 		if err != nil || bound.Step == nil {
-			t.Errorf("%s: %+v %v", g.Nodes[i].ID, bound, err)
+			t.Errorf("%s: %+v %v", n.ID, bound, err)
 		}
 	}
 }

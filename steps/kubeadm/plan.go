@@ -13,11 +13,13 @@ import (
 	"upgrader.dev/upgrader/steps/remote"
 )
 
-const planDoc = `Lets kubeadm itself judge, on a control plane, whether the cluster can go to the version.
-It runs ` + "`kubeadm upgrade plan VERSION`" + ` once per run and refuses with kubeadm's own words if that fails. It is a change
-and no mere look, because kubeadm's preflight makes a Job in kube-system (upgrade-health-check) and removes it again; so a
-dry run only announces it. A note in /var/lib/upgrader/kubeadm-plan says that this run has seen it succeed. Nothing is
-left to judge once the host's control plane and kubeadm-config are at the version. Needs kubeadm of that very version.`
+const planDoc = `Lets kubeadm itself judge, on a control plane, whether the cluster is fit to be upgraded.
+kubeadm looks at its health, its own preflight checks and its configuration here, and not at the version: the skew guard
+judges that, and kubeadm itself only when it upgrades. The kind runs ` + "`kubeadm upgrade plan VERSION`" + ` once per run and
+refuses with kubeadm's own words if that fails. It is a change and no mere look, because kubeadm's preflight makes a Job in
+kube-system (upgrade-health-check) and removes it again; so a dry run only announces it. A note in
+/var/lib/upgrader/kubeadm-plan says that this run has seen it succeed. Nothing is left to judge once the host's control plane
+and kubeadm-config are at the version. Needs kubeadm of that very version.`
 
 // Plan is kubeadm.plan.
 type Plan struct {

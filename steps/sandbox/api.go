@@ -173,6 +173,9 @@ func (w *world) handle(r *http.Request, body []byte, by client) (reply, error) {
 		return re, nil
 	}
 	q, err := w.parse(r.URL.Path)
+	if err != nil && !w.hasGroup(r.URL.Path) { // no API server of Kubernetes has been registered for it
+		return reply{code: http.StatusNotFound, body: []byte("404 page not found\n"), plain: true}, nil
+	}
 	if err != nil {
 		return reply{}, err
 	}
@@ -296,6 +299,20 @@ func (w *world) parse(path string) (request, error) {
 		q.sub = parts[2]
 	}
 	return q, nil
+}
+
+// hasGroup says whether the sandbox serves anything of the API group of a path.
+func (w *world) hasGroup(path string) bool {
+	parts := trimmed(path)
+	if parts[0] != "apis" || len(parts) < 2 {
+		return parts[0] == "api"
+	}
+	for _, t := range w.tables {
+		if t.group == parts[1] {
+			return true
+		}
+	}
+	return false
 }
 
 func noSuchPath() error {

@@ -157,6 +157,19 @@ func (w *world) bind(p *corev1.Pod, node string) {
 	w.startPod(p)
 }
 
+// admit takes in a pod that a client has made: one without an owner, which nothing makes again.
+func (w *world) admit(p *corev1.Pod) {
+	p.Status = corev1.PodStatus{Phase: corev1.PodPending}
+	if p.Spec.TerminationGracePeriodSeconds == nil {
+		grace := int64(corev1.DefaultTerminationGracePeriodSeconds)
+		p.Spec.TerminationGracePeriodSeconds = &grace
+	}
+	if p.Spec.NodeName != "" {
+		w.bind(p, p.Spec.NodeName)
+	}
+	w.wakeControllers()
+}
+
 // startPod lets the kubelet of the pod's node start it.
 func (w *world) startPod(p *corev1.Pod) {
 	if !w.open {

@@ -60,7 +60,7 @@ func newTables() map[string]*table {
 	const cluster, namespaced = false, true
 	all := []*table{
 		{"", "v1", "nodes", "Node", cluster, []string{"get", "list", "update", "patch"}, func() object { return &corev1.Node{} }, nil},
-		{"", "v1", "pods", "Pod", namespaced, []string{"get", "list", "delete"}, func() object { return &corev1.Pod{} }, nil},
+		{"", "v1", "pods", "Pod", namespaced, []string{"get", "list", "create", "delete"}, func() object { return &corev1.Pod{} }, nil},
 		{"", "v1", "namespaces", "Namespace", cluster, read, func() object { return &corev1.Namespace{} }, nil},
 		{"", "v1", "configmaps", "ConfigMap", namespaced, read, func() object { return &corev1.ConfigMap{} }, nil},
 		{"", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", namespaced, read, func() object { return &corev1.PersistentVolumeClaim{} }, nil},

@@ -129,25 +129,37 @@ func (w *world) create(q request) (reply, error) {
 	if q.table.objects[k] != nil {
 		return reply{}, apierrors.NewAlreadyExists(q.table.resource(), o.GetName())
 	}
+	if _, counted := o.(*policyv1.PodDisruptionBudget); counted {
+		o.SetGeneration(1)
+	}
 	o.SetUID(uid())
 	o.SetCreationTimestamp(metav1.Now())
 	if !q.dryRun() {
 		w.put(q.table.name(), o)
 		w.effects.add(Effect{What: EffectCreate, Detail: q.table.plural + " " + k, Run: q.by.run})
+		if p, ok := o.(*corev1.Pod); ok {
+			w.admit(p)
+		}
 	}
 	return encode(http.StatusCreated, named(q.table, o)), nil
 }
 
 func (w *world) update(q request) (reply, error) {
 	old := q.table.objects[q.key()]
-	if old == nil {
-		return reply{}, apierrors.NewNotFound(q.table.resource(), q.name)
-	}
 	next := q.table.fresh()
 	if err := json.Unmarshal(q.body, next); err != nil {
 		return reply{}, apierrors.NewBadRequest(fmt.Sprintf("reading the %s: %v", q.table.kind, err))
 	}
-	return w.replace(q, old, next)
+	switch {
+	case old != nil:
+		return w.replace(q, old, next)
+	case q.table.plural != "leases":
+		return reply{}, apierrors.NewNotFound(q.table.resource(), q.name)
+	case next.GetUID() != "":
+		return reply{}, apierrors.NewConflict(q.table.resource(), q.name, fmt.Errorf("StorageError: invalid object, Code: 4, Key: /registry/leases/%s/%s, "+
+			"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %s, UID in object meta: ", q.namespace, q.name, next.GetUID())) //nolint:staticcheck // kube-apiserver's words
+	}
+	return w.create(q) // whatever resourceVersion it names: Leases may be created by an update (AllowCreateOnUpdate)
 }
 
 func (w *world) patch(q request) (reply, error) {
@@ -183,6 +195,7 @@ func (w *world) replace(q request, old, next object) (reply, error) {
 		return reply{}, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", next.GetName(), q.name))
 	}
 	keep(next, old)
+	countSpec(next, old)
 	next.GetObjectKind().SetGroupVersionKind(old.GetObjectKind().GroupVersionKind())
 	if reflect.DeepEqual(old, next) || sameJSON(old, next) {
 		return encode(http.StatusOK, named(q.table, old)), nil // nothing changes, not even the version
@@ -215,6 +228,19 @@ func keep(next, old object) {
 		if o, ok := old.(*policyv1.PodDisruptionBudget); ok {
 			n.Status = *o.Status.DeepCopy()
 		}
+	}
+}
+
+// countSpec raises the generation of a budget whose spec has changed: its status is of before until it is counted again.
+func countSpec(next, old object) {
+	n, ok1 := next.(*policyv1.PodDisruptionBudget)
+	o, ok2 := old.(*policyv1.PodDisruptionBudget)
+	if !ok1 || !ok2 {
+		return
+	}
+	n.Generation = o.Generation
+	if !reflect.DeepEqual(n.Spec, o.Spec) {
+		n.Generation++
 	}
 }
 
@@ -260,11 +286,14 @@ func (w *world) remove(q request) (reply, error) {
 			return reply{}, apierrors.NewBadRequest("reading the DeleteOptions: " + err.Error())
 		}
 	}
-	if err := precondition(options, q.table.plural, o); err != nil {
+	if err := precondition(options, q.table.kind, o); err != nil {
 		return reply{}, err
 	}
 	if !q.dryRun() && !isDryRun(options.DryRun) {
 		w.delete(q, o, options)
+	}
+	if _, lingers := o.(*corev1.Pod); !lingers { // what is gone at once is answered with a Status
+		return encode(http.StatusOK, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess}), nil
 	}
 	return encode(http.StatusOK, named(q.table, o)), nil
 }

@@ -184,14 +184,19 @@ func (a *aptCall) takeLock(names []string, what string) int {
 	for _, name := range names {
 		pid := a.m.locks.holder(a.m.inode(name))
 		if pid != 0 && limit != 0 {
-			a.eprintf("Waiting for cache lock: Could not get lock %s. It is held by process %d (%s)...\n", name, pid, a.m.comm(pid))
+			a.printf("Waiting for cache lock: Could not get lock %s. It is held by process %d (%s)...\n", name, pid, a.m.comm(pid))
 		}
 		if a.m.lockFile(a.ctx, a.p, name, a.m.scaled(limit)) {
 			continue
 		}
 		pid = cmp.Or(a.m.locks.holder(a.m.inode(name)), pid)
-		a.eprintf("E: Could not get lock %s. It is held by process %d (%s)\n", name, pid, a.m.comm(pid))
-		a.eprintf("N: Be aware that removing the lock file is not a solution and may break your system.\n")
+		if limit == 0 { // who has waited has been told already
+			a.eprintf("E: Could not get lock %s. It is held by process %d (%s)\n", name, pid, a.m.comm(pid))
+		}
+		if name == aptLists {
+			a.eprintf("E: Unable to lock directory %s\n", path.Dir(name)+"/")
+			return 100
+		}
 		a.eprintf("E: Unable to acquire the %s (%s), is another process using it?\n", what, name)
 		return 100
 	}
@@ -294,6 +299,10 @@ func (a *aptCall) sourceFiles() []string {
 // fetch gets the list of one source; false means that apt complains.
 func (a *aptCall) fetch(lists map[int]string, from source) bool {
 	address := from.address
+	if regexp.MustCompile(`^https?://(127\.0\.0\.1|localhost)\b`).MatchString(address) { // no pretend host serves packages
+		a.eprintf("E: Failed to fetch %sInRelease  Could not connect to 127.0.0.1:9 (127.0.0.1). - connect (111: Connection refused)\nE: Some index files failed to download. They have been ignored, or old ones used instead.\n", address)
+		return false
+	}
 	if strings.Contains(address, "apt.kubernetes.io") || strings.Contains(address, "packages.cloud.google.com") {
 		a.eprintf("E: The repository '%s kubernetes-xenial Release' does not have a Release file.\n", address)
 		return false
@@ -306,7 +315,7 @@ func (a *aptCall) fetch(lists map[int]string, from source) bool {
 	minor := int(number(m[1]))
 	if _, ok := patches[minor]; !ok {
 		a.printf("Err:1 %s  InRelease\n  403  Forbidden\n", address)
-		a.eprintf("E: Failed to fetch %sInRelease  403  Forbidden\nE: The repository '%s  InRelease' is not signed.\n", address, address)
+		a.eprintf("E: Failed to fetch %sInRelease  403  Forbidden\nE: The repository '%s  InRelease' is not signed.\n", address, strings.TrimSuffix(address, "/"))
 		return false
 	}
 	for option := range strings.FieldsSeq(from.options) {
@@ -315,15 +324,30 @@ func (a *aptCall) fetch(lists map[int]string, from source) bool {
 			continue
 		}
 		if key, err := a.m.tree.read("root", ring); err != nil || !strings.Contains(string(key), keyMark) {
-			a.printf("Err:1 %s  InRelease\n", address)
-			a.eprintf("W: GPG error: %s  InRelease: The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 234654DA9A296436\n", address)
-			a.eprintf("E: The repository '%s  InRelease' is not signed.\n", address)
-			return false
+			return a.unsigned(minor, address)
 		}
 	}
 	a.printf("Get:1 %s  InRelease [1186 B]\n", address)
 	lists[minor] = strings.TrimSuffix(address, "/")
 	return true
+}
+
+// unsigned complains of a list whose signature no key fits. A list that apt has of before stays.
+func (a *aptCall) unsigned(minor int, address string) bool {
+	const why = "The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 234654DA9A296436"
+	a.printf("Err:1 %s  InRelease\n", strings.TrimSuffix(address, "/"))
+	a.m.mu.Lock()
+	_, had := a.m.apt.lists[minor]
+	a.m.mu.Unlock()
+	if !had {
+		a.eprintf("W: GPG error: %s  InRelease: %s\n", strings.TrimSuffix(address, "/"), why)
+		a.eprintf("E: The repository '%s  InRelease' is not signed.\n", strings.TrimSuffix(address, "/"))
+		return false
+	}
+	a.eprintf("W: An error occurred during the signature verification. The repository is not updated and the previous index files will be used. GPG error: %s  InRelease: %s\n", strings.TrimSuffix(address, "/"), why)
+	a.eprintf("E: Failed to fetch %sInRelease  %s\n", address, why)
+	a.eprintf("E: Some index files failed to download. They have been ignored, or old ones used instead.\n")
+	return false
 }
 
 // keyMark is in every pretend key of the package repositories.
@@ -353,7 +377,7 @@ func aptMark(c *call) int {
 		return 100
 	}
 	if pid := c.m.locks.holder(c.m.inode(dpkgLocks[0])); pid != 0 { // apt-mark runs dpkg --set-selections
-		c.eprintf("dpkg: error: dpkg frontend lock was locked by another process with pid %d\nNote: removing the lock file is always wrong, can damage the locked area\nand the entire system. See <https://wiki.debian.org/Teams/Dpkg/FAQ#db-lock>.\nE: Executing dpkg failed. Are you root?\n", pid)
+		c.eprintf("dpkg: error: dpkg frontend lock was locked by another process with pid %d\nNote: removing the lock file is always wrong, can damage the locked area\nand the entire system. See <https://wiki.debian.org/Teams/Dpkg/FAQ#db-lock>.\nE: Sub-process dpkg --set-selections returned an error code (2)\nE: Executing dpkg failed. Are you root?\n", pid)
 		return 100
 	}
 	return c.mark(verb, names)
@@ -392,11 +416,8 @@ func aptCache(c *call) int {
 	if !ok || len(rest) == 0 {
 		return 100
 	}
-	switch rest[0] {
-	case "madison":
+	if rest[0] == "madison" {
 		return c.madison(rest[1:])
-	case "policy":
-		return c.policy(rest[1:])
 	}
 	return c.unknown("apt-cache " + rest[0])
 }
@@ -405,49 +426,8 @@ func (c *call) madison(names []string) int {
 	lists := c.m.visible()
 	for _, name := range names {
 		revisions, from := offers(lists, name)
-		if len(revisions) == 0 {
-			c.eprintf("N: Unable to locate package %s\n", name)
-		}
-		for _, r := range revisions {
+		for _, r := range revisions { // of a package that no list knows nothing is said
 			c.printf("%10s | %10s | %s  Packages\n", name, r, from[r])
-		}
-	}
-	return 0
-}
-
-func (c *call) policy(names []string) int {
-	lists, all := c.m.visible(), c.m.packages()
-	for _, name := range names {
-		revisions, from := offers(lists, name)
-		p, there := all[name]
-		if len(revisions) == 0 && !there {
-			c.eprintf("N: Unable to locate package %s\n", name)
-			continue
-		}
-		have, candidate := "(none)", "(none)"
-		if there {
-			have, candidate = p.version, p.version
-			if !slices.Contains(revisions, p.version) {
-				revisions = append(revisions, p.version)
-			}
-		}
-		slices.SortFunc(revisions, func(a, b string) int { return compareVersions(b, a) })
-		if compareVersions(revisions[0], candidate) > 0 || !there {
-			candidate = revisions[0]
-		}
-		c.printf("%s:\n  Installed: %s\n  Candidate: %s\n  Version table:\n", name, have, candidate)
-		for _, r := range revisions {
-			mark := "   "
-			if r == have {
-				mark = "***"
-			}
-			c.printf(" %s %s 500\n", mark, r)
-			if from[r] != "" {
-				c.printf("        500 %s  Packages\n", from[r])
-			}
-			if r == have {
-				c.printf("        100 /var/lib/dpkg/status\n")
-			}
 		}
 	}
 	return 0

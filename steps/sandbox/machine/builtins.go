@@ -26,6 +26,7 @@ func shellCommands() map[string]func(c *call, last int) int {
 			c.eprintf("sh: 1: set: Illegal option %s %s\n", c.args[1], c.args[2])
 			return 2
 		},
+		"__status":   func(c *call, _ int) int { return int(number(c.args[1])) },
 		"__fd_open":  func(c *call, _ int) int { return fdOpen(c) },
 		"__fd_close": fdClose,
 		"flock":      func(c *call, _ int) int { c.args[0] = "flock"; return flockHere(c) },

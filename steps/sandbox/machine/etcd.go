@@ -70,7 +70,7 @@ func (e *etcdCall) asked() ([]EtcdMember, int) {
 		}
 		if _, err := e.m.tree.read(e.p.user, e.path(file)); err != nil {
 			e.eprintf("Error: open %s: %s\n", file, strings.ToLower(reason(err)))
-			return nil, 1
+			return nil, 128 // ExitBadArgs in etcdctl's cobrautl
 		}
 	}
 	all := e.m.world.EtcdMembers()
@@ -81,12 +81,12 @@ func (e *etcdCall) asked() ([]EtcdMember, int) {
 	var asked []EtcdMember
 	for url := range strings.SplitSeq(endpoints, ",") {
 		i := slices.IndexFunc(all, func(m EtcdMember) bool {
-			return m.ClientURL == url || m.Name == e.m.cfg.Name && (strings.Contains(url, "127.0.0.1") || strings.Contains(url, "localhost"))
+			return m.ClientURL == url || m.Name == e.m.cfg.Name && (strings.HasSuffix(url, "127.0.0.1:2379") || strings.HasSuffix(url, "localhost:2379"))
 		})
-		if i < 0 {
-			return nil, e.refused("connection refused")
+		var m EtcdMember // nobody listens there
+		if i >= 0 {
+			m = all[i]
 		}
-		m := all[i]
 		m.ClientURL = url
 		asked = append(asked, m)
 	}
@@ -115,12 +115,17 @@ func (c *call) json(v any) int {
 
 func (e *etcdCall) health(members []EtcdMember) int {
 	status := 0
-	var list []map[string]any
+	type health struct {
+		Endpoint string `json:"endpoint"`
+		Health   bool   `json:"health"`
+		Took     string `json:"took"`
+		Error    string `json:"error,omitempty"`
+	}
+	var list []health
 	for _, m := range members {
-		h := map[string]any{"endpoint": m.ClientURL, "health": m.Healthy, "took": "2.1ms"}
+		h := health{m.ClientURL, m.Healthy, "2.1ms", ""}
 		if !m.Healthy {
-			h["error"] = "context deadline exceeded"
-			status = 1
+			h.Error, status = "context deadline exceeded", 1
 		}
 		list = append(list, h)
 	}
@@ -141,6 +146,42 @@ func (e *etcdCall) health(members []EtcdMember) int {
 	return status
 }
 
+// What etcdctl prints with -w json, in its order.
+type (
+	header struct {
+		Cluster  uint64 `json:"cluster_id"`
+		Member   uint64 `json:"member_id"`
+		Revision int64  `json:"revision,omitempty"`
+		Term     int    `json:"raft_term"`
+	}
+	memberStatus struct {
+		Header  header `json:"header"`
+		Version string `json:"version"`
+		Size    int64  `json:"dbSize"`
+		Leader  uint64 `json:"leader"`
+		Index   int64  `json:"raftIndex"`
+		Term    int    `json:"raftTerm"`
+		Applied int64  `json:"raftAppliedIndex"`
+		InUse   int64  `json:"dbSizeInUse"`
+		Learner bool   `json:"isLearner,omitempty"`
+	}
+	endpointStatus struct {
+		Endpoint string
+		Status   memberStatus
+	}
+	member struct {
+		ID      uint64
+		Name    string   `json:"name"`
+		Peers   []string `json:"peerURLs"`
+		Clients []string `json:"clientURLs"`
+		Learner bool     `json:"isLearner,omitempty"`
+	}
+	memberList struct {
+		Header  header   `json:"header"`
+		Members []member `json:"members"`
+	}
+)
+
 // clusterID is that of every pretend etcd.
 const clusterID uint64 = 0xcdf818194e3a8c32
 
@@ -151,7 +192,7 @@ func (e *etcdCall) status(members []EtcdMember) int {
 			leader = m.ID
 		}
 	}
-	var list []map[string]any
+	var list []endpointStatus
 	status := 0
 	for _, m := range members {
 		if !m.Healthy {
@@ -159,10 +200,8 @@ func (e *etcdCall) status(members []EtcdMember) int {
 			status = 1
 			continue
 		}
-		list = append(list, map[string]any{"Endpoint": m.ClientURL, "Status": map[string]any{
-			"header":  map[string]any{"cluster_id": clusterID, "member_id": m.ID, "revision": m.Revision, "raft_term": 2},
-			"version": m.Version, "dbSize": m.DBSize, "leader": leader, "raftIndex": m.Revision + 10, "raftTerm": 2,
-			"raftAppliedIndex": m.Revision + 10, "dbSizeInUse": m.DBSize, "isLearner": m.Learner,
+		list = append(list, endpointStatus{m.ClientURL, memberStatus{
+			header{clusterID, m.ID, m.Revision, 2}, m.Version, m.DBSize, leader, m.Revision + 10, 2, m.Revision + 10, m.DBSize, m.Learner,
 		}})
 	}
 	if value(e.flags, "simple", "w", "write-out") != "json" {
@@ -179,16 +218,12 @@ func (e *etcdCall) members(asked []EtcdMember) int {
 	if !slices.ContainsFunc(asked, func(m EtcdMember) bool { return m.Healthy }) {
 		return e.refused("context deadline exceeded")
 	}
-	var list []map[string]any
+	var list []member
 	for _, m := range e.m.world.EtcdMembers() {
-		entry := map[string]any{"ID": m.ID, "name": m.Name, "peerURLs": []string{m.PeerURL}, "clientURLs": []string{m.ClientURL}}
-		if m.Learner {
-			entry["isLearner"] = true
-		}
-		list = append(list, entry)
+		list = append(list, member{m.ID, m.Name, []string{m.PeerURL}, []string{m.ClientURL}, m.Learner})
 	}
 	if value(e.flags, "simple", "w", "write-out") == "json" {
-		return e.json(map[string]any{"header": map[string]any{"cluster_id": clusterID, "member_id": asked[0].ID, "raft_term": 2}, "members": list})
+		return e.json(memberList{header{clusterID, asked[0].ID, 0, 2}, list})
 	}
 	for _, m := range e.m.world.EtcdMembers() {
 		e.printf("%x, started, %s, %s, %s, %t\n", m.ID, m.Name, m.PeerURL, m.ClientURL, m.Learner)
@@ -202,6 +237,14 @@ const snapshotMagic = "pretend etcd database\x00"
 // save writes a snapshot: pages of 512 bytes and the sha256 of them, as etcd does.
 func (e *etcdCall) save(members []EtcdMember, name string) int {
 	m := members[0]
+	if len(members) > 1 {
+		var urls []string
+		for _, m := range members {
+			urls = append(urls, m.ClientURL)
+		}
+		e.eprintf("Error: snapshot must be requested to one selected node, not multiple %v\n", urls)
+		return 5 // ExitInterrupted: what etcdctl 3.5 uses for every fault of a snapshot
+	}
 	if !m.Healthy {
 		return e.refused("context deadline exceeded")
 	}
@@ -214,11 +257,11 @@ func (e *etcdCall) save(members []EtcdMember, name string) int {
 	part := file + ".part"
 	if i, err := e.m.tree.stat(e.p.user, file, true); err == nil && i.IsDir() {
 		e.eprintf("Error: could not open %s: is a directory\n", name)
-		return 1
+		return 5
 	}
 	if _, err := e.m.tree.write(e.p.user, part, append(db, sum[:]...), 0o600); err != nil {
-		e.eprintf("Error: could not open %s (%s)\n", part, strings.ToLower(reason(err)))
-		return 1
+		e.eprintf("Error: could not open %s (open %s: %s)\n", part, part, strings.ToLower(reason(err)))
+		return 5
 	}
 	if err := e.m.tree.rename(e.p.user, part, file); err != nil {
 		e.eprintf("Error: could not rename %s to %s (%s)\n", part, file, strings.ToLower(reason(err)))

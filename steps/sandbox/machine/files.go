@@ -145,7 +145,7 @@ func mv(c *call) int {
 			}
 		}
 		if err := c.m.tree.rename(c.p.user, c.path(name), dest); err != nil {
-			status = c.fail(1, "cannot move '%s' to '%s': %s", name, dest, reason(err))
+			status = c.cannot("move", name, dest, err)
 			continue
 		}
 		c.m.changedFile(c.p, "moved "+c.path(name)+" to", dest)
@@ -167,10 +167,18 @@ func cp(c *call) int {
 		if errors.Is(err, errOmit) {
 			status = c.fail(1, "-r not specified; omitting directory '%s'", name)
 		} else if err != nil {
-			status = c.fail(1, "cannot copy '%s' to '%s': %s", name, dest, reason(err))
+			status = c.cannot("copy", name, dest, err)
 		}
 	}
 	return status
+}
+
+// cannot says why a file was not moved or copied: that there is none, or what the way is barred by.
+func (c *call) cannot(do, name, dest string, err error) int {
+	if _, missing := c.m.tree.stat(c.p.user, c.path(name), false); missing != nil {
+		return c.fail(1, "cannot stat '%s': %s", name, reason(missing))
+	}
+	return c.fail(1, "cannot %s '%s' to '%s': %s", do, name, dest, reason(err))
 }
 
 var errOmit = errors.New("a directory without -r")

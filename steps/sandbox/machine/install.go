@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -19,7 +20,7 @@ func (a *aptCall) install(words []string) int {
 		}
 		defer a.m.locks.release(a.p)
 	}
-	if names := a.m.unfinished(); len(names) > 0 && !has(a.flags, "f", "fix-broken") {
+	if _, err := a.m.tree.stat("root", dpkgJournal, true); err == nil {
 		a.eprintf("E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem. \n")
 		return 100
 	}
@@ -31,7 +32,10 @@ func (a *aptCall) install(words []string) int {
 	held, down := a.objections(wishes)
 	a.summary(wishes, held, down)
 	switch {
-	case len(wishes) == 0:
+	case len(wishes) == 0 && !simulate:
+		for _, name := range a.m.unfinished() { // apt tries again what has failed before
+			a.configure(name, a.m.packages()[name].version)
+		}
 		return 0
 	case simulate:
 		return a.simulate(wishes)
@@ -123,7 +127,11 @@ func (a *aptCall) summary(wishes []wish, held, down []string) {
 	} else if len(names) > 0 {
 		a.printf("The following packages will be upgraded:\n  %s\n", strings.Join(names, " "))
 	}
-	a.printf("%d upgraded, 0 newly installed, %d downgraded, 0 to remove and 0 not upgraded.\n", len(names)-len(down), len(down))
+	downgraded := ""
+	if len(down) > 0 {
+		downgraded = fmt.Sprintf(" %d downgraded,", len(down))
+	}
+	a.printf("%d upgraded, 0 newly installed,%s 0 to remove and 0 not upgraded.\n", len(names)-len(down), downgraded)
 }
 
 func (a *aptCall) simulate(wishes []wish) int {
@@ -143,17 +151,20 @@ func (a *aptCall) unpack(wishes []wish) int {
 	breaks := a.m.apt.breakNext
 	a.m.apt.breakNext = false
 	a.m.mu.Unlock()
+	a.m.tree.put(dpkgJournal, "", 0o644) // stays when dpkg is killed
 	for _, w := range wishes {
 		a.printf("Preparing to unpack .../%s_%s_amd64.deb ...\nUnpacking %s (%s) over (%s) ...\n", w.name, w.want, w.name, w.want, w.have)
 		if !a.sleep(a.m.scaled(installTime)) {
 			return 130
 		}
-		a.m.set(w.name, w.want, 'F')
+		a.m.set(w.name, w.want, 'U')
 		a.m.record(a.p, EffectPackage, "unpacked %s %s (was %s)", w.name, w.want, w.have)
 	}
+	a.m.set(wishes[0].name, wishes[0].want, 'F')
 	if !a.sleep(a.m.scaled(installTime)) {
 		return 130
 	}
+	_ = a.m.tree.remove("root", dpkgJournal, false)
 	if breaks {
 		a.eprintf("dpkg: error processing package %s (--configure):\n installed %s package post-installation script subprocess returned error exit status 1\n", wishes[0].name, wishes[0].name)
 		a.eprintf("Errors were encountered while processing:\n %s\nE: Sub-process /usr/bin/dpkg returned an error code (1)\n", wishes[0].name)
@@ -164,6 +175,9 @@ func (a *aptCall) unpack(wishes []wish) int {
 	}
 	return 0
 }
+
+// dpkgJournal is what dpkg has not merged into its database yet: apt refuses everything while it is there.
+const dpkgJournal = "/var/lib/dpkg/updates/0001"
 
 func (c *call) configure(name, version string) {
 	c.printf("Setting up %s (%s) ...\n", name, version)
@@ -269,9 +283,10 @@ func (c *call) configureAll(all bool, names []string) int {
 	}
 	if !c.m.lockDpkg(c.ctx, c.p, 0) {
 		pid := c.m.locks.holder(c.m.inode(dpkgLocks[0]))
-		return c.fail(2, "error: dpkg frontend lock was locked by another process with pid %d", pid)
+		return c.fail(2, "error: dpkg frontend lock was locked by another process with pid %d\nNote: removing the lock file is always wrong, can damage the locked area\nand the entire system. See <https://wiki.debian.org/Teams/Dpkg/FAQ#db-lock>.", pid)
 	}
 	defer c.m.locks.release(c.p)
+	_ = c.m.tree.remove("root", dpkgJournal, false) // missing unless dpkg was killed
 	for _, n := range c.m.unfinished() {
 		if !all && !slices.Contains(names, n) {
 			continue

@@ -78,7 +78,13 @@ func (k *kubeadmCall) images() int {
 	for _, c := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy"} {
 		k.printf("%s/%s:%s\n", registry, c, v)
 	}
-	k.printf("%s/coredns/coredns:%s\n%s/pause:%s\n%s/etcd:%s\n", registry, coreDNSTags[v.minor], registry, pauseTags[v.minor], registry, etcdTags[v.minor])
+	dns := fmt.Sprintf("%s/coredns/coredns:%s\n", registry, coreDNSTags[v.minor])
+	rest := fmt.Sprintf("%s/pause:%s\n%s/etcd:%s\n", registry, pauseTags[v.minor], registry, etcdTags[v.minor])
+	if k.self.minor <= 27 { // seen at 1.27.3: CoreDNS is the last
+		k.printf("%s%s", rest, dns)
+	} else {
+		k.printf("%s%s", dns, rest)
+	}
 	return 0
 }
 
@@ -93,13 +99,18 @@ func (k *kubeadmCall) fatal(format string, args ...any) int {
 	return 1
 }
 
-// preflightFatal ends kubeadm with failed preflight checks: "[ERROR Name]: why".
-func (k *kubeadmCall) preflightFatal(faults []string) int {
-	k.fatal("error execution phase preflight: [preflight] Some fatal errors occurred:\n\t%s\n[preflight] If you know what you are doing, you can make a check non-fatal with `--ignore-preflight-errors=...`", strings.Join(faults, "\n\t"))
+// preflightFatal ends kubeadm with failed checks, "[ERROR Name]: why": those of plan and apply of the cluster's health are
+// wrapped, which takes the exit status of a preflight error from them.
+func (k *kubeadmCall) preflightFatal(faults []string, health bool) int {
+	from, status := "error execution phase preflight", 2
+	if health {
+		from, status = "[upgrade/health] FATAL", 1
+	}
+	k.fatal("%s: [preflight] Some fatal errors occurred:\n\t%s\n[preflight] If you know what you are doing, you can make a check non-fatal with `--ignore-preflight-errors=...`", from, strings.Join(faults, "\n\t"))
 	if k.self.minor >= 34 {
 		return 1
 	}
-	return 2
+	return status
 }
 
 // preflight checks what kubeadm checks before anything else; 0 means go on.
@@ -121,10 +132,14 @@ func (k *kubeadmCall) preflight(api bool) int {
 		return k.fatal("couldn't create a Kubernetes client from file %q: Get \"https://127.0.0.1:6443/version?timeout=10s\": dial tcp 127.0.0.1:6443: connect: connection refused", "/etc/kubernetes/admin.conf")
 	}
 	if k.m.cfg.ControlPlane {
-		for _, c := range components {
+		var missing []string
+		for _, c := range components[1:] {
 			if k.m.manifestImage(c) == "" {
-				add("StaticPodManifest", "manifest file for static pod "+c+" is missing")
+				missing = append(missing, path.Join(manifestDir, c+".yaml"))
 			}
+		}
+		if len(missing) > 0 {
+			add("StaticPodManifest", fmt.Sprintf("The control plane seems to be Static Pod-hosted, but some of the manifests don't seem to exist on disk. This probably means you're running 'kubeadm upgrade' on a remote machine, which is not supported for a Static Pod-hosted cluster. Manifest files not found: %v", missing))
 		}
 		for _, host := range k.m.world.ControlPlanes() {
 			if _, ready := k.m.world.StaticPod(host, "kube-apiserver"); !ready {
@@ -133,7 +148,7 @@ func (k *kubeadmCall) preflight(api bool) int {
 		}
 	}
 	if len(faults) > 0 {
-		return k.preflightFatal(faults)
+		return k.preflightFatal(faults, k.root() && slices.Contains(k.args, "upgrade") && !slices.Contains(k.args, "node"))
 	}
 	return 0
 }
@@ -203,7 +218,7 @@ func (k *kubeadmCall) permitted(target release) int {
 		return text
 	}
 	if len(mandatory) > 0 {
-		return k.fatal("[upgrade/version] FATAL: the --version argument is invalid due to these fatal errors:\n\n%s\nPlease fix the misalignments highlighted above and try upgrading again", list(append(mandatory, skippable...)))
+		return k.fatal("[upgrade/version] FATAL: the --version argument is invalid due to these fatal errors:\n\n%s\nPlease fix the misalignments highlighted above and try upgrading again", list(mandatory))
 	}
 	if len(skippable) > 0 && !has(k.flags, "f", "force") {
 		return k.fatal("[upgrade/version] FATAL: the --version argument is invalid due to these errors:\n\n%s\nCan be bypassed if you pass the --force flag", list(skippable))
@@ -218,7 +233,7 @@ func (k *kubeadmCall) target(rest []string) (release, int) {
 	}
 	v, ok := parseRelease(rest[0])
 	if !ok {
-		return v, k.fatal("couldn't parse version %q", rest[0])
+		return v, k.fatal("version %q doesn't match patterns for neither semantic version nor labels (stable, latest, ...)", rest[0])
 	}
 	return v, 0
 }
@@ -237,6 +252,7 @@ func (k *kubeadmCall) begin(rest []string) (release, int) {
 		st = k.admin()
 	}
 	if st == 0 {
+		k.printf("%s", configRead)
 		st = k.preflight(true)
 	}
 	if st == 0 && !k.sleep(k.m.scaled(preflightTime)) {
@@ -245,35 +261,56 @@ func (k *kubeadmCall) begin(rest []string) (release, int) {
 	return target, st
 }
 
-// plan is kubeadm upgrade plan. It changes nothing.
+// plan is kubeadm upgrade plan. It changes nothing, and judges no version: what apply refuses, plan shows like any other.
 func (k *kubeadmCall) plan(rest []string) int {
 	target, st := k.begin(rest)
 	if st != 0 {
 		return st
 	}
 	cluster := k.m.world.ClusterVersion()
-	k.printf("[upgrade/config] Reading configuration from the cluster...\n[upgrade/versions] Cluster version: v%s\n[upgrade/versions] kubeadm version: %s\n", strings.TrimPrefix(cluster, "v"), k.self)
-	if st := k.permitted(target); st != 0 {
-		return st
+	k.printf("[upgrade/versions] Cluster version: v%s\n[upgrade/versions] kubeadm version: %s\n", strings.TrimPrefix(cluster, "v"), k.self)
+	k.printf("[upgrade/versions] Target version: %s\n", target)
+	if is, _ := parseRelease(cluster); !is.less(target) {
+		k.printf("\n")
+		return 0
 	}
-	k.printf("[upgrade/versions] Target version: %s\n\nUpgrade to the latest version in the v1.%d series:\n\nCOMPONENT                 CURRENT    TARGET\n", target, target.minor)
+	k.printf("\nUpgrade to the latest version in the v1.%d series:\n\nCOMPONENT                 CURRENT    TARGET\n", minorOf(cluster))
 	for _, c := range components[1:] {
 		image, _ := k.m.world.StaticPod(k.m.cfg.Name, c)
 		k.printf("%-25s %-10s %s\n", c, tagOf(image), target)
 	}
 	image, _ := k.m.world.StaticPod(k.m.cfg.Name, "etcd")
 	k.printf("%-25s %-10s %s\n\nYou can now apply the upgrade by executing the following command:\n\n\tkubeadm upgrade apply %s\n\n", "etcd", tagOf(image), etcdTags[target.minor], target)
+	if k.self.less(target) {
+		k.printf("Note: Before you can perform this upgrade, you have to update kubeadm to %s.\n\n", target)
+	}
 	return 0
+}
+
+// minorOf is the minor version of the cluster, whose series plan names whatever the target.
+func minorOf(version string) int {
+	r, _ := parseRelease(version)
+	return r.minor
 }
 
 func tagOf(image string) string { return image[strings.LastIndex(image, ":")+1:] }
 
+// configRead is what kubeadm says when it has read the cluster's configuration.
+const configRead = `[upgrade/config] Making sure the configuration is correct:
+[upgrade/config] Reading configuration from the cluster...
+[upgrade/config] FYI: You can look at this config file with 'kubectl -n kube-system get cm kubeadm-config -o yaml'
+`
+
 // apply is kubeadm upgrade apply.
 func (k *kubeadmCall) apply(rest []string) int {
 	if len(rest) != 1 {
+		k.printf("%s", configRead)
 		return k.fatal("missing one or more required arguments. Required arguments: [version]")
 	}
 	target, st := k.begin(rest)
+	if st == 0 && target.minor < k.self.minor-1 {
+		st = k.fatal("this version of kubeadm only supports deploying clusters with the control plane version >= 1.%d.0. Current version: %s", k.self.minor-1, target)
+	}
 	if st != 0 {
 		return st
 	}

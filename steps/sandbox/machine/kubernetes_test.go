@@ -66,7 +66,8 @@ cat /proc/$pid/comm; fuser /var/lib/dpkg/lock-frontend 2>/dev/null | tr -d ' '; 
 	}
 }
 
-// TestBrokenInstall proves that a half-configured package shows the new version, blocks apt and is repaired by dpkg.
+// TestBrokenInstall proves that a half-configured package shows the new version and is configured by dpkg or by the next
+// apt-get install; and that an installation that was killed leaves a journal, which blocks apt until dpkg has merged it.
 func TestBrokenInstall(t *testing.T) {
 	r := newRig(t, nil)
 	r.BreakNextInstall()
@@ -74,9 +75,20 @@ func TestBrokenInstall(t *testing.T) {
 	if a.code != 100 || !strings.Contains(a.err, "E: Sub-process /usr/bin/dpkg returned an error code (1)") {
 		t.Errorf("%+v", a)
 	}
-	a = r.sh(`dpkg-query -W -f '${db:Status-Abbrev}|${Version}\n' kubelet; apt-get install -y kubelet 2>&1 | grep -c 'dpkg --configure -a'; dpkg --audit | grep -c kubelet; dpkg --configure -a; dpkg-query -W -f '${db:Status-Abbrev}\n' kubelet; dpkg --audit`)
-	if want := "iF |1.28.15-1.1\n1\n1\nSetting up kubelet (1.28.15-1.1) ...\nii \n"; a.out != want {
+	a = r.sh(`dpkg-query -W -f '${db:Status-Abbrev}|${Version}\n' kubelet; dpkg --audit | grep -c kubelet; dpkg --configure -a; dpkg-query -W -f '${db:Status-Abbrev}\n' kubelet; dpkg --audit`)
+	if want := "iF |1.28.15-1.1\n1\nSetting up kubelet (1.28.15-1.1) ...\nii \n"; a.out != want {
 		t.Errorf("got %q, want %q", a.out, want)
+	}
+	r.BreakNextInstall()
+	a = r.sh("apt-mark unhold kubectl kubeadm; apt-get install -y kubectl=1.28.15-1.1 >/dev/null 2>&1; apt-get install -y kubelet | grep Setting; dpkg-query -W -f '${db:Status-Abbrev}\n' kubectl")
+	if !strings.HasSuffix(a.out, "Setting up kubectl (1.28.15-1.1) ...\nii \n") {
+		t.Errorf("apt tried again: %+v", a)
+	}
+	a = r.sh(`apt-mark unhold kubeadm >/dev/null; systemd-run -q --unit=i apt-get install -y kubeadm=1.28.15-1.1
+until dpkg-query -W -f '${db:Status-Abbrev}' kubeadm | grep -q '^.[UF]'; do :; done; systemctl kill -s KILL i; while systemctl is-active -q i; do :; done
+apt-get install -y kubeadm 2>&1 | grep -c 'dpkg --configure -a'; dpkg --configure -a; apt-get install -y kubeadm=1.28.15-1.1 | grep -c newest`)
+	if want := "1\nSetting up kubeadm (1.28.15-1.1) ...\n1\n"; a.out != want {
+		t.Errorf("killed: got %q, want %q", a.out, want)
 	}
 }
 
@@ -94,7 +106,7 @@ func TestKubeadmRefuses(t *testing.T) {
 		{"newer than kubeadm", "kubeadm upgrade apply -y v1.28.15", nil, "", 1, "at least one minor release higher than the kubeadm minor release (28 > 27)"},
 		{"newer patch than kubeadm", kubeadm128 + "kubeadm upgrade apply -y v1.28.16", nil, "", 1, "Upgrade kubeadm first"},
 		{"two minors", kubeadm128 + "kubeadm upgrade apply -y v1.28.15", func(w *fakeWorld) { w.version = "1.26.15" }, "", 1, "is too high; kubeadm can upgrade only 1 minor version at a time"},
-		{"older than it supports", kubeadm128 + "kubeadm upgrade apply -y v1.26.15", nil, "", 1, "is equal to or lower than the minimum supported version"},
+		{"older than it supports", kubeadm128 + "kubeadm upgrade apply -y v1.26.15", nil, "", 1, "only supports deploying clusters with the control plane version >= 1.27.0"},
 		{"downgrade", "kubeadm upgrade apply -y v1.27.3", nil, "", 1, "Can be bypassed if you pass the --force flag"},
 		{"kubelets too old", kubeadm128 + "kubeadm upgrade apply -y v1.28.15", func(w *fakeWorld) { w.kubelets["w1"] = "1.26.1" }, "", 1, "kubelets in this cluster that are too old that have these versions [v1.26.1]"},
 		{"not root", "kubeadm upgrade node", nil, "admin", 2, "[ERROR IsPrivilegedUser]: user is not running as root"},

@@ -103,7 +103,7 @@ func TestJobSurvives(t *testing.T) {
 	r.RestartSSHD()
 	eventually(t, "the exit status of the job", func() bool { return strings.Contains(r.sh("cat /var/lib/upgrader/jobs/j1/rc 2>/dev/null").out, "0") })
 	a := r.sh("cat /var/lib/upgrader/jobs/j1/out; systemctl show upgrader-j1 -p LoadState -p ActiveState -p Result -p ExecMainStatus")
-	if want := "begun\ndone\nActiveState=active\nExecMainStatus=0\nLoadState=loaded\nResult=success\n"; a.out != want {
+	if want := "begun\ndone\nResult=success\nExecMainStatus=0\nLoadState=loaded\nActiveState=active\n"; a.out != want {
 		t.Errorf("got %q, want %q", a.out, want)
 	}
 	want := []Effect{
@@ -131,7 +131,7 @@ func TestJobNames(t *testing.T) {
 		t.Errorf("a second start: %+v", a)
 	}
 	a = r.sh("systemctl show nothing -p LoadState -p Result -p ExecMainStatus; systemctl is-active nothing")
-	if a.out != "ExecMainStatus=0\nLoadState=not-found\nResult=success\ninactive\n" {
+	if a.out != "Result=success\nExecMainStatus=0\nLoadState=not-found\ninactive\n" {
 		t.Errorf("a missing unit: %q", a.out)
 	}
 	a = r.sh("systemd-run -q --unit=u2 true; sleep 1; systemctl show -p LoadState --value u2; systemd-run -q --unit=u3 false; sleep 1; systemctl is-active u3; systemctl reset-failed u3; systemctl show -p LoadState --value u3")

@@ -19,6 +19,7 @@ const (
 // The interpreter knows no file descriptors above 2, runs the last part of a pipeline in the shell itself, and answers
 // $$ with the ID of the real process.
 func rewrite(file *syntax.File) map[string]bool {
+	springTraps(file)
 	funcs, done := map[string]bool{}, map[*syntax.Subshell]bool{}
 	syntax.Walk(file, func(n syntax.Node) bool {
 		switch n := n.(type) {

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"maps"
 	"path"
 	"slices"
@@ -84,15 +85,12 @@ func (m *Machine) state(name string) (active, enabled string, transient, loaded 
 func (s *control) isActive(units []string) int {
 	status := 3
 	for _, u := range units {
-		active, _, _, loaded := s.m.state(unitName(u))
+		active, _, _, _ := s.m.state(unitName(u))
 		if !has(s.flags, "q", "quiet") {
 			s.printf("%s\n", active)
 		}
-		switch {
-		case active == "active":
+		if active == "active" {
 			status = 0
-		case !loaded && status != 0:
-			status = 4
 		}
 	}
 	return status
@@ -143,7 +141,7 @@ func (s *control) show(units []string) int {
 			s.printf("\n")
 		}
 		props := s.m.properties(unitName(u))
-		for _, k := range slices.Sorted(maps.Keys(props)) {
+		for _, k := range showOrder(props) {
 			if len(wanted) > 0 && !slices.Contains(wanted, k) {
 				continue
 			}
@@ -155,6 +153,26 @@ func (s *control) show(units []string) int {
 		}
 	}
 	return 0
+}
+
+// shown are the properties in the order in which systemd 252 shows them: a service's own first, then those of every unit.
+var shown = []string{
+	"Type", "RemainAfterExit", "MainPID", "Result", "NRestarts", "ExecMainStartTimestamp", "ExecMainStartTimestampMonotonic", "ExecMainExitTimestamp",
+	"ExecMainPID", "ExecMainCode", "ExecMainStatus", "ControlGroup", "Id", "Names", "Description", "LoadState", "ActiveState", "SubState", "FragmentPath", "UnitFileState",
+	"ActiveEnterTimestamp", "NeedDaemonReload", "Transient", "InvocationID",
+}
+
+// showOrder is the order of properties: what has no known place comes last.
+func showOrder(props map[string]string) []string {
+	names := slices.Sorted(maps.Keys(props))
+	place := func(name string) int {
+		if i := slices.Index(shown, name); i >= 0 {
+			return i
+		}
+		return len(shown)
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(place(a), place(b)) })
+	return names
 }
 
 func (s *control) list(patterns []string) int {

@@ -12,7 +12,8 @@ func systemdRun(c *call) int {
 		return 1
 	}
 	if len(rest) == 0 {
-		return c.fail(1, "Command line to execute required.")
+		c.eprintf("Command line to execute required.\n")
+		return 1
 	}
 	if !c.root() {
 		c.eprintf("Failed to start transient service unit: Interactive authentication required.\n")
@@ -22,11 +23,13 @@ func systemdRun(c *call) int {
 	if !ok {
 		return 1
 	}
-	if _, err := c.m.which(s.user, defaultPath, "/", rest[0]); err != nil {
+	program, err := c.m.which(s.user, defaultPath, "/", rest[0])
+	if err != nil {
 		c.eprintf("Failed to find executable %s: No such file or directory\n", rest[0])
 		return 1
 	}
 	s.args = expandUnit(s.args, s.env)
+	s.args[0] = program
 	if err := c.m.run(s); err != nil {
 		c.eprintf("Failed to start transient service unit: %v\n", err)
 		return 1

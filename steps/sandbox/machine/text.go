@@ -317,7 +317,11 @@ func cmpFiles(c *call) int {
 		return 0
 	}
 	if len(fl) == 0 {
-		c.printf("%s %s differ\n", names[0], names[1])
+		same := 0
+		for same < min(len(a), len(b)) && a[same] == b[same] {
+			same++
+		}
+		c.printf("%s %s differ: char %d, line %d\n", names[0], names[1], same+1, 1+bytes.Count(a[:same], []byte("\n")))
 	}
 	return 1
 }

@@ -265,6 +265,9 @@ type info struct {
 
 func (n *node) info(name string) info {
 	size := int64(len(n.data))
+	if n.target != "" {
+		size = int64(len(n.target))
+	}
 	if n.mode.IsDir() {
 		size = 4096
 	}

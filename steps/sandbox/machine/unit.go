@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -77,11 +78,19 @@ func (u *unit) last(n int) []string {
 }
 
 // A journalWriter is the output of a unit that goes to the journal.
-type journalWriter struct{ u *unit }
+type journalWriter struct {
+	u    *unit
+	mu   sync.Mutex
+	part string // the beginning of a line whose end has not been written yet
+}
 
-func (w journalWriter) Write(b []byte) (int, error) {
-	for line := range strings.Lines(string(b)) {
-		w.u.log(strings.TrimSuffix(line, "\n"))
+func (w *journalWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	lines := strings.Split(w.part+string(b), "\n")
+	w.part = lines[len(lines)-1]
+	for _, line := range lines[:len(lines)-1] {
+		w.u.log(line)
 	}
 	return len(b), nil
 }
@@ -200,15 +209,19 @@ func (m *Machine) mainProcess(boot context.Context, s start, began chan<- struct
 	m.mu.Lock()
 	u.pid, u.lastPID, u.stop = p.pid, p.pid, p.cancel
 	m.mu.Unlock()
+	u.log("Started " + u.name + " - " + u.description + ".")
 	m.record(p, EffectJobStart, "%s: %s", u.name, u.description)
 	close(began)
+	if s.user != "root" { // as with User=; root's units have no HOME
+		s.env = append([]string{"HOME=" + home(s.user)}, s.env...)
+	}
 	c := &call{
 		ctx: ctx, m: m, p: p, args: s.args, dir: s.dir,
-		env: expand.ListEnviron(append([]string{"PATH=" + defaultPath, "LANG=C.UTF-8", "HOME=" + home(s.user), "UID=" + uid(s.user), "EUID=" + uid(s.user), "GID=" + uid(s.user), "INVOCATION_ID=" + u.invocation, "TMPDIR=/tmp"}, s.env...)...),
+		env: expand.ListEnviron(append([]string{"PATH=" + defaultPath, "LANG=C.UTF-8", "UID=" + uid(s.user), "EUID=" + uid(s.user), "GID=" + uid(s.user), "INVOCATION_ID=" + u.invocation, "TMPDIR=/tmp"}, s.env...)...),
 	}
 	status, stdout, stderr := 0, (*handle)(nil), (*handle)(nil)
 	var err error
-	if c.out, stdout, err = m.unitOutput(p, u, s.out, journalWriter{u}); err == nil {
+	if c.out, stdout, err = m.unitOutput(p, u, s.out, &journalWriter{u: u}); err == nil {
 		c.err, stderr, err = m.unitOutput(p, u, s.err, c.out)
 	}
 	if err != nil {
@@ -254,7 +267,25 @@ func (m *Machine) exited(ctx context.Context, p *proc, u *unit, status int) {
 		delete(m.units, u.name)
 	}
 	m.mu.Unlock()
+	u.logEnd(status, sig)
 	m.record(p, EffectJobEnd, "%s: exit status %d", u.name, status)
+}
+
+// lsb are the names that systemd gives to exit statuses (exit-status.c).
+var lsb = map[int]string{1: "FAILURE", 2: "INVALIDARGUMENT", 3: "NOTIMPLEMENTED", 4: "NOPERMISSION", 5: "NOTINSTALLED", 6: "NOTCONFIGURED", 7: "NOTRUNNING"}
+
+// logEnd is what systemd itself notes in the journal of a unit that has ended.
+func (u *unit) logEnd(status int, signal string) {
+	if status == 0 || signal != "" && u.result != "signal" {
+		u.log(u.name + ": Deactivated successfully.")
+		return
+	}
+	how := fmt.Sprintf("code=exited, status=%d/%s", status, cmp.Or(lsb[status], "n/a"))
+	if signal != "" {
+		how = fmt.Sprintf("code=killed, status=%d/%s", signals[signal], signal)
+	}
+	u.log(u.name + ": Main process exited, " + how)
+	u.log(u.name + ": Failed with result '" + u.result + "'.")
 }
 
 // unitOutput opens what StandardOutput and StandardError name.
@@ -270,7 +301,7 @@ func (m *Machine) unitOutput(p *proc, u *unit, spec string, inherit io.Writer) (
 	case "null":
 		return io.Discard, nil, nil
 	case "journal", "syslog", "kmsg":
-		return journalWriter{u}, nil, nil
+		return &journalWriter{u: u}, nil, nil
 	}
 	return inherit, nil, nil
 }

@@ -3,13 +3,18 @@
 GO       ?= go
 PACKAGES ?= ./...
 PLAN     ?= plans/1.27-to-1.28.yaml
+# The lab: `make lab-up CONTROL_PLANES=3 WORKERS=2 VERSION=1.28.15`
+CONTROL_PLANES ?= 1
+WORKERS        ?= 1
+VERSION        ?= 1.27.3
+HOST           ?= cp1
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.7.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check fmt vet layers lint test race generate clean
+.PHONY: help build demo check fmt vet layers lint test race generate clean lab lab-up lab-ssh lab-down e2e e2e-full
 
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/upgrader
 	$(GO) build -trimpath -o bin/upgrader ./cmd/upgrader
@@ -24,7 +29,7 @@ fmt:
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 
 vet:
-	$(GO) vet $(PACKAGES)
+	$(GO) vet -tags e2e $(PACKAGES)
 
 layers:
 	$(GO) test -count=1 -run 'TestLayers|TestEngineKnowsNothing' ./cmd/upgrader
@@ -42,6 +47,24 @@ race: ## every test under the race detector; takes longer
 
 generate: ## write schemas and golden files anew from the Go types and plans; then read the diff
 	$(GO) test ./schemas ./plans ./engine/plan ./cmd/upgrader -update
+
+lab: ## build bin/lab, which makes real clusters on this machine: see examples/lab
+	$(GO) build -trimpath -o bin/lab ./examples/lab
+
+lab-up: lab ## a real cluster of CONTROL_PLANES=1 and WORKERS=1 at VERSION=1.27.3; needs root
+	bin/lab up --control-planes $(CONTROL_PLANES) --workers $(WORKERS) --version $(VERSION)
+
+lab-ssh: lab ## log in to a host of it, HOST=cp1
+	bin/lab ssh $(HOST)
+
+lab-down: lab ## remove the cluster, and every trace of it but the cache
+	bin/lab down
+
+e2e: ## upgrade a real cluster of 1+1 in the lab, and what has to be refused there; needs root
+	$(GO) test -tags e2e -count=1 -v -short -timeout 80m ./examples/lab/e2e
+
+e2e-full: ## everything that the lab can prove, with 3+2, kills, cuts and lost hosts; three labs at a time
+	$(GO) test -tags e2e -count=1 -v -parallel 3 -timeout 120m ./examples/lab/e2e
 
 clean: ## remove what was built
 	rm -rf bin

@@ -1,0 +1,96 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const interrupt = syscall.SIGINT
+
+// What a host is frozen in: the program, and what its command line has to match.
+type work struct{ program, args string }
+
+func dpkg() work    { return work{"dpkg", "--(unpack|configure)"} }
+func kubeadm() work { return work{"kubeadm", "upgrade (apply|node)"} }
+
+// freeze stops the next process of this kind on the host in the middle of its work, so that what is done to the host
+// meanwhile is done in the middle, however quick the work is. The first function waits until that has happened, the
+// second lets it go on.
+func (l *lab) freeze(host string, w work) (frozen func(), thaw func()) {
+	l.t.Helper()
+	const script = `
+while :; do
+  for p in $(pgrep -x "$1"); do
+    if tr '\0' ' ' 2>/dev/null <"/proc/$p/cmdline" | grep -qE -e "$2"; then
+      sleep 0.1
+      kill -STOP "$p" 2>/dev/null && echo "$p" && exit
+    fi
+  done
+  sleep 0.02
+done`
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	l.t.Cleanup(cancel)
+	cmd := l.command(ctx, "exec", host, "sh", "-c", script, "sh", w.program, w.args)
+	var out strings.Builder
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		l.t.Fatal(err)
+	}
+	frozen = func() {
+		l.t.Helper()
+		if err := cmd.Wait(); err != nil {
+			l.t.Fatalf("%s on %s never came: %v", w.program, host, err)
+		}
+	}
+	thaw = func() {
+		l.t.Helper()
+		if _, err := l.try("exec", host, "kill", "-CONT", strings.TrimSpace(out.String())); err != nil {
+			l.t.Logf("%s on %s was gone when it was to go on: %v", w.program, host, err)
+		}
+	}
+	return frozen, thaw
+}
+
+// A cut is a way in which the connections to a host are lost for a while. meanwhile is called in the middle.
+type cut struct {
+	name string
+	do   func(l *lab, host string, meanwhile func())
+}
+
+// unplugged takes the network cable out.
+func unplugged() cut {
+	return cut{"unplugged", func(l *lab, host string, meanwhile func()) {
+		l.run("unplug", host)
+		time.Sleep(5 * time.Second)
+		meanwhile()
+		time.Sleep(5 * time.Second)
+		l.run("plug", host)
+	}}
+}
+
+// restarted restarts sshd and ends every session.
+func restarted() cut {
+	return cut{"sshd restarted", func(l *lab, host string, meanwhile func()) {
+		l.sh(host, `systemctl stop ssh; pkill -KILL -f '^sshd: ' || :`)
+		time.Sleep(4 * time.Second)
+		meanwhile()
+		l.sh(host, `systemctl start ssh`)
+	}}
+}
+
+// stalled lets connections to sshd live and nothing come through, in silence.
+func stalled() cut {
+	const rule = "PATH=/usr/sbin:$PATH; iptables -w %[1]s INPUT -p tcp --dport 22 -j DROP; iptables -w %[1]s OUTPUT -p tcp --sport 22 -j DROP"
+	return cut{"stalled", func(l *lab, host string, meanwhile func()) {
+		l.sh(host, fmt.Sprintf(rule, "-I"))
+		time.Sleep(15 * time.Second)
+		meanwhile()
+		time.Sleep(15 * time.Second)
+		l.sh(host, fmt.Sprintf(rule, "-D"))
+	}}
+}

@@ -1,0 +1,50 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"testing"
+	"time"
+)
+
+// Hosts are lost in the middle of a package installation: one reboots, one loses its power and gets it back, the only
+// control plane among them. The controller waits for each, finds out how far the installation came, and finishes it.
+func TestHostLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make e2e-full")
+	}
+	t.Parallel()
+	l := up(t, 1, 1)
+	l.run("workload")
+	p := l.operator().run(runbook, "--var", "soak=0s")
+
+	l.loseDuring(p, "first-control-plane/kubelet@cp1", func() {
+		l.run("kill", "cp1")
+		time.Sleep(10 * time.Second)
+		l.run("boot", "cp1")
+	})
+	l.loseDuring(p, "workers/kubeadm@w1", func() {
+		l.sh("w1", "systemctl reboot --force")
+	})
+	l.loseDuring(p, "workers/kubelet@w1", func() {
+		l.run("kill", "w1")
+		time.Sleep(10 * time.Second)
+		l.run("boot", "w1")
+	})
+
+	p.ends(0)
+	l.upgraded()
+}
+
+// loseDuring loses the host in the middle of the package installation of this step.
+func (l *lab) loseDuring(p *process, node string, lose func()) {
+	l.t.Helper()
+	host := hostOf(node)
+	l.cutDown[host] = true
+	p.until("start", node)
+	frozen, _ := l.freeze(host, dpkg())
+	frozen()
+	l.t.Logf("%s is lost in the middle of %s", host, node)
+	lose()
+	p.until("settled", node)
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -23,6 +24,7 @@ import (
 
 const (
 	core         = "/api/v1"
+	batch        = "/apis/batch/v1"
 	coordination = "/apis/coordination.k8s.io/v1"
 	policy       = "/apis/policy/v1"
 	storage      = "/apis/storage.k8s.io/v1"
@@ -119,6 +121,16 @@ func (c *Client) ConfigData(ctx context.Context, namespace, name string) (map[st
 		return nil, err
 	}
 	return object.Data, nil
+}
+
+// JobEnding says whether a Job is there that is being removed: until it is gone nobody can make another of its name.
+func (c *Client) JobEnding(ctx context.Context, namespace, name string) (bool, error) {
+	object := &batchv1.Job{}
+	err := c.get(ctx, "Job "+namespace+"/"+name, object, batch, "namespaces", namespace, "jobs", name)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return object.DeletionTimestamp != nil, err
 }
 
 // UID identifies the cluster: the UID of its namespace kube-system, which lives as long as the cluster does.

@@ -3,6 +3,7 @@
 package kubeadm
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
 	"regexp"
@@ -16,9 +17,26 @@ import (
 	"upgrader.dev/upgrader/steps/skew"
 )
 
+// A Cluster is what this family asks of the API. *kube.Client is one.
+type Cluster interface {
+	census.Source
+	JobEnding(ctx context.Context, namespace, name string) (bool, error)
+}
+
+// healthCheck waits for the Job that kubeadm makes before it plans or applies (cmd/kubeadm/app/phases/upgrade/health.go,
+// createJob), while that of the kubeadm before is still being removed: the two would be in each other's way, and the
+// second fail with [ERROR CreateJob].
+func healthCheck(ctx context.Context, cluster Cluster) error {
+	ending, err := cluster.JobEnding(ctx, "kube-system", "upgrade-health-check")
+	if err != nil || !ending {
+		return err
+	}
+	return engine.NotYet("the Job kube-system/upgrade-health-check of the kubeadm before is still being removed")
+}
+
 // Kinds returns kubeadm.plan and kubeadm.upgrade on these hosts and this cluster. Nil suffices for both to make and
 // validate steps.
-func Kinds(hosts remote.Hosts, cluster census.Source) []engine.Kind {
+func Kinds(hosts remote.Hosts, cluster Cluster) []engine.Kind {
 	turn := new(sync.Mutex) // control planes are upgraded one at a time, whatever the plan says
 	return []engine.Kind{
 		{Name: "kubeadm.plan", Scope: engine.OnHost, Doc: planDoc, New: func() engine.Step {

@@ -24,7 +24,7 @@ and kubeadm-config are at the version. Needs kubeadm of that very version.`
 // Plan is kubeadm.plan.
 type Plan struct {
 	hosts   remote.Hosts
-	cluster census.ConfigSource
+	cluster Cluster
 
 	Version               string   `yaml:"version" default:"${{ versions.to }}" doc:"version to upgrade to, such as 1.28.15"`
 	IgnorePreflightErrors []string `yaml:"ignorePreflightErrors" doc:"names of kubeadm's checks whose errors become warnings; all for every one"`
@@ -71,6 +71,9 @@ func (p *Plan) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, er
 		return nil, nil
 	}
 	if _, err := installed(host.Name(), l, want, s.Expect); err != nil {
+		return nil, err
+	}
+	if err := healthCheck(ctx, p.cluster); err != nil {
 		return nil, err
 	}
 	return []engine.Change{{

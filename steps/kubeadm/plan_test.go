@@ -1,7 +1,9 @@
 package kubeadm
 
 import (
+	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"upgrader.dev/upgrader/engine"
@@ -69,5 +71,18 @@ func TestPlanRefusesInKubeadmsWords(t *testing.T) {
 	}
 	if got := relevant("a\nb\nc\nd\ne\nf\n"); got != "b; c; d; e; f" {
 		t.Errorf("without such lines the last ones count: %q", got)
+	}
+}
+
+// Two health checks of kubeadm at once fail each other, so that the second waits until the first's Job is gone.
+func TestWaitsForTheHealthCheckBefore(t *testing.T) {
+	c := cluster()
+	c.Ending = "kube-system/upgrade-health-check"
+	hosts := remotetest.One("cp1", &remotetest.Host{Answer: remotetest.Says(oldFiles.say())})
+	for _, step := range []engine.Step{&Plan{hosts: hosts, cluster: c, Version: want}, &Upgrade{hosts: hosts, cluster: c, turn: new(sync.Mutex), Version: want, EtcdUpgrade: true}} {
+		changes, err := step.Observe(t.Context(), scene("cp1", nil))
+		if _, waits := errors.AsType[*engine.NotYetError](err); !waits || len(changes) > 0 {
+			t.Errorf("%T: %v, %v", step, changes, err)
+		}
 	}
 }

@@ -31,7 +31,7 @@ control plane. The job is never killed; control planes take turns.`
 // Upgrade is kubeadm.upgrade.
 type Upgrade struct {
 	hosts   remote.Hosts
-	cluster census.Source
+	cluster Cluster
 	turn    *sync.Mutex
 
 	Version               string   `yaml:"version" default:"${{ versions.to }}" doc:"version to upgrade to, such as 1.28.15"`
@@ -107,6 +107,11 @@ func (u *Upgrade) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 	verb, err := u.decide(&v)
 	if verb == "" || err != nil {
 		return nil, err
+	}
+	if verb == "apply" {
+		if err := healthCheck(ctx, u.cluster); err != nil {
+			return nil, err
+		}
 	}
 	return []engine.Change{u.change(host, &v, verb)}, nil
 }

@@ -16,6 +16,7 @@ type Cluster struct {
 	AllNodes []kube.Node
 	System   []kube.Pod // of kube-system
 	Config   string     // ClusterConfiguration in kubeadm-config; empty: there is no such ConfigMap
+	Ending   string     // a Job that is being removed: namespace/name
 	Err      error
 	Asked    int // questions so far
 }
@@ -109,6 +110,12 @@ func (c *Cluster) ConfigData(_ context.Context, namespace, name string) (map[str
 		return nil, fmt.Errorf("ConfigMap %s/%s: %w", namespace, name, kube.ErrNotFound)
 	}
 	return map[string]string{"ClusterConfiguration": c.Config}, nil
+}
+
+// JobEnding compares with Ending.
+func (c *Cluster) JobEnding(_ context.Context, namespace, name string) (bool, error) {
+	c.Asked++
+	return c.Ending == namespace+"/"+name, c.Err
 }
 
 // Readyz returns Err.

@@ -18,32 +18,35 @@ func TestConnectionCut(t *testing.T) {
 	seen, o := l.watch(), l.operator()
 	p := o.run(runbook, "--var", "soak=0s")
 
-	l.cutDuring(p, unplugged(), kubeadm(), "first-control-plane/upgrade@cp1")
+	apply := l.freeze("cp1", kubeadm())
+	l.cutDuring(p, unplugged(), apply, "first-control-plane/upgrade@cp1")
+	kubelet := l.freeze("cp1", dpkg())
 	p.cutDrain(l, restarted(), "first-control-plane/drain@cp1")
-	l.cutDuring(p, stalled(), dpkg(), "first-control-plane/kubelet@cp1")
+	l.cutDuring(p, stalled(), kubelet, "first-control-plane/kubelet@cp1")
 
-	l.cutDuring(p, unplugged(), dpkg(), "workers/kubeadm@w1")
-	l.cutDuring(p, restarted(), kubeadm(), "workers/upgrade@w1")
+	p.until("start", "first-control-plane/etcd@cp1")
+	install1, node1, node2 := l.freeze("w1", dpkg()), l.freeze("w1", kubeadm()), l.freeze("w2", kubeadm())
+	l.cutDuring(p, unplugged(), install1, "workers/kubeadm@w1")
+	l.cutDuring(p, restarted(), node1, "workers/upgrade@w1")
 	p.cutDrain(l, stalled(), "workers/drain@w1")
 
-	l.cutDuring(p, stalled(), kubeadm(), "workers/upgrade@w2")
+	l.cutDuring(p, stalled(), node2, "workers/upgrade@w2")
+	kubelet = l.freeze("w2", dpkg())
 	p.cutDrain(l, unplugged(), "workers/drain@w2")
-	l.cutDuring(p, restarted(), dpkg(), "workers/kubelet@w2")
+	l.cutDuring(p, restarted(), kubelet, "workers/kubelet@w2")
 
 	p.ends(0)
 	l.upgraded()
 	seen.atMost(l, 2) // one at a time by upgrader, and one whose cable is out
 }
 
-// cutDuring cuts the host off in the middle of this work of this step, which goes on while it is cut off.
-func (l *lab) cutDuring(p *process, c cut, w work, node string) {
+// cutDuring cuts the host off in the middle of this step's work, which goes on while it is cut off.
+func (l *lab) cutDuring(p *process, c cut, f *frost, node string) {
 	l.t.Helper()
-	host := hostOf(node)
+	f.wait()
 	p.until("start", node)
-	frozen, thaw := l.freeze(host, w)
-	frozen()
-	l.t.Logf("%s: %s on %s", c.name, w.program, host)
-	c.do(l, host, thaw)
+	l.t.Logf("%s: %s on %s", c.name, f.work.program, f.host)
+	c.do(l, f.host, f.thaw)
 	p.until("settled", node)
 }
 

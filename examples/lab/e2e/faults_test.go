@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"strings"
 	"syscall"
 	"time"
@@ -18,10 +19,18 @@ type work struct{ program, args string }
 func dpkg() work    { return work{"dpkg", "--(unpack|configure)"} }
 func kubeadm() work { return work{"kubeadm", "upgrade (apply|node)"} }
 
+// A frost waits on a host for a process, to stop it in the middle of its work.
+type frost struct {
+	l    *lab
+	host string
+	work work
+	cmd  *exec.Cmd
+	pid  strings.Builder
+}
+
 // freeze stops the next process of this kind on the host in the middle of its work, so that what is done to the host
-// meanwhile is done in the middle, however quick the work is. The first function waits until that has happened, the
-// second lets it go on.
-func (l *lab) freeze(host string, w work) (frozen func(), thaw func()) {
+// meanwhile is done in the middle, however quick the work is. It has to be called before the step begins.
+func (l *lab) freeze(host string, w work) *frost {
 	l.t.Helper()
 	const script = `
 while :; do
@@ -31,29 +40,32 @@ while :; do
       kill -STOP "$p" 2>/dev/null && echo "$p" && exit
     fi
   done
-  sleep 0.02
+  sleep 0.05
 done`
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	l.t.Cleanup(cancel)
-	cmd := l.command(ctx, "exec", host, "sh", "-c", script, "sh", w.program, w.args)
-	var out strings.Builder
-	cmd.Stdout = &out
-	if err := cmd.Start(); err != nil {
+	f := &frost{l: l, host: host, work: w, cmd: l.command(ctx, "exec", host, "sh", "-c", script, "sh", w.program, w.args)}
+	f.cmd.Stdout = &f.pid
+	if err := f.cmd.Start(); err != nil {
 		l.t.Fatal(err)
 	}
-	frozen = func() {
-		l.t.Helper()
-		if err := cmd.Wait(); err != nil {
-			l.t.Fatalf("%s on %s never came: %v", w.program, host, err)
-		}
+	return f
+}
+
+// wait returns when the process has been stopped.
+func (f *frost) wait() {
+	f.l.t.Helper()
+	if err := f.cmd.Wait(); err != nil {
+		f.l.t.Fatalf("%s on %s never came: %v", f.work.program, f.host, err)
 	}
-	thaw = func() {
-		l.t.Helper()
-		if _, err := l.try("exec", host, "kill", "-CONT", strings.TrimSpace(out.String())); err != nil {
-			l.t.Logf("%s on %s was gone when it was to go on: %v", w.program, host, err)
-		}
+}
+
+// thaw lets the process go on.
+func (f *frost) thaw() {
+	f.l.t.Helper()
+	if _, err := f.l.try("exec", f.host, "kill", "-CONT", strings.TrimSpace(f.pid.String())); err != nil {
+		f.l.t.Logf("%s on %s was gone when it was to go on: %v", f.work.program, f.host, err)
 	}
-	return frozen, thaw
 }
 
 // A cut is a way in which the connections to a host are lost for a while. meanwhile is called in the middle.

@@ -18,15 +18,18 @@ func TestHostLost(t *testing.T) {
 	l.run("workload")
 	p := l.operator().run(runbook, "--var", "soak=0s")
 
-	l.loseDuring(p, "first-control-plane/kubelet@cp1", func() {
+	p.until("settled", "first-control-plane/upgrade@cp1")
+	l.loseDuring(p, l.freeze("cp1", dpkg()), "first-control-plane/kubelet@cp1", func() {
 		l.run("kill", "cp1")
 		time.Sleep(10 * time.Second)
 		l.run("boot", "cp1")
 	})
-	l.loseDuring(p, "workers/kubeadm@w1", func() {
+	p.until("start", "first-control-plane/etcd@cp1")
+	l.loseDuring(p, l.freeze("w1", dpkg()), "workers/kubeadm@w1", func() {
 		l.sh("w1", "systemctl reboot --force")
 	})
-	l.loseDuring(p, "workers/kubelet@w1", func() {
+	p.until("settled", "workers/upgrade@w1")
+	l.loseDuring(p, l.freeze("w1", dpkg()), "workers/kubelet@w1", func() {
 		l.run("kill", "w1")
 		time.Sleep(10 * time.Second)
 		l.run("boot", "w1")
@@ -37,14 +40,12 @@ func TestHostLost(t *testing.T) {
 }
 
 // loseDuring loses the host in the middle of the package installation of this step.
-func (l *lab) loseDuring(p *process, node string, lose func()) {
+func (l *lab) loseDuring(p *process, f *frost, node string, lose func()) {
 	l.t.Helper()
-	host := hostOf(node)
-	l.cutDown[host] = true
+	l.cutDown[f.host] = true
+	f.wait()
 	p.until("start", node)
-	frozen, _ := l.freeze(host, dpkg())
-	frozen()
-	l.t.Logf("%s is lost in the middle of %s", host, node)
+	l.t.Logf("%s is lost in the middle of %s", f.host, node)
 	lose()
 	p.until("settled", node)
 }

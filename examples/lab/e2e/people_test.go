@@ -36,12 +36,12 @@ func TestPeople(t *testing.T) {
 
 	// The budget is mended. Once w1 is empty somebody uncordons it again, before its kubelet is restarted.
 	l.kubectl("-n", "shop", "patch", "pdb", "stubborn", "--type=merge", "-p", `{"spec":{"maxUnavailable":1}}`)
+	kubelet := l.freeze("w1", dpkg())
 	p = o.resume()
+	kubelet.wait()
 	p.until("start", "workers/kubelet@w1")
-	frozen, thaw := l.freeze("w1", dpkg())
-	frozen()
 	l.kubectl("uncordon", "w1")
-	thaw()
+	kubelet.thaw()
 	p.ends(4, "w1 was uncordoned by somebody else", "kubectl drain w1")
 	l.kubectl("drain", "w1", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s")
 

@@ -5,40 +5,26 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 )
 
-const (
-	// connectWithin is how long a backend may take to accept a connection before the next one is asked.
-	connectWithin = time.Second
-	// askAgain is how often a backend that is down is asked whether it is back. Half a second, so that the balancer adds
-	// little to an outage that is measured through it.
-	askAgain = 500 * time.Millisecond
-)
-
-// A balancer passes TCP connections on to backends in turn. A backend that does not accept one is left out until a check
-// in the background finds it accepting again, so that hosts that do not exist cost nobody any time.
+// A balancer passes TCP connections on to backends in turn. A backend that does not accept one, or whose check fails, is
+// left out until it is found in order again, so that hosts that do not exist cost nobody any time.
 type balancer struct {
 	backends []*backend
 	turn     atomic.Uint32
 }
 
-// A backend is one server behind a balancer.
-type backend struct {
-	address string
-	down    atomic.Bool
-}
-
-// newBalancer takes every backend to be down until its first check.
-func newBalancer(addresses []string) *balancer {
+// newBalancer takes every backend to be down until its first check. Without a check, to accept a connection is enough.
+func newBalancer(addresses []string, check check) *balancer {
 	b := &balancer{}
 	for _, a := range addresses {
-		s := &backend{address: a}
+		s := &backend{address: a, check: check, open: map[net.Conn]bool{}}
 		s.down.Store(true)
 		b.backends = append(b.backends, s)
 	}
@@ -49,7 +35,7 @@ func newBalancer(addresses []string) *balancer {
 func (b *balancer) serve(ctx context.Context, l net.Listener) error {
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
 	for _, s := range b.backends {
-		go s.watch(ctx)
+		go s.watch(ctx, b.othersFit)
 	}
 	for {
 		c, err := l.Accept()
@@ -67,55 +53,30 @@ func (b *balancer) serve(ctx context.Context, l net.Listener) error {
 	}
 }
 
-// pass connects one client with the first backend that accepts.
+// pass connects one client with the first backend that accepts, of those in order; if there are none, of any.
 func (b *balancer) pass(ctx context.Context, client net.Conn) {
 	defer client.Close()
 	first := int(b.turn.Add(1) % uint32(len(b.backends))) //nolint:gosec // a handful
-	for i := range b.backends {
-		s := b.backends[(first+i)%len(b.backends)]
-		if s.down.Load() {
-			continue
+	for _, unfit := range []bool{false, true} {
+		for i := range b.backends {
+			s := b.backends[(first+i)%len(b.backends)]
+			if s.down.Load() || s.unfit.Load() != unfit {
+				continue
+			}
+			if server, err := s.connect(ctx); err == nil {
+				s.keep(server)
+				splice(client, server)
+				s.drop(server)
+				return
+			}
 		}
-		server, err := s.connect(ctx)
-		if err != nil {
-			continue
-		}
-		splice(client, server)
-		return
 	}
 	log.Printf("%s: nobody accepts a connection for %s", client.LocalAddr(), client.RemoteAddr())
 }
 
-func (s *backend) connect(ctx context.Context) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: connectWithin}).DialContext(ctx, "tcp", s.address)
-	if was := s.down.Swap(err != nil); was != (err != nil) && ctx.Err() == nil {
-		log.Printf("backend %s: %s", s.address, state(err))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", s.address, err)
-	}
-	return conn, nil
-}
-
-func state(err error) string {
-	if err != nil {
-		return "down: " + err.Error()
-	}
-	return "up"
-}
-
-// watch asks a backend that is down until it is back.
-func (s *backend) watch(ctx context.Context) {
-	for ctx.Err() == nil {
-		if s.down.Load() {
-			if conn, err := s.connect(ctx); err == nil {
-				_ = conn.Close() // nothing was written
-			}
-		}
-		if pause(ctx, askAgain) != nil {
-			return
-		}
-	}
+// othersFit says whether clients of this backend would find another one that is in order.
+func (b *balancer) othersFit(than *backend) bool {
+	return slices.ContainsFunc(b.backends, func(s *backend) bool { return s != than && !s.down.Load() && !s.unfit.Load() })
 }
 
 // splice copies both ways until both ends have said all, or one of them is gone.

@@ -4,8 +4,11 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -51,12 +54,17 @@ func ask(t *testing.T, address string) string {
 
 func balance(t *testing.T, addresses ...string) (*balancer, string) {
 	t.Helper()
+	return balanceChecked(t, nil, addresses...)
+}
+
+func balanceChecked(t *testing.T, check check, addresses ...string) (*balancer, string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	b, ended := newBalancer(addresses), make(chan error)
+	b, ended := newBalancer(addresses, check), make(chan error)
 	go func() { ended <- b.serve(ctx, l) }()
 	t.Cleanup(func() {
 		stop()
@@ -137,4 +145,62 @@ func TestBalancerAbsent(t *testing.T) {
 	if took := time.Since(start); took > connectWithin {
 		t.Errorf("ten requests took %s", took)
 	}
+}
+
+// TestBalancerChecks proves that a backend whose check fails gets no new connection and loses those that it has, and that
+// it serves all the same when there is no other.
+func TestBalancerChecks(t *testing.T) {
+	one, _ := listen(t, "one", "127.0.0.1:0")
+	two, stopTwo := listen(t, "two", "127.0.0.1:0")
+	var sick atomic.Bool
+	b, address := balanceChecked(t, func(_ context.Context, address string) error {
+		if sick.Load() && address == one {
+			return errors.New("503")
+		}
+		return nil
+	}, one, two)
+	await := func(what string, so func() bool) {
+		t.Helper()
+		err := until(t.Context(), 10*time.Second, time.Millisecond, func(context.Context) error {
+			if so() {
+				return nil
+			}
+			return io.ErrNoProgress
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	await("both up", func() bool { return !b.backends[0].down.Load() && !b.backends[1].down.Load() })
+	held := map[*backend]net.Conn{}
+	for i := range 2 {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		await("kept", func() bool { return keeps(b.backends[0])+keeps(b.backends[1]) == i+1 })
+		for _, s := range b.backends {
+			if held[s] == nil && keeps(s) == 1 {
+				held[s] = c
+			}
+		}
+	}
+	sick.Store(true)
+	if _, err := io.ReadAll(held[b.backends[0]]); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the connection to the one that is not in order: %v", err)
+	}
+	for range 4 {
+		if got := ask(t, address); got != "two" {
+			t.Errorf("one is not in order, and yet: %q", got)
+		}
+	}
+	stopTwo()
+	await("two down", func() bool { return ask(t, address) == "one" })
+}
+
+func keeps(s *backend) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
 }

@@ -54,8 +54,8 @@ func (l *Lab) serve(ctx context.Context) error {
 		port  int
 		serve func(net.Listener) error
 	}{
-		{apiPort, func(s net.Listener) error { return newBalancer(l.everywhere("cp", apiPort)).serve(ctx, s) }},
-		{servicePort, func(s net.Listener) error { return newBalancer(l.everywhere("", nodePort)).serve(ctx, s) }},
+		{apiPort, func(s net.Listener) error { return newBalancer(l.everywhere("cp", apiPort), readyz()).serve(ctx, s) }},
+		{servicePort, func(s net.Listener) error { return newBalancer(l.everywhere("", nodePort), nil).serve(ctx, s) }},
 		{filesPort, web.Serve}, // last: whoever reaches it finds the others there
 	}
 	for _, s := range services {

@@ -37,7 +37,7 @@ func TestConnectionCut(t *testing.T) {
 
 	p.ends(0)
 	l.upgraded()
-	seen.atMost(l, 2) // one at a time by upgrader, and one whose cable is out
+	seen.atMost(l, 2) // one by upgrader, and one whose cable is out
 }
 
 // cutDuring cuts the host off in the middle of this step's work, which goes on while it is cut off.

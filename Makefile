@@ -61,10 +61,10 @@ lab-down: lab ## remove the cluster, and every trace of it but the cache
 	bin/lab down
 
 e2e: ## upgrade a real cluster of 1+1 in the lab, and what has to be refused there; needs root
-	$(GO) test -tags e2e -count=1 -v -short -timeout 80m ./examples/lab/e2e
+	$(GO) test -tags e2e -count=1 -v -short -parallel 8 -timeout 80m ./examples/lab/e2e
 
-e2e-full: ## everything that the lab can prove, with 3+2, kills, cuts and lost hosts; three labs at a time
-	$(GO) test -tags e2e -count=1 -v -parallel 3 -timeout 120m ./examples/lab/e2e
+e2e-full: ## everything that the lab can prove, with 3+2, kills, cuts and lost hosts; several labs at a time
+	$(GO) test -tags e2e -count=1 -v -parallel 8 -timeout 120m ./examples/lab/e2e
 
 clean: ## remove what was built
 	rm -rf bin

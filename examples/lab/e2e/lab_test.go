@@ -39,6 +39,7 @@ func up(t *testing.T, controlPlanes, workers int) *lab {
 	for i := range workers {
 		l.hosts = append(l.hosts, fmt.Sprintf("w%d", i+1))
 	}
+	t.Cleanup(machine.take(len(l.hosts)))
 	l.down()
 	t.Cleanup(func() {
 		if !t.Failed() || !*keep {

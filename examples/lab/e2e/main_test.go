@@ -21,6 +21,7 @@ var (
 	keep = flag.Bool("keep", false, "leave the lab of a failed test up, to look at it")
 
 	programs string // the directory with lab and upgrader, built by TestMain
+	machine  = newRoom(hostsAtOnce)
 )
 
 func TestMain(m *testing.M) {

@@ -1,0 +1,45 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"slices"
+	"sync"
+)
+
+// hostsAtOnce is how many hosts of all labs two cores carry, so that what waits for a cluster does not wait for the machine.
+const hostsAtOnce = 10
+
+// A room has places for hosts. Tests that need many go first, since they take longest.
+type room struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	free    int
+	waiting []int
+}
+
+func newRoom(places int) *room {
+	r := &room{free: places}
+	r.changed = sync.NewCond(&r.mu)
+	return r
+}
+
+// take waits for places; the function that it returns gives them back.
+func (r *room) take(places int) (leave func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting = append(r.waiting, places)
+	for r.free < places || places < slices.Max(r.waiting) {
+		r.changed.Wait()
+	}
+	i := slices.Index(r.waiting, places)
+	r.waiting = slices.Delete(r.waiting, i, i+1)
+	r.free -= places
+	r.changed.Broadcast()
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.free += places
+		r.changed.Broadcast()
+	}
+}

@@ -13,11 +13,11 @@ import (
 
 const interrupt = syscall.SIGINT
 
-// What a host is frozen in: the program, and what its command line has to match.
-type work struct{ program, args string }
+// What a host is frozen in: the program, what its command line has to match, and for how many seconds it may work before.
+type work struct{ program, args, after string }
 
-func dpkg() work    { return work{"dpkg", "--(unpack|configure)"} }
-func kubeadm() work { return work{"kubeadm", "upgrade (apply|node)"} }
+func dpkg() work    { return work{"dpkg", "--(unpack|configure)", "0.1"} }  // takes a second or more
+func kubeadm() work { return work{"kubeadm", "upgrade (apply|node)", "0"} } // takes 0.2 s on a worker
 
 // A frost waits on a host for a process, to stop it in the middle of its work.
 type frost struct {
@@ -34,17 +34,23 @@ func (l *lab) freeze(host string, w work) *frost {
 	l.t.Helper()
 	const script = `
 while :; do
-  for p in $(pgrep -x "$1"); do
-    if tr '\0' ' ' 2>/dev/null <"/proc/$p/cmdline" | grep -qE -e "$2"; then
-      sleep 0.1
-      kill -STOP "$p" 2>/dev/null && echo "$p" && exit
+  for p in /proc/[0-9]*; do
+    read -r name <"$p/comm" || continue
+    [ "$name" = "$1" ] || continue
+    pid=${p#/proc/}
+    kill -STOP "$pid" || continue
+    if tr '\0' ' ' <"$p/cmdline" | grep -qE -e "$2"; then
+      if [ "$3" != 0 ]; then kill -CONT "$pid"; sleep "$3"; kill -STOP "$pid" || continue; fi
+      echo "$pid"
+      exit
     fi
+    kill -CONT "$pid"
   done
-  sleep 0.05
+  sleep 0.01
 done`
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	l.t.Cleanup(cancel)
-	f := &frost{l: l, host: host, work: w, cmd: l.command(ctx, "exec", host, "sh", "-c", script, "sh", w.program, w.args)}
+	f := &frost{l: l, host: host, work: w, cmd: l.command(ctx, "exec", host, "sh", "-c", script, "sh", w.program, w.args, w.after)}
 	f.cmd.Stdout = &f.pid
 	if err := f.cmd.Start(); err != nil {
 		l.t.Fatal(err)

@@ -46,7 +46,7 @@ while :; do
     fi
     kill -CONT "$pid"
   done
-  sleep 0.01
+  sleep 0.05
 done`
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	l.t.Cleanup(cancel)

@@ -8,7 +8,7 @@ import (
 )
 
 // hostsAtOnce is how many hosts of all labs two cores carry, so that what waits for a cluster does not wait for the machine.
-const hostsAtOnce = 14
+const hostsAtOnce = 9
 
 // A room has places for hosts. Tests that need many go first, since they take longest.
 type room struct {

@@ -5,6 +5,7 @@ package e2e
 import (
 	"slices"
 	"sync"
+	"time"
 )
 
 // hostsAtOnce is how many hosts of all labs two cores carry, so that what waits for a cluster does not wait for the machine.
@@ -26,9 +27,10 @@ func newRoom(places int) *room {
 
 // take waits for places; the function that it returns gives them back.
 func (r *room) take(places int) (leave func()) {
+	r.queue(places)
+	time.Sleep(time.Second) // until all have come: the largest would find no room after the others
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiting = append(r.waiting, places)
 	for r.free < places || r.larger(places) {
 		r.changed.Wait()
 	}
@@ -42,6 +44,12 @@ func (r *room) take(places int) (leave func()) {
 		r.free += places
 		r.changed.Broadcast()
 	}
+}
+
+func (r *room) queue(places int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting = append(r.waiting, places)
 }
 
 // larger says whether somebody who needs more would find room too.

@@ -84,6 +84,7 @@ func (o *operator) start(args ...string) *process {
 	p := &process{t: o.t, began: time.Now(), more: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(programs, "upgrader"), append([]string{"--state-dir", o.state}, args...)...)
 	p.cmd.Stderr = &p.stderr
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := p.cmd.StdoutPipe()
 	if err == nil {
 		err = p.cmd.Start()

@@ -34,7 +34,7 @@ ready() { # the kubelet says it is of the new version and Ready; Ready alone is 
     kubectl wait "--for=jsonpath={.status.nodeInfo.kubeletVersion}=v$version" "node/$1" --timeout=120s &&
         kubectl wait --for=condition=Ready "node/$1" --timeout=120s
 }
-cordon() { # cordon HOST true, or cordon HOST "": kubectl exits 0 even when the API server did not take it, so look
+cordon() { # cordon HOST true, or cordon HOST "": an uncordon was seen to exit with 0 and not to hold, so look
     if [ -n "$2" ]; then kubectl cordon "$1"; else kubectl uncordon "$1"; fi &&
         now=$(kubectl get node "$1" -o 'jsonpath={.spec.unschedulable}') && [ "$now" = "$2" ]
 }

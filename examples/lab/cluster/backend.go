@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"upgrader.dev/upgrader/examples/lab/host"
 )
 
 const (
@@ -73,7 +75,7 @@ func (s *backend) watch(ctx context.Context, othersFit func(*backend) bool) {
 				s.hangUp()
 			}
 		}
-		if pause(ctx, askAgain) != nil {
+		if host.Pause(ctx, askAgain) != nil {
 			return
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"upgrader.dev/upgrader/examples/lab/host"
 )
 
 // A balancer passes TCP connections on to backends in turn. A backend that does not accept one, or whose check fails, is
@@ -44,7 +46,7 @@ func (b *balancer) serve(ctx context.Context, l net.Listener) error {
 		}
 		if err != nil { // no more file descriptors, for one: that passes
 			log.Printf("%s: accepting: %v", l.Addr(), err)
-			if pause(ctx, 100*time.Millisecond) != nil {
+			if host.Pause(ctx, 100*time.Millisecond) != nil {
 				return nil
 			}
 			continue

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"upgrader.dev/upgrader/examples/lab/build"
@@ -139,15 +140,10 @@ func (l *Lab) install(ctx context.Context, name string, r build.Release) error {
 // parallel does the same for every name at once and returns all that went wrong.
 func parallel(names []string, do func(int, string) error) error {
 	errs := make([]error, len(names))
-	done := make(chan struct{})
+	var all sync.WaitGroup
 	for i, name := range names {
-		go func() {
-			errs[i] = do(i, name)
-			done <- struct{}{}
-		}()
+		all.Go(func() { errs[i] = do(i, name) })
 	}
-	for range names {
-		<-done
-	}
+	all.Wait()
 	return errors.Join(errs...)
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"upgrader.dev/upgrader/examples/lab/host"
 )
 
 // A finalError is one that asking again will not cure.
@@ -16,17 +18,6 @@ func (e *finalError) Error() string { return e.err.Error() }
 func (e *finalError) Unwrap() error { return e.err }
 
 func final(err error) error { return &finalError{err} }
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
 
 // until asks every so often until the answer is nil, and returns the last answer if that takes too long.
 func until(ctx context.Context, within, every time.Duration, ask func(context.Context) error) error {
@@ -40,7 +31,7 @@ func until(ctx context.Context, within, every time.Duration, ask func(context.Co
 		if err == nil {
 			return nil
 		}
-		if over := pause(inTime, every); over != nil {
+		if over := host.Pause(inTime, every); over != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}

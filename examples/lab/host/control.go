@@ -128,14 +128,14 @@ func waitForLock(ctx context.Context, dir string) (*os.File, error) {
 		if !errors.Is(err, errHeld) {
 			return f, err
 		}
-		if err := pause(ctx, glance); err != nil {
+		if err := Pause(ctx, glance); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// pause waits, but no longer than ctx allows, whose end it reports.
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits, but no longer than ctx allows, whose end it reports.
+func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

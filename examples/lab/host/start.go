@@ -34,7 +34,7 @@ func (h *Host) start(ctx context.Context) error {
 			ended = nil
 		default:
 		}
-		if err := pause(ctx, glance); err != nil {
+		if err := Pause(ctx, glance); err != nil {
 			return err
 		}
 	}

@@ -156,7 +156,7 @@ func dropCgroup(ctx context.Context, group string, above int) error {
 				_ = syscall.Kill(n, syscall.SIGKILL) // it may be gone by now
 			}
 		}
-		if pause(ctx, glance) != nil {
+		if Pause(ctx, glance) != nil {
 			return fmt.Errorf("the cgroup %s (%w), with the processes %s", group, err, strings.Join(processes(group), " "))
 		}
 	}

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,19 +55,24 @@ func (l lease) holder(now time.Time) Holder {
 
 // readLease returns the zero lease if there is none.
 func (c *Client) readLease(ctx context.Context, namespace, name string) (lease, error) {
-	object := &coordinationv1.Lease{}
-	err := c.get(ctx, "the lock "+namespace+"/"+name, object, coordination, "namespaces", namespace, "leases", name)
+	l, err := c.getLease(ctx, "the lock "+namespace+"/"+name, namespace, name)
 	if errors.Is(err, ErrNotFound) {
 		return lease{}, nil
 	}
-	if err != nil {
+	l.duration = cmp.Or(l.duration, lockDuration)
+	return l, err
+}
+
+func (c *Client) getLease(ctx context.Context, what, namespace, name string) (lease, error) {
+	object := &coordinationv1.Lease{}
+	if err := c.get(ctx, what, object, coordination, "namespaces", namespace, "leases", name); err != nil {
 		return lease{}, err
 	}
 	return fromLease(object), nil
 }
 
 func fromLease(o *coordinationv1.Lease) lease {
-	l := lease{version: o.ResourceVersion, uid: string(o.UID), notes: o.Annotations, duration: lockDuration}
+	l := lease{version: o.ResourceVersion, uid: string(o.UID), notes: o.Annotations}
 	if o.Spec.HolderIdentity != nil {
 		l.identity = *o.Spec.HolderIdentity
 	}

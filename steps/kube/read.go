@@ -11,7 +11,6 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -104,14 +103,22 @@ func (c *Client) VolumesOf(ctx context.Context, p Pod) ([]string, error) {
 
 // NodeLease returns when the kubelet of a node last renewed its lease, by the node's own clock.
 func (c *Client) NodeLease(ctx context.Context, node string) (time.Time, error) {
-	lease := &coordinationv1.Lease{}
-	if err := c.get(ctx, "the lease of node "+node, lease, coordination, "namespaces", corev1.NamespaceNodeLease, "leases", node); err != nil {
-		return time.Time{}, err
-	}
-	if lease.Spec.RenewTime == nil {
-		return time.Time{}, nil
-	}
-	return lease.Spec.RenewTime.Time, nil
+	l, err := c.getLease(ctx, "the lease of node "+node, corev1.NamespaceNodeLease, node)
+	return l.renewed, err
+}
+
+// A Leader is who leads a component of which one instance works at a time.
+type Leader struct {
+	Name    string        // of the instance, such as cp1_<uuid>; empty: it gave up and nobody has followed yet
+	Renewed time.Time     // when it last said so, by its own clock
+	Lasts   time.Duration // how long after that the others wait
+}
+
+// Leader returns who leads a component, such as kube-scheduler, by the lease of that name in kube-system; ErrNotFound if
+// there is none.
+func (c *Client) Leader(ctx context.Context, component string) (Leader, error) {
+	l, err := c.getLease(ctx, "the lease of "+component, metav1.NamespaceSystem, component)
+	return Leader{Name: l.identity, Renewed: l.renewed, Lasts: l.duration}, err
 }
 
 // ConfigData returns the data of a ConfigMap; ErrNotFound if there is none of that name.

@@ -16,15 +16,19 @@ const drainDoc = `Cordons a node and evicts its pods, as kubectl drain does, and
 It observes the node, its pods, their PodDisruptionBudgets and the volumes attached. It cordons the node with this run's
 mark (a node that was cordoned already is drained, but not marked), evicts all pods in parallel through the API, which
 holds their PodDisruptionBudgets, and waits: while it does, it names each pod with its budget and the numbers, or how
-long it has been terminating. It never deletes a pod instead. Static pods and those of DaemonSets stay. Pods are known by
-their UID and node: one that came back elsewhere under its name is left alone. Before it cordons anything it refuses pods
-that would lose data or never come back, all of them at once: with emptyDir volumes (deleteEmptyDir), without a
-controller (force), of DaemonSets (ignoreDaemonSets), and those that two PodDisruptionBudgets select. It refuses a node
-that this run had cordoned and somebody uncordoned since. When it fails, it uncordons the node if the cordon is its own.`
+long it has been terminating. It never deletes a pod instead. It evicts none while nobody leads kube-controller-manager
+or kube-scheduler, as in the seconds after a control plane was restarted: nobody would make the pod anew, and services
+would go on sending to it. Static pods and those of DaemonSets stay. Pods are known by their UID and node: one that came
+back elsewhere under its name is left alone. Before it cordons anything it refuses pods that would lose data or never
+come back, all of them at once: with emptyDir volumes (deleteEmptyDir), without a controller (force), of DaemonSets
+(ignoreDaemonSets), and those that two PodDisruptionBudgets select. It refuses a node that this run had cordoned and
+somebody uncordoned since. When it fails, it uncordons the node if the cordon is its own.`
 
 type drain struct {
 	cluster Cluster
 	found   map[string]bool // UIDs on the node when it was first seen cordoned
+
+	renewals map[string]time.Time // of the leases by which components lead, by component, when last looked at
 
 	IgnoreDaemonSets bool          `yaml:"ignoreDaemonSets" default:"true" doc:"leave pods of DaemonSets where they are; without it they are an error"`
 	DeleteEmptyDir   bool          `yaml:"deleteEmptyDir" doc:"evict pods with emptyDir volumes too: what is in these is lost"`
@@ -68,6 +72,9 @@ func (d *drain) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, e
 		return d.announce(host, load), nil
 	}
 	if len(load.evict) > 0 {
+		if err := d.led(ctx, s.Now); err != nil {
+			return nil, err
+		}
 		return d.evictions(n, load.evict), nil
 	}
 	if waits := load.waits(s.Now); len(waits) > 0 {

@@ -181,6 +181,53 @@ func TestDrainFromBeginningToEnd(t *testing.T) {
 	})
 }
 
+// No pod is evicted while nobody leads a component that an evicted pod needs. A lease that was renewed of late is a sign
+// of life, and so is one that changes, by whatever clock.
+func TestDrainWaitsForLeaders(t *testing.T) {
+	const manager, scheduler = "kube-controller-manager", "kube-scheduler"
+	const waits = "not yet: nobody leads "
+	for _, tt := range []struct {
+		name         string
+		holder       string
+		first, again time.Duration // when the lease was renewed, at two looks; against our clock
+		want, then   string
+	}{
+		{"renewed of late", "cp1_a", -2 * time.Second, -2 * time.Second, "", ""},
+		{"died just now", "cp1_a", -6 * time.Second, -6 * time.Second, waits, waits},
+		{"another has followed", "cp1_a", -14 * time.Second, 0, waits, ""},
+		{"given up", "", 0, 0, waits, waits},
+		{"its clock is slow", "cp1_a", -time.Hour, -time.Hour + 2*time.Second, waits, ""},
+		{"its clock is fast", "cp1_a", time.Hour, time.Hour + 2*time.Second, waits, ""},
+		{"its clock is fast, and it died", "cp1_a", time.Hour, time.Hour, waits, waits},
+	} {
+		for _, component := range []string{manager, scheduler} {
+			t.Run(tt.name+"/"+component, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s, look := kubetest.New(), time.Now()
+					s.SetNode(w1(true, run+"/"+path))
+					s.SetPod(pod("a", "ReplicaSet"))
+					s.SetLeader(manager, "cp1_a", look)
+					s.SetLeader(scheduler, "cp1_a", look)
+					st := step(t, s, "node.drain")
+					for _, l := range []struct {
+						renewed time.Duration
+						want    string
+					}{{tt.first, tt.want}, {tt.again, tt.then}} {
+						s.SetLeader(component, tt.holder, look.Add(l.renewed))
+						changes, err := st.Observe(t.Context(), scene(nil))
+						switch {
+						case l.want == "" && (err != nil || says(changes) != "evict its pods shop/a"):
+							t.Errorf("%q, %v", says(changes), err)
+						case l.want != "" && (err == nil || !strings.HasPrefix(err.Error(), l.want+component)):
+							t.Errorf("%q, %v; want %s%s", says(changes), err, l.want, component)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
 // The drain waits for the volumes of pods that left, by name, and not for those of pods that stay.
 func TestDrainWaitsForVolumes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

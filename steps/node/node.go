@@ -35,6 +35,11 @@ type Pods interface {
 	EvictWithin(ctx context.Context, p kube.Pod, grace time.Duration) error
 }
 
+// Leaders is the part that knows who leads the components of the control plane of which one instance works at a time.
+type Leaders interface {
+	Leader(ctx context.Context, component string) (kube.Leader, error)
+}
+
 // Volumes is the part that knows where persistent volumes are attached.
 type Volumes interface {
 	VolumesAttached(ctx context.Context, node string) ([]string, error)
@@ -46,6 +51,7 @@ type Cluster interface {
 	Nodes
 	Cordons
 	Pods
+	Leaders
 	Volumes
 }
 

@@ -188,6 +188,7 @@ func (w *world) handle(r *http.Request, body []byte, by client) (reply, error) {
 		return reply{}, refuse(q, "watch", "the sandbox serves no watches: list again instead")
 	}
 	w.renewLeases()
+	w.renewLeaders()
 	w.computeBudgets()
 	verb := verbOf(r.Method, q)
 	if q.sub == "" && !q.table.can(verb) || q.sub != "" && (q.table.plural != "pods" || q.sub != "eviction" || verb != "create") {

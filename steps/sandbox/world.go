@@ -30,6 +30,8 @@ const (
 	kubeletReady     = 150 * time.Millisecond // from that to Ready
 	nodeMonitorGrace = time.Second            // a silent kubelet's node stays Ready so long; real: 40 s
 	renewLease       = time.Second            // kubelets renew their leases so often; real: 10 s
+	renewLeader      = 200 * time.Millisecond // leaders of controllers renew theirs so often; real: 2 s
+	leaderLasts      = time.Second            // and are followed after so long a silence, whole seconds; real: 15 s
 	podsEnd          = 100 * time.Millisecond // a pod's end takes once to three times as long
 	podsStart        = 100 * time.Millisecond // and its start once to twice
 	volumesDetach    = 100 * time.Millisecond // after the pod's end; real: seconds, with many drivers
@@ -55,11 +57,12 @@ type world struct {
 	hosts   map[string]*host
 	names   []string // of the hosts: control planes first
 	owners  []*owner
-	config  string // the version in kubeadm-config
-	leader  string // of etcd
-	flicker int    // requests that still meet "etcdserver: leader changed"
-	awake   bool   // the controllers have an appointment
-	down    string // the last Unavailable, to write only changes
+	config  string             // the version in kubeadm-config
+	leader  string             // of etcd
+	leaders map[string]*leader // by component
+	flicker int                // requests that still meet "etcdserver: leader changed"
+	awake   bool               // the controllers have an appointment
+	down    string             // the last Unavailable, to write only changes
 	broken  map[string]bool
 }
 
@@ -92,7 +95,7 @@ func newWorld(o Options, effects *record, d *door) *world {
 		agenda: agenda{wake: make(chan struct{}, 1)},
 		speed:  o.Speed, effects: effects, door: d, config: o.Version,
 		dice:   rand.New(rand.NewPCG(1, 2)),
-		tables: newTables(), hosts: map[string]*host{}, broken: map[string]bool{},
+		tables: newTables(), hosts: map[string]*host{}, broken: map[string]bool{}, leaders: map[string]*leader{},
 	}
 	for i := range o.ControlPlanes {
 		w.addHost(fmt.Sprintf("cp%d", i+1), i, true, o.Version)
@@ -101,6 +104,9 @@ func newWorld(o Options, effects *record, d *door) *world {
 		w.addHost(fmt.Sprintf("w%d", i+1), i, false, o.Version)
 	}
 	w.leader = w.names[0]
+	for _, component := range elected {
+		w.elect(component, time.Now())
+	}
 	w.addSystem()
 	if !o.NoWorkload {
 		w.addWorkload(o.Workers)

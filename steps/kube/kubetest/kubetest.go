@@ -113,7 +113,16 @@ func (s *Server) SetBudget(namespace, name string, minAvailable int, match map[s
 func (s *Server) SetNodeLease(node string, renewed time.Time) {
 	s.put("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/"+node, object{
 		"metadata": object{"name": node, "namespace": "kube-node-lease"},
-		"spec":     object{"renewTime": renewed.UTC().Format("2006-01-02T15:04:05.000000Z07:00")},
+		"spec":     object{"renewTime": micro(renewed)},
+	})
+}
+
+// SetLeader sets who leads a component of the control plane, and when it last said so: with the lease of 15 seconds that
+// kube-controller-manager and kube-scheduler have.
+func (s *Server) SetLeader(component, name string, renewed time.Time) {
+	s.put("/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/"+component, object{
+		"metadata": object{"name": component, "namespace": "kube-system"},
+		"spec":     object{"holderIdentity": name, "leaseDurationSeconds": 15, "renewTime": micro(renewed)},
 	})
 }
 

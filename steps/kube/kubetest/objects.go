@@ -36,6 +36,9 @@ func stamp(t time.Time) any {
 	return t.UTC().Format(time.RFC3339)
 }
 
+// micro is the form of a Lease's times.
+func micro(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z07:00") }
+
 func truth(b bool) string {
 	if b {
 		return "True"

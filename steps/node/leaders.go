@@ -1,0 +1,49 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/kube"
+)
+
+// without says what becomes of evicted pods while nobody leads a component of the control plane. Each component has one
+// instance that works; the others wait for its lease, which goes on for 15 s after it died (kube-controller-manager
+// --leader-elect-lease-duration). So for a quarter of a minute after a control plane was restarted there may be none.
+var without = []struct{ component, lacking string }{
+	{"kube-controller-manager", "no pod would be made anew, and services would go on sending to those that are gone"},
+	{"kube-scheduler", "no pod made anew would be placed on a node"},
+}
+
+// led waits until each of these components has a leader. A component without a lease is elected in another way, or not
+// at all, and is not judged.
+func (d *drain) led(ctx context.Context, now time.Time) error {
+	for _, w := range without {
+		leader, err := d.cluster.Leader(ctx, w.component)
+		if errors.Is(err, kube.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if !d.leads(w.component, leader, now) {
+			return engine.NotYet("nobody leads %s at the moment: %s", w.component, w.lacking)
+		}
+	}
+	return nil
+}
+
+// leads says whether a leader lives: it renews its lease seven times while it lasts (every 2 of 15 s), so one third is
+// patience enough. The clock is that of a control plane; where it is far from this machine's, a lease that changes from
+// one look to the next is the sign of life.
+func (d *drain) leads(component string, leader kube.Leader, now time.Time) bool {
+	before, looked := d.renewals[component]
+	if d.renewals == nil {
+		d.renewals = map[string]time.Time{}
+	}
+	d.renewals[component] = leader.Renewed
+	fresh := now.Sub(leader.Renewed).Abs() <= leader.Lasts/3
+	return leader.Name != "" && (fresh || looked && !leader.Renewed.Equal(before))
+}

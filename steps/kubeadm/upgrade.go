@@ -85,13 +85,8 @@ func (u *Upgrade) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 	if err != nil {
 		return nil, err
 	}
-	if l.worker() && slices.Contains(s.Target.Groups, "control-plane") {
-		return nil, engine.Refuse(host.Name()+" belongs to the control plane, but /etc/kubernetes/manifests holds nothing of one",
-			"put its static pods' manifests back (kubeadm keeps copies in /etc/kubernetes/tmp), or take it out of the group control-plane")
-	}
-	if !l.worker() && slices.Contains(s.Target.Groups, "workers") {
-		return nil, engine.Refuse(host.Name()+" is among the workers, but runs a control plane",
-			"label its node node-role.kubernetes.io/control-plane, or put it into the group control-plane of the inventory")
+	if err := l.belongs(s.Target); err != nil {
+		return nil, err
 	}
 	v := view{local: l, host: host.Name(), want: want, scene: s}
 	if v.settled() {
@@ -114,6 +109,19 @@ func (u *Upgrade) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 		}
 	}
 	return []engine.Change{u.change(host, &v, verb)}, nil
+}
+
+// belongs refuses a host whose groups contradict what it runs.
+func (l local) belongs(t engine.Target) error {
+	switch {
+	case l.worker() && slices.Contains(t.Groups, "control-plane"):
+		return engine.Refuse(t.Name+" belongs to the control plane, but /etc/kubernetes/manifests holds nothing of one",
+			"put its static pods' manifests back (kubeadm keeps copies in /etc/kubernetes/tmp), or take it out of the group control-plane")
+	case !l.worker() && slices.Contains(t.Groups, "workers"):
+		return engine.Refuse(t.Name+" is among the workers, but runs a control plane",
+			"label its node node-role.kubernetes.io/control-plane, or put it into the group control-plane of the inventory")
+	}
+	return nil
 }
 
 // decide returns the verb that is left to run, or none, once nothing forbids it.

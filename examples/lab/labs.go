@@ -29,6 +29,9 @@ the version it was made with; upgrading it is what it is for.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			w.Name = b.name
+			if err := w.Check(); err != nil {
+				return &usageError{err}
+			}
 			if err := errors.Join(b.check(), build.Missing()); err != nil {
 				return err
 			}

@@ -16,6 +16,8 @@ func TestWrongUsage(t *testing.T) {
 	}{
 		{[]string{"upp"}, exitUsage},
 		{[]string{"up", "--control-plane", "1"}, exitUsage},
+		{[]string{"up", "-c", "0"}, exitUsage},
+		{[]string{"up", "--version", "1.30"}, exitUsage},
 		{[]string{"ssh"}, exitUsage},
 		{[]string{"exec", "w1"}, exitUsage},
 		{[]string{"probe", "--output", "yaml"}, exitUsage},

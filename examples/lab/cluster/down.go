@@ -29,7 +29,7 @@ func Down(ctx context.Context, c build.Cache, name string, show io.Writer) error
 	dir := c.Lab(name)
 	unlock, err := lock(dir, unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(show, "there is no lab %s in %s\n", name, labs(c))
+		fmt.Fprintf(show, "there is no lab %q in %s\n", name, labs(c))
 		return nil
 	}
 	if err != nil {

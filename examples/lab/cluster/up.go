@@ -24,19 +24,25 @@ type Want struct {
 	Workers       int
 }
 
-func (w Want) check() error {
+// Check says what of it no lab can have.
+func (w Want) Check() error {
 	if w.ControlPlanes < 1 || w.ControlPlanes > MostControlPlanes {
 		return fmt.Errorf("%d control planes cannot be had: 1 to %d", w.ControlPlanes, MostControlPlanes)
 	}
 	if w.Workers < 0 || w.Workers > MostWorkers {
 		return fmt.Errorf("%d workers cannot be had: 0 to %d", w.Workers, MostWorkers)
 	}
+	if w.Version != "" {
+		if _, err := build.ReleaseOf(w.Version); err != nil {
+			return err
+		}
+	}
 	return checkName(w.Name)
 }
 
 // settle fills in the version: what was asked for, or what the lab has, or the oldest release.
 func (w *Want) settle(c build.Cache) error {
-	if err := w.check(); err != nil {
+	if err := w.Check(); err != nil {
 		return err
 	}
 	if l, err := Open(c, w.Name); err == nil {

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"upgrader.dev/upgrader/engine"
@@ -29,10 +30,20 @@ func (d *drain) led(ctx context.Context, now time.Time) error {
 			return err
 		}
 		if !d.leads(w.component, leader, now) {
-			return engine.NotYet("nobody leads %s at the moment: %s", w.component, w.lacking)
+			return engine.NotYet("nobody leads %s at the moment: %s%s", w.component, w.lacking, abandoned(w.component, leader, now))
 		}
 	}
 	return nil
+}
+
+// abandoned is what to do about a lease that is older than any election takes.
+func abandoned(component string, leader kube.Leader, now time.Time) string {
+	silent := now.Sub(leader.Renewed)
+	if silent < 4*leader.Lasts {
+		return ""
+	}
+	return fmt.Sprintf("; its lease was last renewed %s ago: see why with `kubectl -n kube-system logs -l component=%[2]s`, or, if it runs with "+
+		"--leader-elect=false, remove the lease with `kubectl -n kube-system delete lease %[2]s`", kube.Lasting(silent), component)
 }
 
 // leads says whether a leader lives: it renews its lease seven times while it lasts (every 2 of 15 s), so one third is

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/kube"
@@ -71,6 +72,28 @@ func Take(ctx context.Context, from Source) (Census, error) {
 		}
 	}
 	return c, nil
+}
+
+// patience is how long a static pod may be unknown to the API: as long as kubeadm itself gives one
+// (UpgradeManifestTimeout in cmd/kubeadm/app/phases/upgrade).
+const patience = 5 * time.Minute
+
+// Complete says whether the version policy can be held against the census: it is an engine.NotYet while the API lacks a
+// static pod of a control plane. A kubelet that replaces one removes its mirror before it writes the next, so who looks in
+// between would judge without that version. What stays away for longer is not waited for, since going on may mend it.
+func (c *Census) Complete(s engine.Scene) error {
+	var lacking []string
+	for _, n := range c.Nodes {
+		for _, component := range ControlPlane() {
+			if _, ok := c.Version(n.Name, component); n.ControlPlane && !ok {
+				lacking = append(lacking, component+" of "+n.Name)
+			}
+		}
+	}
+	if len(lacking) == 0 || s.Now.Sub(s.Since) >= patience {
+		return nil
+	}
+	return engine.NotYet("the API has no %s at the moment, and so no version to judge", strings.Join(lacking, ", "))
 }
 
 // Component is what a mirror pod mirrors: kubelet calls it by the static pod's name and its own.

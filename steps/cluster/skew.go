@@ -57,6 +57,9 @@ func (k *Skew) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, er
 		return nil, fmt.Errorf("reading the versions of the cluster: %w", err)
 	}
 	c.Promise(s.Expect)
+	if err := c.Complete(s); err != nil {
+		return nil, err
+	}
 	o := c.Observed()
 	o.From, o.Target = k.From, to
 	violations := c.Blocking(o)

@@ -2,22 +2,29 @@ package cluster
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/enginetest"
+	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/census/censustest"
+	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/promise"
 )
 
 const from, to = ">=1.27.0 <1.28.0", "1.28.15"
+
+var begun = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func TestSkewOpensAnywhereOnTheWay(t *testing.T) {
 	for name, tt := range map[string]struct {
 		version string // of everything
 		change  func(*censustest.Cluster)
 		expect  engine.Facts
+		waited  time.Duration
 		refuses []string
 	}{
 		"at the start":               {version: "1.27.3"},
@@ -35,7 +42,7 @@ func TestSkewOpensAnywhereOnTheWay(t *testing.T) {
 		"a kubelet of no version":    {version: "1.27.3", change: func(c *censustest.Cluster) { c.Node("w1").KubeletVersion = "" }, refuses: []string{"kubelet on w1 is unknown"}},
 		"API servers two apart":      {version: "1.28.15", change: func(c *censustest.Cluster) { c.Roll("cp2", "1.26.1", "") }, refuses: []string{"kube-apiserver on cp2 is 1.26.1"}},
 		"behind another's dry run":   {version: "1.26.9", expect: promised("1.27.16", "cp1", "cp2")},
-		"no mirror pods in the API":  {version: "1.27.3", change: func(c *censustest.Cluster) { c.System = nil }, refuses: []string{"kube-apiserver is unknown"}},
+		"no mirror pods for long":    {version: "1.27.3", waited: 5 * time.Minute, change: func(c *censustest.Cluster) { c.System = nil }, refuses: []string{"kube-apiserver is unknown"}},
 		"a config without a version": {version: "1.27.3", change: func(c *censustest.Cluster) { c.Config = "kind: ClusterConfiguration\n" }, refuses: []string{"kubernetesVersion in kubeadm-config is unknown"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -43,7 +50,7 @@ func TestSkewOpensAnywhereOnTheWay(t *testing.T) {
 			if tt.change != nil {
 				tt.change(c)
 			}
-			_, err := (&Skew{cluster: c, From: from, To: to}).Observe(t.Context(), engine.Scene{Expect: tt.expect})
+			_, err := (&Skew{cluster: c, From: from, To: to}).Observe(t.Context(), engine.Scene{Expect: tt.expect, Since: begun, Now: begun.Add(tt.waited)})
 			if len(tt.refuses) == 0 {
 				enginetest.Expect(t, err, "", "")
 			}
@@ -51,6 +58,18 @@ func TestSkewOpensAnywhereOnTheWay(t *testing.T) {
 				enginetest.Expect(t, err, "", words)
 			}
 		})
+	}
+}
+
+// A kubelet that replaces a static pod removes its mirror from the API for a moment. A resume that looks just then waits
+// instead of judging without that version, or refusing for want of it.
+func TestSkewWaitsForWhatIsBeingReplaced(t *testing.T) {
+	for _, component := range census.ControlPlane() {
+		c := censustest.New("1.27.3", "cp1", "w1")
+		c.System = slices.DeleteFunc(c.System, func(p kube.Pod) bool { return p.Name == component+"-cp1" })
+		gate := &Skew{cluster: c, From: from, To: to}
+		_, err := gate.Observe(t.Context(), engine.Scene{Since: begun, Now: begun.Add(4 * time.Minute)})
+		enginetest.Expect(t, err, "the API has no "+component+" of cp1 at the moment", "")
 	}
 }
 

@@ -137,6 +137,9 @@ func (v *view) running() error {
 
 // skewed refuses a step that the version policy forbids, by what runs now.
 func (v *view) skewed() error {
+	if err := v.census.Complete(v.scene); err != nil {
+		return err
+	}
 	o := v.census.Observed()
 	o.Target = v.want
 	var words []string

@@ -75,12 +75,14 @@ func (w *world) RunStaticPod(host, component, image string) {
 	}
 }
 
-// restart lets a static pod go away and come back after a moment.
+// restart lets a static pod go away and come back after a moment. Its mirror does likewise: for a short while the API has
+// none.
 func (w *world) restart(h *host, component string) {
 	s := h.statics[component]
 	s.restarts++
 	s.ready = false
-	w.putMirror(h, component)
+	delete(w.tables["pods"].objects, key("kube-system", component+"-"+h.name))
+	w.after(mirrorReturns, func() { w.putMirror(h, component) })
 	duration := restartOther
 	switch component {
 	case "kube-apiserver":

@@ -10,10 +10,13 @@ import (
 	"upgrader.dev/upgrader/steps/kube"
 )
 
-// without says what becomes of evicted pods while nobody leads a component of the control plane. Each component has one
-// instance that works; the others wait for its lease, which goes on for 15 s after it died (kube-controller-manager
-// --leader-elect-lease-duration). So for a quarter of a minute after a control plane was restarted there may be none.
-var without = []struct{ component, lacking string }{
+// An elected component of the control plane has one instance that works, its leader; the others wait for its lease, which
+// goes on for 15 s after it died (kube-controller-manager --leader-elect-lease-duration). So for a quarter of a minute
+// after a control plane was restarted there may be none.
+type elected struct{ component, without string }
+
+// evictionNeeds are those that give an evicted pod a successor, and what becomes of it without them.
+var evictionNeeds = []elected{
 	{"kube-controller-manager", "no pod would be made anew, and services would go on sending to those that are gone"},
 	{"kube-scheduler", "no pod made anew would be placed on a node"},
 }
@@ -21,16 +24,16 @@ var without = []struct{ component, lacking string }{
 // led waits until each of these components has a leader. A component without a lease is elected in another way, or not
 // at all, and is not judged.
 func (d *drain) led(ctx context.Context, now time.Time) error {
-	for _, w := range without {
-		leader, err := d.cluster.Leader(ctx, w.component)
+	for _, e := range evictionNeeds {
+		leader, err := d.cluster.Leader(ctx, e.component)
 		if errors.Is(err, kube.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if !d.leads(w.component, leader, now) {
-			return engine.NotYet("nobody leads %s at the moment: %s%s", w.component, w.lacking, abandoned(w.component, leader, now))
+		if !d.leads(e.component, leader, now) {
+			return engine.NotYet("nobody leads %s at the moment: %s%s", e.component, e.without, abandoned(e.component, leader, now))
 		}
 	}
 	return nil

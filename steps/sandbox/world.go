@@ -26,7 +26,7 @@ const (
 	restartAPIServer = 700 * time.Millisecond // real: 10-20 s
 	restartEtcd      = 400 * time.Millisecond
 	restartOther     = 250 * time.Millisecond
-	mirrorReturns    = 50 * time.Millisecond  // of a static pod that was replaced; real: up to seconds
+	mirrorReturns    = 50 * time.Millisecond  // to the API, of a static pod that was replaced; real: not measured
 	kubeletReports   = 150 * time.Millisecond // from its start to the first status with its version
 	kubeletReady     = 150 * time.Millisecond // from that to Ready
 	nodeMonitorGrace = time.Second            // a silent kubelet's node stays Ready so long; real: 40 s

@@ -15,7 +15,9 @@ const skewDoc = `Opens when the versions that run allow the upgrade.
 It reads the versions of every kubelet, API server, controller manager, scheduler and kube-proxy and of kubeadm-config from
 the cluster, and holds them against Kubernetes' version skew policy and kubeadm's own rules for the way to ` + "`to`" + `. The control
 plane must be where the upgrade may begin (` + "`from`" + `), where it ends (` + "`to`" + `), or both in part, as after an interruption. A
-refusal lists every violation with its host, what it has, what is wanted and what to do. It changes nothing.`
+refusal lists every violation with its host, what it has, what is wanted and what to do. A static pod of a control plane
+that the API does not know, as for a moment when it is replaced, is waited for, but no longer than 5 minutes. It changes
+nothing.`
 
 // Skew is version.skew.
 type Skew struct {

@@ -55,16 +55,17 @@ rm /tmp/contract/stop
 : >/tmp/contract/wait
 systemd-run --quiet --unit=contract-install apt-get -y -q install /tmp/contract/broken.deb
 until dpkg-query -W -f '${db:Status-Abbrev}' "$1" | grep -q '^.F'; do sleep 0.1; done
-rm /tmp/contract/wait
 systemctl kill -s KILL contract-install
 while systemctl is-active -q contract-install; do sleep 0.1; done
+rm /tmp/contract/wait
 systemctl reset-failed contract-install || :
 `,
 			undo: restorePackage,
 			pretend: func(t *testing.T, s side, host, name string) {
+				s.cluster.Machine(host).HangNextInstall()
 				s.must(t, host, fmt.Sprintf(newPackage+`
 systemd-run --quiet --unit=contract-install apt-get -y -q install %[1]s=$NEXT-1.1
-until dpkg-query -W -f '${db:Status-Abbrev}' %[1]s | grep -q '^.[UF]'; do :; done
+until dpkg-query -W -f '${db:Status-Abbrev}' %[1]s | grep -q '^.F'; do sleep 0.01; done
 systemctl kill -s KILL contract-install
 while systemctl is-active -q contract-install; do sleep 0.05; done
 systemctl reset-failed contract-install || :

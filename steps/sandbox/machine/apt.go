@@ -14,10 +14,19 @@ import (
 
 // aptState is what apt and dpkg know. It is guarded by Machine.mu.
 type aptState struct {
-	packages  map[string]*pkg
-	lists     map[int]string // fetched: minor version 1.N of Kubernetes and the address of its repository
-	breakNext bool
+	packages map[string]*pkg
+	lists    map[int]string // fetched: minor version 1.N of Kubernetes and the address of its repository
+	next     postinst       // of the next installation
 }
+
+// A postinst is what the script does that a package brings for its own configuration.
+type postinst int
+
+const (
+	postinstSucceeds postinst = iota
+	postinstFails
+	postinstHangs
+)
 
 // A pkg is an installed package.
 type pkg struct {

@@ -56,7 +56,15 @@ func (m *Machine) HoldDpkgLock(d time.Duration, who string) (release func()) {
 func (m *Machine) BreakNextInstall() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.apt.breakNext = true
+	m.apt.next = postinstFails
+}
+
+// HangNextInstall makes the next installation of a package stay half-way, unpacked but not configured, until it is
+// killed.
+func (m *Machine) HangNextInstall() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.apt.next = postinstHangs
 }
 
 // Reboot takes the machine down and brings it up again after a moment, with a new boot ID.

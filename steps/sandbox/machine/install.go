@@ -148,8 +148,8 @@ func (a *aptCall) simulate(wishes []wish) int {
 // the moment of unpacking.
 func (a *aptCall) unpack(wishes []wish) int {
 	a.m.mu.Lock()
-	breaks := a.m.apt.breakNext
-	a.m.apt.breakNext = false
+	script := a.m.apt.next
+	a.m.apt.next = postinstSucceeds
 	a.m.mu.Unlock()
 	a.m.tree.put(dpkgJournal, "", 0o644) // stays when dpkg is killed
 	for _, w := range wishes {
@@ -161,11 +161,14 @@ func (a *aptCall) unpack(wishes []wish) int {
 		a.m.record(a.p, EffectPackage, "unpacked %s %s (was %s)", w.name, w.want, w.have)
 	}
 	a.m.set(wishes[0].name, wishes[0].want, 'F')
+	if script == postinstHangs {
+		<-a.ctx.Done()
+	}
 	if !a.sleep(a.m.scaled(installTime)) {
 		return 130
 	}
 	_ = a.m.tree.remove("root", dpkgJournal, false)
-	if breaks {
+	if script == postinstFails {
 		a.eprintf("dpkg: error processing package %s (--configure):\n installed %s package post-installation script subprocess returned error exit status 1\n", wishes[0].name, wishes[0].name)
 		a.eprintf("Errors were encountered while processing:\n %s\nE: Sub-process /usr/bin/dpkg returned an error code (1)\n", wishes[0].name)
 		return 100

@@ -84,8 +84,9 @@ func TestBrokenInstall(t *testing.T) {
 	if !strings.HasSuffix(a.out, "Setting up kubectl (1.28.15-1.1) ...\nii \n") {
 		t.Errorf("apt tried again: %+v", a)
 	}
+	r.HangNextInstall()
 	a = r.sh(`apt-mark unhold kubeadm >/dev/null; systemd-run -q --unit=i apt-get install -y kubeadm=1.28.15-1.1
-until dpkg-query -W -f '${db:Status-Abbrev}' kubeadm | grep -q '^.[UF]'; do :; done; systemctl kill -s KILL i; while systemctl is-active -q i; do :; done
+until dpkg-query -W -f '${db:Status-Abbrev}' kubeadm | grep -q '^.F'; do :; done; sleep 0.2; systemctl kill -s KILL i; while systemctl is-active -q i; do :; done
 apt-get install -y kubeadm 2>&1 | grep -c 'dpkg --configure -a'; dpkg --configure -a; apt-get install -y kubeadm=1.28.15-1.1 | grep -c newest`)
 	if want := "1\nSetting up kubeadm (1.28.15-1.1) ...\n1\n"; a.out != want {
 		t.Errorf("killed: got %q, want %q", a.out, want)

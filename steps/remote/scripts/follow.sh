@@ -1,5 +1,6 @@
 # Sends what the job prints, from an offset on, until it has ended. A line that begins with the mark is a message, what
-# lies between is the job's output. The exit status is looked for before the output, so that none is missed.
+# lies between is the job's output. The exit status is looked for before the output, so that none is missed. The record
+# may be removed between two of our commands: then it is gone, whichever of them fails.
 off=$UPGRADER_OFFSET n=0 claimed=
 # idle: nothing that belongs to the job is left. Its processes hold a lock as long as they live, but for those that close
 # what they inherit, as apt does for dpkg: systemd knows of them too.
@@ -17,7 +18,7 @@ while :; do
 		mark claimed
 	fi
 	if [ -f "$j/rc" ]; then
-		end="rc $(cat "$j/rc")"
+		end="rc $(cat "$j/rc")" || { [ ! -d "$j" ] && end=gone; }
 	elif [ -f "$j/claim/abandoned" ]; then
 		end=abandoned
 	elif [ ! -d "$j" ]; then
@@ -28,8 +29,7 @@ while :; do
 	elif [ -z "$claimed" ] && [ "$n" -gt 90 ]; then
 		give_up 'it was started but never ran'
 	fi
-	size=0
-	if [ -f "$j/out" ]; then size=$(stat -c %s "$j/out"); fi
+	size=$(stat -c %s "$j/out" 2>/dev/null) || size=0
 	if [ "$size" -lt "$off" ]; then off=0; fi
 	if [ "$size" -gt "$off" ]; then
 		if [ "$UPGRADER_MODE" = settle ] && [ -f "$j/private" ]; then
@@ -40,6 +40,7 @@ while :; do
 		fi
 		off=$size
 	fi
+	case $end in cut*) [ -d "$j" ] || end=gone ;; esac
 	if [ -n "$end" ]; then
 		mark "end $end"
 		break

@@ -1,0 +1,58 @@
+package remote
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Whichever file of a job's record is read at the moment when somebody removes the record: it is gone, and the follower
+// says so. No other verdict is made up, and no tool's complaint takes its place.
+func TestRecordRemovedWhileItIsRead(t *testing.T) {
+	for _, c := range []struct {
+		tool, file string
+		files      map[string]string
+	}{
+		{"stat", "out", map[string]string{"out": "said\n"}},
+		{"tail", "out", map[string]string{"out": "said\n"}},
+		{"cat", "rc", map[string]string{"out": "said\n", "rc": "0\n"}},
+		{"grep", "meta", map[string]string{"out": "said\n", "meta": "boot another\n"}},
+	} {
+		t.Run(c.tool+" "+c.file, func(t *testing.T) {
+			real, err := exec.LookPath(c.tool)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sh, job := testShell(filepath.Join(t.TempDir(), "state")), ticket("removed", 1, nil)
+			sh.booted = "/nonexistent"
+			record := filepath.Join(sh.dir, "jobs", job.ID)
+			put(t, record, c.files)
+			sh.path = tools(t, map[string]string{
+				c.tool: fmt.Sprintf("case \"$*\" in *%s*) rm -rf %s ;; esac\nexec %s \"$@\"\n", filepath.Join(record, c.file), record, real),
+			}) + ":" + sh.path
+
+			cmd := exec.CommandContext(t.Context(), "sh")
+			cmd.Stdin = strings.NewReader(sh.jobProgram("m", attach, job, placement{}, 0) + closing)
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.HasSuffix(string(out), "\nm end gone\n") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// put writes the record of a job that has claimed its ticket and whose processes are no more.
+func put(t *testing.T, record string, files map[string]string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Join(record, "claim"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(record, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,6 +56,24 @@ func TestSessions(t *testing.T) {
 	if err == nil {
 		t.Error("a stranger's key was let in")
 	}
+}
+
+// TestAnsweredBeforeTheEnd proves that a session's request is answered before its command's end closes the channel, however
+// short the command: a client that missed the answer would take its connection for lost.
+func TestAnsweredBeforeTheEnd(t *testing.T) {
+	c := newRig(t, nil).dial()
+	var all sync.WaitGroup
+	for range maxSessions / 2 {
+		all.Go(func() {
+			for range 200 {
+				if a := on(c, ":", ""); a.failure != nil {
+					t.Errorf("a command that ends at once: %v", a.failure)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // TestSudo proves the three kinds of login that are not root's.

@@ -29,16 +29,19 @@ func (s *server) session(conn *ssh.ServerConn, offered ssh.NewChannel) {
 	ses := &session{m: s.m, channel: channel, env: []string{"SSH_CONNECTION=" + conn.RemoteAddr().String()}}
 	var running sync.WaitGroup
 	for r := range requests {
-		ok := ses.answer(r, &running)
+		answered := make(chan struct{})
+		ok := ses.answer(r, &running, answered)
 		if r.WantReply {
 			_ = r.Reply(ok, nil)
 		}
+		close(answered)
 	}
 	running.Wait()
 }
 
-// answer is what a request of the session gets.
-func (ses *session) answer(r *ssh.Request, running *sync.WaitGroup) bool {
+// answer is what a request of the session gets. A command that it starts waits until the answer is on its way: at the
+// command's end the channel is closed, and nothing can follow.
+func (ses *session) answer(r *ssh.Request, running *sync.WaitGroup, answered <-chan struct{}) bool {
 	switch r.Type {
 	case "env":
 		var kv struct{ Name, Value string }
@@ -59,6 +62,7 @@ func (ses *session) answer(r *ssh.Request, running *sync.WaitGroup) bool {
 		running.Add(1)
 		return ses.m.during(func(boot context.Context) {
 			defer running.Done()
+			<-answered
 			ses.run(boot, exec.Command)
 		}) || undo(running)
 	case "signal":

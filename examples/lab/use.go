@@ -72,6 +72,7 @@ answer within 2 s is a failure: a balancer may need 1 s to find a backend dead.`
 			if err != nil {
 				return err
 			}
+			cmd.PrintErrf("asking API server and service %s\n", howLong(lasting))
 			report, err := probe(cmd.Context(), l, lasting)
 			if err != nil {
 				return err
@@ -86,6 +87,14 @@ answer within 2 s is a failure: a balancer may need 1 s to find a backend dead.`
 	cmd.Flags().DurationVar(&lasting, "for", 0, "how long (default: until interrupted)")
 	cmd.Flags().StringVarP(&format, "output", "o", "text", "text or json")
 	return cmd
+}
+
+// howLong says when a probe ends.
+func howLong(lasting time.Duration) string {
+	if lasting > 0 {
+		return "for " + lasting.String()
+	}
+	return "until Ctrl-C"
 }
 
 func probe(ctx context.Context, l *cluster.Lab, lasting time.Duration) (cluster.Report, error) {

@@ -92,7 +92,7 @@ func Up(ctx context.Context, c build.Cache, w Want, show io.Writer) (*Lab, error
 	say("lab " + l.Name + ", Kubernetes " + l.Version + ": " + strings.Join(l.Hosts(), ", "))
 	if err := l.up(ctx, say); err != nil {
 		if ctx.Err() != nil {
-			err = fmt.Errorf("interrupted: %w", context.Cause(ctx))
+			err = context.Cause(ctx)
 		}
 		return nil, fmt.Errorf("%w\nlogs are in %s; `lab up --name %s` goes on from here, `lab down --name %s` clears it away", err, l.Logs(), l.Name, l.Name)
 	}

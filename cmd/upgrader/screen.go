@@ -161,51 +161,74 @@ func (sc screen) row(n engine.NodeStatus, facts engine.Facts, now time.Time) []s
 	}
 }
 
-// A queue is a rollout whose next host has to wait.
+// A queue is a rollout after which its next host, or the step that needs it, has to wait.
 type queue struct {
 	group string
 	since time.Duration
 	why   string
 }
 
-// queues says, for rollouts at which nothing is at work, what their next host waits for.
+// queues says, for rollouts at which nothing is at work, what the next host or step waits for.
 func (sc screen) queues(s engine.Summary, now time.Time) []queue {
 	var queues []queue
 	for _, g := range sc.graph.Groups {
-		ended, idle := sc.idle(g, s)
+		l, idle := sc.lull(g, s)
 		if !idle {
 			continue
 		}
 		var why []string
-		if left := g.Soak - now.Sub(ended); left > 0 {
-			why = append(why, fmt.Sprintf("watching what is done for %s before the next host", spell(left)))
+		if left := g.Soak - now.Sub(l.since); left > 0 && l.changed {
+			why = append(why, fmt.Sprintf("watching what is done for %s before the next %s", spell(left), l.next))
 		}
 		for _, host := range slices.Sorted(maps.Keys(sc.down[g.ID])) {
 			why = append(why, fmt.Sprintf("%s is out of service (%s)", host, sc.down[g.ID][host]))
 		}
 		if len(why) > 0 {
-			queues = append(queues, queue{g.ID, now.Sub(ended), strings.Join(why, ", ")})
+			queues = append(queues, queue{g.ID, now.Sub(l.since), strings.Join(why, ", ")})
 		}
 	}
 	return queues
 }
 
-// idle says whether a rollout has begun, is not over and has nothing at work, and when its last step ended.
-func (sc screen) idle(g engine.Group, s engine.Summary) (ended time.Time, idle bool) {
-	pending := false
+// A lull is the time of a rollout that has begun and has nothing at work, while something is still to come.
+type lull struct {
+	since   time.Time // when its last step ended
+	changed bool      // it had something to change, or nothing of it is watched
+	next    string    // what is to come: a host of its own, or a step that needs it
+}
+
+func (sc screen) lull(g engine.Group, s engine.Summary) (l lull, idle bool) {
+	inside := map[string]bool{}
 	for i, n := range s.Nodes {
 		if sc.graph.Nodes[i].Group != g.ID {
 			continue
 		}
 		if n.State == engine.Running || n.State == engine.Waiting {
-			return ended, false
+			return l, false
 		}
-		pending = pending || n.State == engine.Pending
-		if n.Ended.After(ended) {
-			ended = n.Ended
+		inside[n.ID] = true
+		if n.State == engine.Pending {
+			l.next = "host"
+		}
+		if n.Ended.After(l.since) {
+			l.since = n.Ended
+		}
+		l.changed = l.changed || n.Effects > 0
+	}
+	if l.next == "" && sc.awaited(inside, s) {
+		l.next = "step"
+	}
+	return l, l.next != "" && !l.since.IsZero()
+}
+
+// awaited says whether a node that has not begun needs one of these.
+func (sc screen) awaited(nodes map[string]bool, s engine.Summary) bool {
+	for i, n := range sc.graph.Nodes {
+		if s.Nodes[i].State == engine.Pending && !nodes[n.ID] && slices.ContainsFunc(n.Needs, func(id string) bool { return nodes[id] }) {
+			return true
 		}
 	}
-	return ended, pending && !ended.IsZero()
+	return false
 }
 
 func (sc screen) totals(s engine.Summary) string {

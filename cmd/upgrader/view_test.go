@@ -89,8 +89,8 @@ func TestScreen(t *testing.T) {
 	golden(t, "screen.txt", b.String())
 }
 
-// TestScreenSaysWhyNothingRuns proves that a rollout between two hosts tells what it waits for: the soak, and hosts that
-// are out of service.
+// TestScreenSaysWhyNothingRuns proves that a rollout between two hosts tells what it waits for, the soak and hosts that
+// are out of service; and that one whose hosts are all done tells that the next step waits for the last soak.
 func TestScreenSaysWhyNothingRuns(t *testing.T) {
 	g := sample()
 	g.Groups[0].Soak = time.Minute
@@ -99,7 +99,7 @@ func TestScreenSaysWhyNothingRuns(t *testing.T) {
 	}
 	s := engine.Report(g, nil)
 	for _, i := range []int{1, 2} {
-		s.Nodes[i].State, s.Nodes[i].Started, s.Nodes[i].Ended = engine.Done, noon(), noon()
+		s.Nodes[i].State, s.Nodes[i].Started, s.Nodes[i].Ended, s.Nodes[i].Effects = engine.Done, noon(), noon(), 1
 	}
 	sc := screen{graph: g, style: style{ascii: true}, down: map[string]map[string]string{"workers": {"w3": "cordoned by hand"}}}
 	got := strings.Join(sc.lines(s, noon().Add(20*time.Second), 160, 24), "\n")
@@ -110,6 +110,21 @@ func TestScreenSaysWhyNothingRuns(t *testing.T) {
 	s.Nodes[3].State = engine.Running
 	if got := strings.Join(sc.lines(s, noon(), 160, 24), "\n"); strings.Contains(got, "watching") {
 		t.Errorf("something runs, and yet:\n%s", got)
+	}
+
+	last := len(g.Nodes) - 1
+	g.Nodes[last].Group, g.Nodes[last].Needs = "", []string{g.Nodes[1].ID}
+	for i := range s.Nodes[1:last] {
+		s.Nodes[i+1].State, s.Nodes[i+1].Ended = engine.Done, noon()
+	}
+	sc.down = nil
+	got = strings.Join(sc.lines(s, noon().Add(20*time.Second), 160, 24), "\n")
+	if want := "waits: watching what is done for 0:40 before the next step"; !strings.Contains(got, want) {
+		t.Errorf("want %q in\n%s", want, got)
+	}
+	g.Nodes[last].Needs = nil
+	if got := strings.Join(sc.lines(s, noon(), 160, 24), "\n"); strings.Contains(got, "watching") {
+		t.Errorf("nothing waits for it, and yet:\n%s", got)
 	}
 }
 

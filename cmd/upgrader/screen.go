@@ -178,7 +178,7 @@ func (sc screen) queues(s engine.Summary, now time.Time) []queue {
 		}
 		var why []string
 		if left := g.Soak - now.Sub(l.since); left > 0 && l.changed {
-			why = append(why, fmt.Sprintf("watching what is done for %s before the next %s", spell(left), l.next))
+			why = append(why, fmt.Sprintf("watched for %s more before the next %s", spell(left), l.next))
 		}
 		for _, host := range slices.Sorted(maps.Keys(sc.down[g.ID])) {
 			why = append(why, fmt.Sprintf("%s is out of service (%s)", host, sc.down[g.ID][host]))

@@ -103,12 +103,12 @@ func TestScreenSaysWhyNothingRuns(t *testing.T) {
 	}
 	sc := screen{graph: g, style: style{ascii: true}, down: map[string]map[string]string{"workers": {"w3": "cordoned by hand"}}}
 	got := strings.Join(sc.lines(s, noon().Add(20*time.Second), 160, 24), "\n")
-	want := "waits: watching what is done for 0:40 before the next host, w3 is out of service (cordoned by hand)"
+	want := "waits: watched for 0:40 more before the next host, w3 is out of service (cordoned by hand)"
 	if !strings.Contains(got, want) {
 		t.Errorf("want %q in\n%s", want, got)
 	}
 	s.Nodes[3].State = engine.Running
-	if got := strings.Join(sc.lines(s, noon(), 160, 24), "\n"); strings.Contains(got, "watching") {
+	if got := strings.Join(sc.lines(s, noon(), 160, 24), "\n"); strings.Contains(got, "watched") {
 		t.Errorf("something runs, and yet:\n%s", got)
 	}
 
@@ -119,11 +119,11 @@ func TestScreenSaysWhyNothingRuns(t *testing.T) {
 	}
 	sc.down = nil
 	got = strings.Join(sc.lines(s, noon().Add(20*time.Second), 160, 24), "\n")
-	if want := "waits: watching what is done for 0:40 before the next step"; !strings.Contains(got, want) {
+	if want := "waits: watched for 0:40 more before the next step"; !strings.Contains(got, want) {
 		t.Errorf("want %q in\n%s", want, got)
 	}
 	g.Nodes[last].Needs = nil
-	if got := strings.Join(sc.lines(s, noon(), 160, 24), "\n"); strings.Contains(got, "watching") {
+	if got := strings.Join(sc.lines(s, noon(), 160, 24), "\n"); strings.Contains(got, "watched") {
 		t.Errorf("nothing waits for it, and yet:\n%s", got)
 	}
 }

@@ -81,7 +81,9 @@ func (w *world) restart(h *host, component string) {
 	s := h.statics[component]
 	s.restarts++
 	s.ready = false
-	delete(w.tables["pods"].objects, key("kube-system", component+"-"+h.name))
+	if p := w.mirror(h.name, component); p != nil {
+		w.erase("pods", p)
+	}
 	w.after(mirrorReturns, func() { w.putMirror(h, component) })
 	duration := restartOther
 	switch component {

@@ -209,8 +209,7 @@ func (w *world) finishPod(p *corev1.Pod) {
 		case p.Spec.NodeName != "" && !w.kubeletWorks(p.Spec.NodeName):
 			w.finishPod(p)
 		default:
-			delete(w.tables["pods"].objects, key(p.Namespace, p.Name))
-			w.version++
+			w.erase("pods", p)
 			w.after(volumesDetach, func() { w.detach(p) })
 			w.wakeControllers()
 		}

@@ -312,8 +312,7 @@ func (w *world) delete(q request, o object, options *metav1.DeleteOptions) {
 	case isPod && !force:
 		w.endPod(p)
 	default:
-		delete(q.table.objects, q.key())
-		w.version++
+		w.erase(q.table.name(), o)
 		w.wakeControllers()
 	}
 }

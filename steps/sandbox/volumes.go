@@ -74,6 +74,5 @@ func (w *world) detach(p *corev1.Pod) {
 	if next := find[*corev1.Pod](w, "pods", key(p.Namespace, p.Name)); next != nil && next.Spec.NodeName == p.Spec.NodeName {
 		return
 	}
-	delete(w.tables["volumeattachments"].objects, a.Name)
-	w.version++
+	w.erase("volumeattachments", a)
 }

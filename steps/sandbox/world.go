@@ -154,6 +154,12 @@ func (w *world) put(plural string, o object) {
 	w.tables[plural].objects[key(o.GetNamespace(), o.GetName())] = o
 }
 
+// erase takes an object out of its table, which is a change like any other.
+func (w *world) erase(plural string, o object) {
+	w.version++
+	delete(w.tables[plural].objects, key(o.GetNamespace(), o.GetName()))
+}
+
 func (w *world) node(name string) *corev1.Node { return find[*corev1.Node](w, "nodes", key("", name)) }
 
 func (w *world) mirror(h, component string) *corev1.Pod {

@@ -53,23 +53,14 @@ rm /tmp/contract/stop
 		"installation of * killed": {
 			real: brokenPackage + `
 : >/tmp/contract/wait
-systemd-run --quiet --unit=contract-install apt-get -y -q install /tmp/contract/broken.deb
-until dpkg-query -W -f '${db:Status-Abbrev}' "$1" | grep -q '^.F'; do sleep 0.1; done
-systemctl kill -s KILL contract-install
-while systemctl is-active -q contract-install; do sleep 0.1; done
+set -- "$1" /tmp/contract/broken.deb
+` + killInstall + `
 rm /tmp/contract/wait
-systemctl reset-failed contract-install || :
 `,
 			undo: restorePackage,
 			pretend: func(t *testing.T, s side, host, name string) {
 				s.cluster.Machine(host).HangNextInstall()
-				s.must(t, host, fmt.Sprintf(newPackage+`
-systemd-run --quiet --unit=contract-install apt-get -y -q install %[1]s=$NEXT-1.1
-until dpkg-query -W -f '${db:Status-Abbrev}' %[1]s | grep -q '^.F'; do sleep 0.01; done
-systemctl kill -s KILL contract-install
-while systemctl is-active -q contract-install; do sleep 0.05; done
-systemctl reset-failed contract-install || :
-`, name))
+				s.must(t, host, newPackage+fmt.Sprintf("set -- %[1]s %[1]s=$NEXT-1.1\n", name)+killInstall)
 			},
 		},
 	}
@@ -91,6 +82,15 @@ until grep -q ":$i " /proc/locks; do sleep 0.02; done
 const unlockDpkg = `
 systemctl stop contract-lock 2>/dev/null || :
 systemctl reset-failed contract-lock 2>/dev/null || :
+`
+
+// killInstall installs $2, and kills that when it has come to configuring the package $1.
+const killInstall = `
+systemd-run --quiet --unit=contract-install apt-get -y -q install "$2"
+until dpkg-query -W -f '${db:Status-Abbrev}' "$1" | grep -q '^.F'; do sleep 0.05; done
+systemctl kill -s KILL contract-install
+while systemctl is-active -q contract-install; do sleep 0.05; done
+systemctl reset-failed contract-install || :
 `
 
 // newPackage lets apt know the next minor version.

@@ -161,7 +161,7 @@ func (sc screen) row(n engine.NodeStatus, facts engine.Facts, now time.Time) []s
 	}
 }
 
-// A queue is a rollout after which its next host, or the step that needs it, has to wait.
+// A queue is a rollout at which the next has to wait: a host of its own, or a step that needs it.
 type queue struct {
 	group string
 	since time.Duration
@@ -180,8 +180,8 @@ func (sc screen) queues(s engine.Summary, now time.Time) []queue {
 		if left := g.Soak - now.Sub(l.since); left > 0 && l.changed {
 			why = append(why, fmt.Sprintf("watched for %s more before the next %s", spell(left), l.next))
 		}
-		for _, host := range slices.Sorted(maps.Keys(sc.down[g.ID])) {
-			why = append(why, fmt.Sprintf("%s is out of service (%s)", host, sc.down[g.ID][host]))
+		if l.next == nextHost {
+			why = append(why, sc.outOfService(g)...)
 		}
 		if len(why) > 0 {
 			queues = append(queues, queue{g.ID, now.Sub(l.since), strings.Join(why, ", ")})
@@ -190,11 +190,26 @@ func (sc screen) queues(s engine.Summary, now time.Time) []queue {
 	return queues
 }
 
+// outOfService are the hosts of a rollout that leave no room for the next one.
+func (sc screen) outOfService(g engine.Group) []string {
+	var words []string
+	for _, host := range slices.Sorted(maps.Keys(sc.down[g.ID])) {
+		words = append(words, fmt.Sprintf("%s is out of service (%s)", host, sc.down[g.ID][host]))
+	}
+	return words
+}
+
+// What comes next at a rollout.
+const (
+	nextHost = "host" // of its own
+	nextStep = "step" // one that needs it
+)
+
 // A lull is the time of a rollout that has begun and has nothing at work, while something is still to come.
 type lull struct {
 	since   time.Time // when its last step ended
 	changed bool      // it had something to change, or nothing of it is watched
-	next    string    // what is to come: a host of its own, or a step that needs it
+	next    string    // nextHost or nextStep
 }
 
 func (sc screen) lull(g engine.Group, s engine.Summary) (l lull, idle bool) {
@@ -208,7 +223,7 @@ func (sc screen) lull(g engine.Group, s engine.Summary) (l lull, idle bool) {
 		}
 		inside[n.ID] = true
 		if n.State == engine.Pending {
-			l.next = "host"
+			l.next = nextHost
 		}
 		if n.Ended.After(l.since) {
 			l.since = n.Ended
@@ -216,7 +231,7 @@ func (sc screen) lull(g engine.Group, s engine.Summary) (l lull, idle bool) {
 		l.changed = l.changed || n.Effects > 0
 	}
 	if l.next == "" && sc.awaited(inside, s) {
-		l.next = "step"
+		l.next = nextStep
 	}
 	return l, l.next != "" && !l.since.IsZero()
 }

@@ -7,7 +7,10 @@ import (
 )
 
 // A Catalog is the list of kinds that a plan may use, by name. It is a value; nothing registers itself.
-type Catalog struct{ kinds []Kind }
+type Catalog struct {
+	kinds  []Kind
+	checks []Check
+}
 
 // NewCatalog lists the kinds in alphabetical order. Two of one name, or one without New, are a programmer's error.
 func NewCatalog(kinds ...Kind) (*Catalog, error) {
@@ -20,7 +23,7 @@ func NewCatalog(kinds ...Kind) (*Catalog, error) {
 			return nil, fmt.Errorf("two kinds are called %q", k.Name)
 		}
 	}
-	return &Catalog{sorted}, nil
+	return &Catalog{kinds: sorted}, nil
 }
 
 // Lookup finds a kind by its name.

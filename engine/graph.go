@@ -14,7 +14,8 @@ type Graph struct {
 	Targets []Target          `json:"targets"`          // every host of the inventory, in its order
 	Nodes   []Node            `json:"nodes"`            // in the order written, hosts in the order of their rollout
 	Groups  []Group           `json:"groups,omitempty"` // rollouts
-	Digest  string            `json:"digest"`           // over everything above
+	Waivers []Waiver          `json:"waivers,omitempty"`
+	Digest  string            `json:"digest"` // over everything above
 }
 
 // A Node is one step on one target.

@@ -324,7 +324,7 @@ func (w *worker) timedOut(err error) error {
 
 func (w *worker) scene() Scene {
 	return Scene{Target: w.node.Target, Expect: w.promised(), Run: w.Run, Step: w.node.Step,
-		Now: time.Now(), Since: w.since, Decision: w.decided(w.node.ID), InWork: w.inWork}
+		Now: time.Now(), Since: w.since, Decision: w.decided(w.node.ID), Waivers: w.Graph.Waivers, InWork: w.inWork}
 }
 
 // wait journals why the node waits, once per reason, and sleeps until the next look, the deadline or the end.

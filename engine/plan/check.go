@@ -39,6 +39,7 @@ func (s *session) check() {
 	for _, u := range slices.Concat(s.plan.steps, s.plan.finally) {
 		s.unit(u)
 	}
+	s.waivers()
 }
 
 // unit checks a step, or a group and its steps.

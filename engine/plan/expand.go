@@ -78,7 +78,7 @@ type expander struct {
 
 func (x *expander) graph() *engine.Graph {
 	p := x.plan
-	x.out = engine.Graph{Plan: p.Name, To: x.to, Vars: x.values(), Targets: x.options.Targets}
+	x.out = engine.Graph{Plan: p.Name, To: x.to, Vars: x.values(), Targets: x.options.Targets, Waivers: x.waivers()}
 	if p.file.Versions != nil {
 		x.out.From = p.file.Versions.From.Text
 		x.addGuard()

@@ -14,6 +14,7 @@ type planFile struct {
 	Versions    *versionsDecl                   `yaml:"versions" doc:"Kubernetes versions that the runbook goes between. The skew guard is derived from them and is always on."`
 	Vars        document.Table[variable]        `yaml:"vars" doc:"Variables, by name; set with --var NAME=VALUE, read as vars.NAME in expressions."`
 	Steps       []*step                         `yaml:"steps" required:"true" doc:"The steps, in order."`
+	Waivers     []waiver                        `yaml:"waivers" doc:"Findings of preflight that are known and accepted for a while; upgrader explain checks lists them."`
 	Finally     []*step                         `yaml:"finally" doc:"Steps that run at the end of every run, also of a failed one, in order."`
 	Anchors     document.Table[*document.Value] `yaml:"anchors" doc:"A place for YAML anchors; otherwise ignored."`
 }
@@ -33,6 +34,14 @@ type versionsDecl struct {
 	document.Pos
 	From document.Text `yaml:"from" required:"true" doc:"Versions that the runbook may begin at, such as \">=1.27.0 <1.28.0\"."`
 	To   document.Text `yaml:"to" required:"true" doc:"Version that it ends at, such as 1.28.15; may be an expression over vars."`
+}
+
+type waiver struct {
+	document.Pos
+	Check  document.Text `yaml:"check" required:"true" doc:"The one check whose findings are accepted, such as host.swap."`
+	Where  document.Text `yaml:"where" doc:"Only what is found in this place, as the report names it: a host, or an object; everywhere when absent."`
+	Reason document.Text `yaml:"reason" required:"true" doc:"Why it does not matter; it stands in every report."`
+	Until  document.Text `yaml:"until" required:"true" doc:"The last day on which it holds, in UTC, such as 2026-12-31."`
 }
 
 type variable struct {

@@ -1,5 +1,5 @@
 // Package finding is how the program says that something stands in the way of an upgrade: what, where, how it was seen,
-// and what to do. Checks make findings, reports show them. It imports nothing.
+// and what to do. Checks make findings, reports show them. It may import engine.
 package finding
 
 import (
@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"upgrader.dev/upgrader/engine"
 )
 
 // Severity says what a finding means for an upgrade.
@@ -23,26 +25,24 @@ func (s Severity) rank() int { return slices.Index([]Severity{Blocker, Warning, 
 
 // A Finding is one trouble in one place.
 type Finding struct {
-	Check    string   `json:"check"` // the name of the check, such as api.removed; waivers name it
-	Severity Severity `json:"severity"`
-	Where    string   `json:"where"`              // a host as the inventory calls it, an object ("pod shop/cart-0 on w1"), or "cluster"
-	What     string   `json:"what"`               // one sentence without a full stop
-	Evidence string   `json:"evidence,omitempty"` // what was seen, and where: "/var/lib/kubelet/kubeadm-flags.env: --network-plugin=cni"; a diff has several lines
-	Remedy   string   `json:"remedy"`             // what to do, in the imperative, with the command where there is one
-	Waived   *Waiver  `json:"waived,omitempty"`   // set where the plan lets it pass
+	Check    string         `json:"check"` // the name of the check, such as api.removed; waivers name it
+	Severity Severity       `json:"severity"`
+	Where    string         `json:"where"`              // a host as the inventory calls it, an object ("pod shop/cart-0 on w1"), or "cluster"
+	What     string         `json:"what"`               // one sentence without a full stop
+	Evidence string         `json:"evidence,omitempty"` // what was seen, and where: "/var/lib/kubelet/kubeadm-flags.env: --network-plugin=cni"; a diff has several lines
+	Remedy   string         `json:"remedy"`             // what to do, in the imperative, with the command where there is one
+	Waived   *engine.Waiver `json:"waived,omitempty"`   // set where the plan lets it pass
 }
 
-// A Waiver is the plan's word that findings of one check do not matter for a while.
-type Waiver struct {
-	Check  string    `json:"check"`
-	Where  string    `json:"where,omitempty"` // only findings in this place; empty: everywhere
-	Reason string    `json:"reason"`
-	Until  time.Time `json:"until"` // the first moment at which it does not hold any more
-}
-
-// Covers tells whether the waiver is about the finding, at this time.
-func (w Waiver) Covers(f Finding, now time.Time) bool {
-	return w.Check == f.Check && (w.Where == "" || w.Where == f.Where) && now.Before(w.Until)
+// Waive marks the findings that a waiver covers at this time. Those of firm checks never are.
+func Waive(all []Finding, waivers []engine.Waiver, firm func(check string) bool, now time.Time) {
+	for i := range all {
+		for _, w := range waivers {
+			if w.Covers(all[i].Check, all[i].Where, now) && !firm(all[i].Check) {
+				all[i].Waived = &w
+			}
+		}
+	}
 }
 
 // Blocks tells whether the finding closes the way: a blocker that nobody waived.

@@ -4,7 +4,7 @@ package schemas
 
 import "embed"
 
-// FS holds plan.schema.json and inventory.schema.json.
+// FS holds plan.schema.json, inventory.schema.json and knowledge.schema.json.
 //
 //go:embed *.schema.json
 var FS embed.FS

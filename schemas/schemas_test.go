@@ -15,6 +15,7 @@ import (
 	"upgrader.dev/upgrader/engine/plan"
 	"upgrader.dev/upgrader/schemas"
 	"upgrader.dev/upgrader/steps"
+	"upgrader.dev/upgrader/steps/knowledge"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -56,13 +57,16 @@ func generators() map[string]func() ([]byte, error) {
 		"inventory.schema.json": func() ([]byte, error) {
 			return document.Schema("https://upgrader.dev/schemas/inventory.schema.json", "upgrader inventory", reflect.TypeFor[remote.Inventory]())
 		},
+		"knowledge.schema.json": func() ([]byte, error) {
+			return document.Schema("https://upgrader.dev/schemas/knowledge.schema.json", "upgrader knowledge", reflect.TypeFor[knowledge.File]())
+		},
 	}
 }
 
 // Every reference inside a schema leads somewhere, and every file of the package is embedded.
 func TestReferencesResolve(t *testing.T) {
 	files, err := fs.Glob(schemas.FS, "*.schema.json")
-	if err != nil || !slices.Equal(files, []string{"inventory.schema.json", "plan.schema.json"}) {
+	if err != nil || !slices.Equal(files, []string{"inventory.schema.json", "knowledge.schema.json", "plan.schema.json"}) {
 		t.Fatalf("%v %v", files, err)
 	}
 	for _, name := range files {

@@ -17,7 +17,7 @@ const module = "upgrader.dev/upgrader/"
 // /... means everything below. The first row that fits a package counts.
 func layers() []struct{ pkg, may string } {
 	// What families may lean on. Never each other.
-	const ground = " engine engine/document steps/promise steps/skew steps/remote steps/kube steps/census "
+	const ground = " engine engine/document steps/promise steps/skew steps/remote steps/kube steps/census steps/knowledge steps/corefile "
 	return []struct{ pkg, may string }{
 		{"engine", "engine/journal"},
 		{"engine/journal", "golang.org/x/sys/unix"},
@@ -35,10 +35,18 @@ func layers() []struct{ pkg, may string } {
 		{"steps/remote/remotetest", "engine steps/remote"},
 		{"steps/kube", "engine k8s.io/..."},
 		{"steps/kube/kubetest", "engine steps/kube k8s.io/..."},
+		{"steps/finding", "engine"},
+		{"steps/knowledge", "engine/document"},
+		{"steps/corefile", "github.com/coredns/corefile-migration/..."},
+		{"steps/forecast", "steps/finding steps/kube"},
+		{"steps/survey", "engine/document steps/census steps/kube steps/remote"},
+		// Above the families, as the catalog is: it judges what their eyes see.
+		{"steps/preflight", ground + "steps/etcd steps/finding steps/forecast steps/packages steps/survey"},
+		{"steps/doctor", ground + "steps/etcd steps/finding steps/preflight steps/survey"},
 		{"steps/sandbox/...", "steps/sandbox/... golang.org/x/crypto/... k8s.io/api/... k8s.io/apimachinery/... golang.org/x/sys/unix mvdan.cc/sh/v3/..."},
 		{"steps/...", ground},
 
-		{"cmd/upgrader", "engine engine/... steps steps/kube steps/promise steps/remote steps/sandbox plans schemas " +
+		{"cmd/upgrader", "engine engine/... steps steps/doctor steps/finding steps/kube steps/preflight steps/promise steps/remote steps/sandbox plans schemas " +
 			"github.com/spf13/cobra charm.land/lipgloss/v2 github.com/hashicorp/go-multierror golang.org/x/term golang.org/x/sys/unix"},
 
 		// The lab is a customer of the program like any other: it shares no code with what it tests.

@@ -68,8 +68,20 @@ func toNode(n *corev1.Node) Node {
 			node.ReadySince = c.LastTransitionTime.Time
 			node.ReadyReason = reason(c)
 		}
+		if pressure(c) {
+			node.Pressure = string(c.Type) + " (" + c.Message + ")"
+		}
 	}
 	return node
+}
+
+// pressure tells whether the kubelet says that it evicts pods for want of something.
+func pressure(c corev1.NodeCondition) bool {
+	switch c.Type {
+	case corev1.NodeDiskPressure, corev1.NodeMemoryPressure, corev1.NodePIDPressure:
+		return c.Status == corev1.ConditionTrue
+	}
+	return false
 }
 
 func reason(c corev1.NodeCondition) string {
@@ -149,8 +161,9 @@ func toBudget(b *policyv1.PodDisruptionBudget) Budget {
 		Namespace: b.Namespace, Name: b.Name,
 		Allowed: b.Status.DisruptionsAllowed, Healthy: b.Status.CurrentHealthy,
 		Desired: b.Status.DesiredHealthy, Expected: b.Status.ExpectedPods,
-		Pending: b.Status.ObservedGeneration < b.Generation,
-		Selects: func(set map[string]string) bool { return selector.Matches(labels.Set(set)) },
+		Pending:      b.Status.ObservedGeneration < b.Generation,
+		UnreadyMayGo: b.Spec.UnhealthyPodEvictionPolicy != nil && *b.Spec.UnhealthyPodEvictionPolicy == policyv1.AlwaysAllow,
+		Selects:      func(set map[string]string) bool { return selector.Matches(labels.Set(set)) },
 	}
 }
 

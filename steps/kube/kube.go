@@ -25,6 +25,7 @@ type Node struct {
 	Ready           bool
 	ReadyReason     string // of the Ready condition, with its message, when not Ready
 	ReadySince      time.Time
+	Pressure        string // what it is short of by its conditions: "DiskPressure (kubelet has disk pressure)"; empty: nothing
 	KubeletVersion  string // without the v
 	BootID          string
 	MachineID       string
@@ -58,6 +59,7 @@ type Budget struct {
 	Namespace, Name                     string
 	Allowed, Healthy, Desired, Expected int32 // disruptionsAllowed, currentHealthy, desiredHealthy, expectedPods
 	Pending                             bool  // its last change is not counted yet: the numbers are of before, and nothing is allowed
+	UnreadyMayGo                        bool  // unhealthyPodEvictionPolicy AlwaysAllow: pods that are not Ready go whatever the numbers are
 	Selects                             func(labels map[string]string) bool
 }
 

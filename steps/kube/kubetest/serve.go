@@ -63,7 +63,7 @@ func (s *Server) read(path string, r *http.Request) answer {
 func (s *Server) list(path string, r *http.Request) ([]any, bool) {
 	resource := path[strings.LastIndex(path, "/")+1:]
 	group := strings.TrimSuffix(path, "/"+resource)
-	if !slices.Contains([]string{"nodes", "pods", "leases", "poddisruptionbudgets", "volumeattachments"}, resource) {
+	if !slices.Contains(listed(), resource) {
 		return nil, false
 	}
 	items := []any{}
@@ -75,6 +75,14 @@ func (s *Server) list(path string, r *http.Request) ([]any, bool) {
 		}
 	}
 	return items, true
+}
+
+// listed are the resources of which there are lists.
+func listed() []string {
+	return []string{
+		"nodes", "pods", "namespaces", "leases", "poddisruptionbudgets", "volumeattachments", "persistentvolumes",
+		"persistentvolumeclaims", "validatingwebhookconfigurations", "mutatingwebhookconfigurations",
+	}
 }
 
 func selected(o object, r *http.Request) bool {

@@ -1,0 +1,139 @@
+package forecast
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"upgrader.dev/upgrader/steps/finding"
+	"upgrader.dev/upgrader/steps/kube"
+)
+
+// A telling makes the findings of one drain.
+type telling struct {
+	*forecaster
+	outlook  Outlook
+	together []string // nodes that are out of service at the same time, this one included
+}
+
+// block notes that a blocker of this check is met on the node.
+func (t *telling) block(check string) {
+	if !slices.Contains(t.outlook.Blocks, check) {
+		t.outlook.Blocks = append(t.outlook.Blocks, check)
+	}
+}
+
+// tell adds a finding about the node.
+func (t *telling) tell(check string, s finding.Severity, what, evidence, remedy string) {
+	if s == finding.Blocker {
+		t.block(check)
+	}
+	t.found = append(t.found, finding.Finding{Check: check, Severity: s, Where: t.outlook.Node, What: what, Evidence: evidence, Remedy: remedy})
+}
+
+// news are the pods that nothing was said about in the name of a check. A pod is met again wherever it moves.
+func (t *telling) news(check string, all []*body) (pods []*body) {
+	for _, b := range all {
+		key := check + " " + b.name
+		if !t.told[key] {
+			t.told[key] = true
+			pods = append(pods, b)
+		}
+	}
+	return pods
+}
+
+func (t *telling) unknown() {
+	t.tell("drain.unknown", finding.Blocker, "the cluster has no node of this name, so nothing can be drained",
+		"", "call the host as its node is called, or take it out of the inventory: `kubectl get nodes`")
+}
+
+// refusals are the pods that the drain refuses before it cordons the node.
+func (t *telling) refusals(l load) {
+	if pods := t.news("drain.bare", l.unmanaged); len(pods) > 0 {
+		t.tell("drain.bare", finding.Blocker,
+			fmt.Sprintf("the drain refuses %s without a controller: nobody would make them anew", plural(len(pods), "pod", "pods")),
+			described(pods), "delete them or give them a controller, or let the plan evict them for good: `with: {force: true}`")
+	}
+	if pods := t.news("drain.emptydir", l.scratch); len(pods) > 0 {
+		t.tell("drain.emptydir", finding.Blocker,
+			fmt.Sprintf("the drain refuses %s with emptyDir volumes: what is in these would be lost", plural(len(pods), "pod", "pods")),
+			described(pods), "save what must not be lost and let the plan evict them: `with: {deleteEmptyDir: true}`")
+	}
+	if pods := l.daemonSets; len(pods) > 0 {
+		t.tell("drain.daemonset", finding.Blocker,
+			fmt.Sprintf("the drain refuses %s of DaemonSets: they would be placed here again", plural(len(pods), "pod", "pods")),
+			described(pods), "let the plan leave them where they are: `with: {ignoreDaemonSets: true}`")
+	}
+}
+
+// singles are workloads that are out of service while their only pod moves. Those of kube-system are the cluster's own:
+// who upgrades it knows them.
+func (t *telling) singles(l load) {
+	var alone []string
+	for _, b := range l.evict {
+		if b.owner != "" && !b.moved && b.Namespace != "kube-system" && t.replicas[b.owner] == 1 && b.Phase == "Running" {
+			alone = append(alone, b.owner)
+		}
+	}
+	if len(alone) > 0 {
+		slices.Sort(alone)
+		t.tell("drain.single", finding.Note,
+			fmt.Sprintf("%s out of service until the only pod runs elsewhere", plural(len(alone), "workload is", "workloads are")),
+			few(alone), "run two replicas of what must stay in service: `kubectl scale --replicas=2`")
+	}
+}
+
+// running counts the running pods of each owner.
+func (l *layout) running() map[string]int {
+	replicas := map[string]int{}
+	for _, b := range l.bodies {
+		if b.Phase == "Running" {
+			replicas[b.owner]++
+		}
+	}
+	return replicas
+}
+
+// owner is what a pod is one replica of, with its kind; empty: nothing that has replicas.
+func owner(p kube.Pod) string {
+	switch p.OwnerKind {
+	case "ReplicaSet":
+		// A Deployment names its ReplicaSets after itself and their pods' hash.
+		if name, ok := strings.CutSuffix(p.Owner, "-"+p.Labels["pod-template-hash"]); ok {
+			return "Deployment " + p.Namespace + "/" + name
+		}
+		return "ReplicaSet " + p.Namespace + "/" + p.Owner
+	case "StatefulSet":
+		return "StatefulSet " + p.Namespace + "/" + p.Owner
+	}
+	return ""
+}
+
+// described names pods, and says of those that an earlier drain brought where they come from.
+func described(pods []*body) string {
+	words := make([]string, len(pods))
+	for i, b := range pods {
+		words[i] = b.name
+		if b.moved {
+			words[i] += " (moved from " + b.Node + ")"
+		}
+	}
+	return few(words)
+}
+
+// few joins the first of many words and says how many more there are.
+func few(words []string) string {
+	const most = 5
+	if len(words) <= most {
+		return strings.Join(words, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(words[:most], "; "), len(words)-most)
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

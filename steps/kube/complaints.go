@@ -1,0 +1,89 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// A Complaint is what the API says of a pod that is not well.
+type Complaint struct {
+	Pod
+	Container string // the one that it is about; empty: the pod itself
+	Why       string // the reason in one word: ImagePullBackOff, CrashLoopBackOff, Unschedulable, NotReady
+	Says      string // the message behind it
+}
+
+// String is what the API says, in one line: "pod kube-system/coredns-x: ImagePullBackOff: Back-off pulling image ...".
+func (c Complaint) String() string {
+	s := "pod " + c.Pod.String() + ": " + c.Why
+	if c.Says != "" {
+		s += ": " + strings.TrimSpace(c.Says)
+	}
+	return s
+}
+
+// settling is how long a pod may be on its way before it counts as not well: pulling an image takes a while, and
+// readiness is asked for every few seconds.
+const settling = 2 * time.Minute
+
+// Complaints returns what ails the pods of a namespace, at most one each, by the pods' names. What has finished, what
+// is being removed and what is on its way for less than two minutes is well.
+func (c *Client) Complaints(ctx context.Context, namespace string) ([]Complaint, error) {
+	now := time.Now()
+	q := query{what: "the pods of " + namespace, path: namespaced(core, namespace, "pods")}
+	all, err := list(ctx, c, q, func(l *corev1.PodList) (found []Complaint) {
+		for i := range l.Items {
+			if complaint, ill := complaint(&l.Items[i], now); ill {
+				found = append(found, complaint)
+			}
+		}
+		return found
+	})
+	slices.SortFunc(all, func(a, b Complaint) int { return strings.Compare(a.Name, b.Name) })
+	return all, err
+}
+
+func complaint(p *corev1.Pod, now time.Time) (Complaint, bool) {
+	c := Complaint{Pod: toPod(p)}
+	if p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodSucceeded {
+		return c, false
+	}
+	if p.Status.Phase == corev1.PodFailed { // of what a controller made, another has taken its place
+		c.Why, c.Says = cmp.Or(p.Status.Reason, "Failed"), p.Status.Message
+		return c, c.Mirror
+	}
+	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if s.State.Waiting == nil || onItsWay(s.State.Waiting.Reason) {
+			continue
+		}
+		c.Container, c.Why, c.Says = s.Name, s.State.Waiting.Reason, s.State.Waiting.Message
+		if last := s.LastTerminationState.Terminated; last != nil {
+			c.Says += fmt.Sprintf(" (it last ended with exit code %d: %s)", last.ExitCode, cmp.Or(last.Message, last.Reason))
+		}
+		return c, true
+	}
+	for _, condition := range p.Status.Conditions {
+		if condition.Status != corev1.ConditionFalse || now.Sub(condition.LastTransitionTime.Time) < settling {
+			continue
+		}
+		switch condition.Type {
+		case corev1.PodScheduled:
+			c.Why, c.Says = cmp.Or(condition.Reason, "Unschedulable"), condition.Message
+			return c, true
+		case corev1.PodReady:
+			c.Why, c.Says = "NotReady", condition.Message
+		}
+	}
+	return c, c.Why != ""
+}
+
+// onItsWay are the reasons of containers that only have to be waited for (pkg/kubelet/kubelet_pods.go).
+func onItsWay(reason string) bool {
+	return reason == "" || reason == "ContainerCreating" || reason == "PodInitializing"
+}

@@ -1,0 +1,203 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+)
+
+// lastApplied is where `kubectl apply` keeps the object as it was given, in the API version that it was given in.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// metadataOnly asks for the metadata of the objects of a list and nothing else of them.
+const metadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json"
+
+// A Track is what somebody left on an object by writing it.
+type Track struct {
+	Object     string // namespace/name, or the name
+	Manager    string // who: "kubectl-client-side-apply", "kubeadm"; empty for the last applied configuration
+	APIVersion string // the version that was written: "policy/v1beta1"
+	When       time.Time
+	Fields     []string // what of the object is theirs, as paths: "spec.template.spec.containers[coredns].image"
+}
+
+// Groups returns the API groups that are served, each with its versions, the preferred one first.
+func (c *Client) Groups(ctx context.Context) (map[string][]string, error) {
+	raw, err := c.raw(ctx, "the API groups", "/apis")
+	if err != nil {
+		return nil, err
+	}
+	var list metav1.APIGroupList
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, fmt.Errorf("reading the API groups: %s does not answer as an API server: %w", c.Host(), err)
+	}
+	groups := map[string][]string{}
+	for _, g := range list.Groups {
+		groups[g.Name] = []string{g.PreferredVersion.Version}
+		for _, v := range g.Versions {
+			if v.Version != g.PreferredVersion.Version {
+				groups[g.Name] = append(groups[g.Name], v.Version)
+			}
+		}
+	}
+	return groups, nil
+}
+
+// Tracks returns what was left on every object of a resource, read in this version of its group. A resource that the
+// version does not have has none.
+func (c *Client) Tracks(ctx context.Context, group, version, resource string) ([]Track, error) {
+	var all []Track
+	next := ""
+	for {
+		var page metav1.PartialObjectMetadataList
+		err := c.read(ctx, "who wrote the "+resource, func() *rest.Request {
+			r := c.rest.Get().AbsPath("/apis", group, version, resource).SetHeader("Accept", metadataOnly).Param("limit", strconv.Itoa(pageSize))
+			if next != "" {
+				r = r.Param("continue", next)
+			}
+			return r
+		}, decode(&page))
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		if next != "" && apierrors.IsResourceExpired(err) {
+			next, all = "", nil
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Items {
+			all = append(all, tracks(&page.Items[i].ObjectMeta)...)
+		}
+		if next = page.Continue; next == "" {
+			return all, nil
+		}
+	}
+}
+
+// TracksOf returns what was left on one object; ErrNotFound if it is not there.
+func (c *Client) TracksOf(ctx context.Context, path ...string) ([]Track, error) {
+	var object metav1.PartialObjectMetadata
+	what := "who wrote " + strings.Join(path[max(0, len(path)-2):], " ")
+	err := c.read(ctx, what, func() *rest.Request { return c.rest.Get().AbsPath(path...) }, decode(&object))
+	if apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("%s: %w", what, ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return tracks(&object.ObjectMeta), nil
+}
+
+// decode reads an answer as plain JSON, whatever kinds the client knows.
+func decode(into any) func(rest.Result) error {
+	return func(r rest.Result) error {
+		raw, err := r.Raw()
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(raw, into)
+	}
+}
+
+func tracks(m *metav1.ObjectMeta) []Track {
+	object := m.Name
+	if m.Namespace != "" {
+		object = m.Namespace + "/" + m.Name
+	}
+	var all []Track
+	for _, f := range m.ManagedFields {
+		t := Track{Object: object, Manager: f.Manager, APIVersion: f.APIVersion}
+		if f.Time != nil {
+			t.When = f.Time.Time
+		}
+		if f.FieldsV1 != nil && f.Subresource == "" {
+			t.Fields = paths(f.FieldsV1.GetRawBytes())
+		}
+		all = append(all, t)
+	}
+	var applied struct {
+		APIVersion string `json:"apiVersion"`
+	}
+	if err := json.Unmarshal([]byte(m.Annotations[lastApplied]), &applied); err == nil && applied.APIVersion != "" {
+		all = append(all, Track{Object: object, APIVersion: applied.APIVersion})
+	}
+	return all
+}
+
+// paths writes a set of fields (structured-merge-diff's FieldsV1) as the paths of its leaves, sorted.
+func paths(fieldsV1 []byte) []string {
+	var tree map[string]json.RawMessage
+	if err := json.Unmarshal(fieldsV1, &tree); err != nil {
+		return nil
+	}
+	var all []string
+	for key, below := range tree {
+		if key == "." {
+			continue
+		}
+		name := field(key)
+		deeper := paths(below)
+		if len(deeper) == 0 {
+			all = append(all, name)
+		}
+		for _, d := range deeper {
+			if !strings.HasPrefix(d, "[") {
+				d = "." + d
+			}
+			all = append(all, name+d)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// field writes one key of a set: f:spec is a field, k:{"name":"coredns"} an item of a list, v:"x" an item of a set.
+func field(key string) string {
+	kind, rest, _ := strings.Cut(key, ":")
+	switch kind {
+	case "k":
+		var keys map[string]any
+		if err := json.Unmarshal([]byte(rest), &keys); err == nil {
+			if name, ok := keys["name"].(string); ok {
+				return "[" + name + "]"
+			}
+		}
+		return "[" + strings.Trim(rest, "{}") + "]"
+	case "v":
+		return "[" + rest + "]"
+	}
+	return rest
+}
+
+// errNoAddress says that an API server answered, but not with its own address.
+var errNoAddress = errors.New("its answer names no address")
+
+// Reach makes a new connection to the API, as a new client would, and returns the address of the API server that
+// answered, behind whatever balances the load: "10.0.0.11:6443".
+func (c *Client) Reach(ctx context.Context) (string, error) {
+	transport, err := c.fresh()
+	if err != nil {
+		return "", err
+	}
+	defer transport.CloseIdleConnections()
+	raw, err := transport.get(ctx, c.config.Host+"/api")
+	if err != nil {
+		return "", err
+	}
+	var versions metav1.APIVersions
+	if err := json.Unmarshal(raw, &versions); err != nil || len(versions.ServerAddressByClientCIDRs) == 0 {
+		return "", errNoAddress
+	}
+	return versions.ServerAddressByClientCIDRs[0].ServerAddress, nil
+}

@@ -30,15 +30,15 @@ type Deps struct {
 // Catalog lists every kind.
 func Catalog(d Deps) (*engine.Catalog, error) {
 	return engine.NewCatalog(slices.Concat(
-		cluster.Kinds(d.Cluster),          // cluster.healthy, version.skew
-		packages.Kinds(d.Hosts),           // packages.repository, packages.available, packages.install
-		kubeadm.Kinds(d.Hosts, d.Cluster), // kubeadm.plan, kubeadm.upgrade
-		node.Kinds(d.Cluster, d.Hosts),    // node.cordon, node.drain, node.ready, node.uncordon
-		systemd.Kinds(d.Hosts, d.Cluster), // systemd.restart
-		etcd.Kinds(d.Hosts),               // etcd.healthy, etcd.snapshot
-		ssh.Kinds(d.Hosts),                // ssh.run
-		http.Kinds(),                      // http.check
-		approval.Kinds(),                  // approval
-		wait.Kinds(),                      // wait
+		cluster.Kinds(d.Cluster),           // cluster.healthy, version.skew
+		packages.Kinds(d.Hosts, d.Cluster), // packages.repository, packages.available, packages.install
+		kubeadm.Kinds(d.Hosts, d.Cluster),  // kubeadm.plan, kubeadm.upgrade
+		node.Kinds(d.Cluster, d.Hosts),     // node.cordon, node.drain, node.ready, node.uncordon
+		systemd.Kinds(d.Hosts, d.Cluster),  // systemd.restart
+		etcd.Kinds(d.Hosts),                // etcd.healthy, etcd.snapshot
+		ssh.Kinds(d.Hosts),                 // ssh.run
+		http.Kinds(),                       // http.check
+		approval.Kinds(),                   // approval
+		wait.Kinds(),                       // wait
 	)...)
 }

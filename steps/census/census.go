@@ -1,12 +1,12 @@
-// Package census reads, through the cluster's API, which versions run where: nodes, static pods, kube-proxy and the
-// ConfigMap in which kubeadm keeps its configuration. It is what the kinds that obey the version policy look at. It may
-// import engine, kube, promise and skew.
+// Package census reads, through the cluster's API, which versions run where: nodes, static pods, kube-proxy, CoreDNS and
+// the ConfigMap in which kubeadm keeps its configuration. It is what the kinds that obey the version policy look at. It
+// may import engine, kube, promise and skew.
 package census
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -27,11 +27,16 @@ const (
 // ControlPlane lists the components that carry the version of Kubernetes.
 func ControlPlane() []string { return []string{APIServer, ControllerManager, Scheduler} }
 
-// A Source is what a census is taken from. *kube.Client is one.
-type Source interface {
+// Running is what the versions that run are read from.
+type Running interface {
 	Nodes(ctx context.Context) ([]kube.Node, error)
 	Pods(ctx context.Context, f kube.PodFilter) ([]kube.Pod, error)
-	ConfigData(ctx context.Context, namespace, name string) (map[string]string, error)
+}
+
+// A Source is what a census is taken from. *kube.Client is one.
+type Source interface {
+	Running
+	ConfigSource
 }
 
 // A Census is what was found, by host. Hosts are called as their nodes are.
@@ -41,18 +46,27 @@ type Census struct {
 	Config Config
 
 	proxies  map[string]skew.Version
-	promised map[string]skew.Version // host: what the control plane there will be, in a dry run
-	kubelets map[string]skew.Version // likewise
+	coreDNS  map[string]skew.CoreDNSVersion // by ReplicaSet
+	promised map[string]skew.Version        // host: what the control plane there will be, in a dry run
+	kubelets map[string]skew.Version        // likewise
 }
 
 // Take asks the API three times: for the nodes, the pods of kube-system and kubeadm's configuration. Errors of the API
 // come back wrapped; a cluster without kubeadm's configuration is refused.
 func Take(ctx context.Context, from Source) (Census, error) {
-	c := Census{Static: map[string]map[string]kube.Pod{}, proxies: map[string]skew.Version{}}
-	var err error
-	if c.Config, err = ReadConfig(ctx, from); err != nil {
-		return c, err
+	config, err := ReadConfig(ctx, from)
+	if err != nil {
+		return Census{}, err
 	}
+	c, err := running(ctx, from)
+	c.Config = config
+	return c, err
+}
+
+// running is a census without kubeadm's configuration.
+func running(ctx context.Context, from Running) (Census, error) {
+	c := Census{Static: map[string]map[string]kube.Pod{}, proxies: map[string]skew.Version{}, coreDNS: map[string]skew.CoreDNSVersion{}}
+	var err error
 	if c.Nodes, err = from.Nodes(ctx); err != nil {
 		return c, fmt.Errorf("reading the nodes: %w", err)
 	}
@@ -61,17 +75,27 @@ func Take(ctx context.Context, from Source) (Census, error) {
 		return c, fmt.Errorf("reading the pods of kube-system: %w", err)
 	}
 	for _, p := range pods {
-		switch {
-		case p.Mirror:
-			if c.Static[p.Node] == nil {
-				c.Static[p.Node] = map[string]kube.Pod{}
-			}
-			c.Static[p.Node][Component(p)] = p
-		case p.OwnerKind == "DaemonSet" && p.Owner == "kube-proxy" && !p.Terminating && p.Node != "":
-			c.proxies[p.Node] = imageVersion(p, "kube-proxy")
-		}
+		c.count(p)
 	}
 	return c, nil
+}
+
+// count takes in a pod of kube-system. CoreDNS is what has the label by which kubeadm looks for it (DeployedDNSAddon in
+// cmd/kubeadm/app/phases/addons/dns) and belongs to the Deployment that kubeadm makes (CoreDNSDeploymentName in
+// constants): other servers of names wear that label too.
+func (c *Census) count(p kube.Pod) {
+	switch {
+	case p.Mirror:
+		if c.Static[p.Node] == nil {
+			c.Static[p.Node] = map[string]kube.Pod{}
+		}
+		c.Static[p.Node][Component(p)] = p
+	case p.Terminating || p.Finished:
+	case p.OwnerKind == "DaemonSet" && p.Owner == "kube-proxy" && p.Node != "":
+		c.proxies[p.Node] = imageVersion(p, "kube-proxy")
+	case p.OwnerKind == "ReplicaSet" && strings.HasPrefix(p.Owner, "coredns-") && p.Labels["k8s-app"] == "kube-dns":
+		c.coreDNS[p.Owner], _ = skew.ParseCoreDNS(Tag(p.Images, "coredns")) // zero: the policy says that it is not known
+	}
 }
 
 // patience is how long a static pod may be unknown to the API: as long as kubeadm itself gives one
@@ -81,10 +105,12 @@ const patience = 5 * time.Minute
 // Complete says whether the version policy can be held against the census: it is an engine.NotYet while the API lacks a
 // static pod of a control plane. A kubelet that replaces one removes its mirror before it writes the next, so who looks in
 // between would judge without that version. What stays away for longer is not waited for, since going on may mend it.
-func (c *Census) Complete(s engine.Scene) error {
+func (c *Census) Complete(s engine.Scene) error { return c.complete(s, ControlPlane()) }
+
+func (c *Census) complete(s engine.Scene, components []string) error {
 	var lacking []string
 	for _, n := range c.Nodes {
-		for _, component := range ControlPlane() {
+		for _, component := range components {
 			if _, ok := c.Version(n.Name, component); n.ControlPlane && !ok {
 				lacking = append(lacking, component+" of "+n.Name)
 			}
@@ -138,11 +164,13 @@ func (c *Census) Version(host, component string) (v skew.Version, ok bool) {
 	return imageVersion(p, component), true
 }
 
-// Observed is the census as the version policy wants it.
+// Observed is the census as the version policy wants it. It is only what runs: what etcd and CoreDNS are held against is
+// the caller's to add, Config.EtcdTag before kubeadm's own choice.
 func (c *Census) Observed() skew.Observed {
 	o := skew.Observed{
 		APIServers: c.byHost(APIServer), ControllerManagers: c.byHost(ControllerManager), Schedulers: c.byHost(Scheduler),
-		Kubelets: map[string]skew.Version{}, Proxies: c.proxies,
+		Kubelets: map[string]skew.Version{}, Proxies: maps.Clone(c.proxies),
+		Etcds: c.etcds(), CoreDNS: maps.Clone(c.coreDNS),
 	}
 	for _, n := range c.Nodes {
 		v, ok := c.kubelets[n.Name]
@@ -159,6 +187,17 @@ func (c *Census) byHost(component string) map[string]skew.Version {
 	for host := range c.Static {
 		if v, ok := c.Version(host, component); ok {
 			m[host] = v
+		}
+	}
+	return m
+}
+
+// etcds are the members that are static pods. A promise of a dry run says nothing about them.
+func (c *Census) etcds() map[string]skew.EtcdVersion {
+	m := map[string]skew.EtcdVersion{}
+	for host, static := range c.Static {
+		if p, ok := static[Etcd]; ok {
+			m[host], _ = skew.ParseEtcd(Tag(p.Images, Etcd)) // zero: the policy says that it is not known
 		}
 	}
 	return m
@@ -190,32 +229,4 @@ func Tag(images []string, component string) string {
 		}
 	}
 	return first
-}
-
-// Blocking returns the violations that close the way to the target. Before the upgrade has begun that is every one, since
-// kubeadm would refuse too; once it is under way only those that break something, so that a half-upgraded cluster is
-// never locked out of the rest of its upgrade.
-func (c *Census) Blocking(o skew.Observed) []skew.Violation {
-	begun := !c.Config.Version.IsZero() && c.Config.Version == o.Target
-	for _, m := range []map[string]skew.Version{o.APIServers, o.ControllerManagers, o.Schedulers} {
-		for _, v := range m {
-			begun = begun || v == o.Target
-		}
-	}
-	var blocking []skew.Violation
-	for _, v := range skew.Check(o) {
-		if v.Mandatory || !begun {
-			blocking = append(blocking, v)
-		}
-	}
-	return blocking
-}
-
-// missing refuses a cluster that kubeadm does not know.
-func missing(err error) error {
-	if errors.Is(err, kube.ErrNotFound) {
-		return engine.Refuse("the cluster has no ConfigMap kube-system/kubeadm-config, so kubeadm cannot upgrade it",
-			"write it again with `kubeadm init phase upload-config kubeadm --config FILE`")
-	}
-	return fmt.Errorf("reading kubeadm-config: %w", err)
 }

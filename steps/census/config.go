@@ -2,17 +2,23 @@ package census
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/skew"
 )
 
 // Config is what matters here of kubeadm's ClusterConfiguration.
 type Config struct {
-	Version  skew.Version // kubernetesVersion: written by `kubeadm upgrade apply` once the first control plane is done
-	EtcdTag  string       // etcd.local.imageTag: set by an operator who pins etcd, and then kubeadm never moves it
-	Stacked  bool         // etcd runs as a static pod of the control plane
-	External bool         // etcd runs elsewhere
+	Version         skew.Version // kubernetesVersion: written by `kubeadm upgrade apply` once the first control plane is done
+	EtcdTag         string       // etcd.local.imageTag: set by an operator who pins etcd, and then kubeadm never moves it
+	DNSTag          string       // dns.imageTag: likewise for CoreDNS
+	ImageRepository string       // where images come from; empty: registry.k8s.io
+	Stacked         bool         // etcd runs as a static pod of the control plane
+	External        bool         // etcd runs elsewhere
 }
 
 // ConfigSource is what kubeadm's configuration is read from.
@@ -31,6 +37,8 @@ func ReadConfig(ctx context.Context, from ConfigSource) (Config, error) {
 	c := Config{}
 	c.Version, _ = skew.Parse(version) // zero says that it is not known; the steps say so
 	c.EtcdTag, _ = lookup(text, "etcd", "local", "imageTag")
+	c.DNSTag, _ = lookup(text, "dns", "imageTag")
+	c.ImageRepository, _ = lookup(text, "imageRepository")
 	_, c.Stacked = lookup(text, "etcd", "local")
 	_, c.External = lookup(text, "etcd", "external")
 	return c, nil
@@ -63,4 +71,13 @@ func lookup(text string, keys ...string) (value string, ok bool) {
 		edges = append(edges, -1)
 	}
 	return "", false
+}
+
+// missing refuses a cluster that kubeadm does not know.
+func missing(err error) error {
+	if errors.Is(err, kube.ErrNotFound) {
+		return engine.Refuse("the cluster has no ConfigMap kube-system/kubeadm-config, so kubeadm cannot upgrade it",
+			"write it again with `kubeadm init phase upload-config kubeadm --config FILE`")
+	}
+	return fmt.Errorf("reading kubeadm-config: %w", err)
 }

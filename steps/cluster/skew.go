@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
@@ -12,12 +11,12 @@ import (
 )
 
 const skewDoc = `Opens when the versions that run allow the upgrade.
-It reads the versions of every kubelet, API server, controller manager, scheduler and kube-proxy and of kubeadm-config from
-the cluster, and holds them against Kubernetes' version skew policy and kubeadm's own rules for the way to ` + "`to`" + `. The control
-plane must be where the upgrade may begin (` + "`from`" + `), where it ends (` + "`to`" + `), or both in part, as after an interruption. A
-refusal lists every violation with its host, what it has, what is wanted and what to do. A static pod of a control plane
-that the API does not know, as for a moment when it is replaced, is waited for, but no longer than 5 minutes. It changes
-nothing.`
+It reads the versions of every kubelet, API server, controller manager, scheduler, kube-proxy and member of etcd beside
+them and of kubeadm-config from the cluster, and holds them against Kubernetes' version skew policy and kubeadm's own
+rules for the way to ` + "`to`" + `. The control plane must be where the upgrade may begin (` + "`from`" + `), where it ends
+(` + "`to`" + `), or both in part, as after an interruption. A refusal lists every violation with its host, what it has, what is
+wanted and what to do. A static pod of a control plane that the API does not know, as for a moment when it is replaced, is
+waited for, but no longer than 5 minutes. It changes nothing.`
 
 // Skew is version.skew.
 type Skew struct {
@@ -64,6 +63,9 @@ func (k *Skew) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, er
 	}
 	o := c.Observed()
 	o.From, o.Target = k.From, to
+	if err := c.Towards(&o); err != nil {
+		return nil, fmt.Errorf("reading what is known of %s: %w", to, err)
+	}
 	violations := c.Blocking(o)
 	if v, ok := k.stored(c.Config.Version, to); !ok {
 		violations = append(violations, v)
@@ -89,32 +91,6 @@ func (k *Skew) stored(have, to skew.Version) (skew.Violation, bool) {
 }
 
 func refuse(to skew.Version, violations []skew.Violation) error {
-	var words []string
-	for _, v := range violations {
-		words = append(words, v.String()+": "+remedy(v.Rule))
-	}
-	return engine.Refuse(fmt.Sprintf("the cluster cannot go to %s as it is: %s", to, strings.Join(words, "; ")),
+	return engine.Refuse(fmt.Sprintf("the cluster cannot go to %s as it is: %s", to, census.Explain(violations)),
 		"then resume, or start again")
-}
-
-// remedy is what a person can do about a violation of a rule.
-func remedy(rule string) string {
-	switch {
-	case rule == "version-unknown", rule == "apiserver-unknown":
-		return "find out what runs there and mend it"
-	case rule == "from", rule == "kubeadm-config", rule == "target-too-far":
-		return "run the runbook for the minor before, or one whose versions.from allows it"
-	case rule == "downgrade":
-		return "choose a newer versions.to"
-	case rule == "target-prerelease":
-		return "choose a release"
-	case rule == "apiserver-skew", strings.HasPrefix(rule, "control-plane-too"):
-		return "run kubeadm upgrade node on that host first"
-	case strings.HasSuffix(rule, "-too-new"):
-		return "install the older package there, or upgrade the control plane first"
-	case strings.Contains(rule, "kubelet"):
-		return "upgrade the kubelet there first"
-	default:
-		return "bring it there first"
-	}
 }

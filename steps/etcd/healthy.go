@@ -2,9 +2,7 @@ package etcd
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"upgrader.dev/upgrader/engine"
@@ -63,29 +61,9 @@ func (h *Healthy) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 }
 
 func (h *Healthy) ask(ctx context.Context, s engine.Scene) error {
-	host, err := h.hosts.Host(s.Target.Name)
+	r, err := Ask(ctx, h.hosts, s.Target.Name)
 	if err != nil {
 		return err
 	}
-	result, err := host.Query(ctx, remote.Script{Text: clientScript + healthScript})
-	if exit, ok := errors.AsType[*remote.ExitError](err); ok {
-		return engine.NotYet("etcd cannot be asked from %s: %s", s.Target.Name, strings.TrimSpace(exit.Tail))
-	}
-	if err != nil {
-		return fmt.Errorf("asking etcd from %s: %w", s.Target.Name, err)
-	}
-	r, err := read(result.Stdout)
-	if err != nil {
-		return fmt.Errorf("reading what etcdctl said on %s: %w", s.Target.Name, err)
-	}
-	if r.kind == "none" {
-		return notAControlPlane(s.Target.Name)
-	}
-	return r.judge(s.Target.Name, lastLine(result.Stderr))
-}
-
-// lastLine is the end of what a tool complained about, enough for a sentence.
-func lastLine(stderr string) string {
-	lines := strings.Split(strings.TrimSpace(stderr), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
+	return r.Trouble()
 }

@@ -48,6 +48,9 @@ type status struct {
 		RaftIndex        uint64   `json:"raftIndex"`
 		RaftAppliedIndex uint64   `json:"raftAppliedIndex"`
 		IsLearner        bool     `json:"isLearner"`
+		DBSize           int64    `json:"dbSize"`
+		DBSizeInUse      int64    `json:"dbSizeInUse"`
+		DBSizeQuota      int64    `json:"dbSizeQuota"` // told from 3.6 on
 		Errors           []string `json:"errors"`
 	} `json:"Status"`
 }

@@ -142,13 +142,15 @@ func (v *view) skewed() error {
 	}
 	o := v.census.Observed()
 	o.Target = v.want
-	var words []string
-	for _, x := range v.census.Blocking(o) {
-		words = append(words, x.String())
+	if v.tags[census.Etcd] != "" { // this host's etcd moves too
+		if err := v.census.Towards(&o); err != nil {
+			return fmt.Errorf("reading what is known of %s: %w", v.want, err)
+		}
 	}
-	if len(words) == 0 {
+	blocking := v.census.Blocking(o)
+	if len(blocking) == 0 {
 		return nil
 	}
-	return engine.Refuse(fmt.Sprintf("kubeadm upgrade on %s to %s would break the version skew policy: %s", v.host, v.want, strings.Join(words, "; ")),
-		"bring these to the versions wanted first, then resume")
+	return engine.Refuse(fmt.Sprintf("kubeadm upgrade on %s to %s would break the version skew policy: %s", v.host, v.want, census.Explain(blocking)),
+		"then resume")
 }

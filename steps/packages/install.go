@@ -2,24 +2,30 @@ package packages
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/steps/skew"
 )
 
 const installDoc = `Brings packages of a host to exact revisions, in one transaction.
 It observes the state of each package, what dpkg was interrupted in, what the repositories offer and who holds a lock.
 It finishes an interrupted configuration first, then installs, keeping changed configuration files; what was held is
 held again afterwards. It waits while somebody else uses apt or dpkg, and says who. It refuses to downgrade, and
-revisions that no repository of the host offers. No service is restarted.`
+revisions that no repository of the host offers. It refuses a kubelet and a kubeadm that the version skew policy forbids
+on the host, by what runs in the cluster now: the next restart would run them. No service is restarted.`
 
 type install struct {
-	hosts    remote.Hosts
+	hosts   remote.Hosts
+	cluster census.Running
+
 	Packages revisions `yaml:"packages" required:"true" doc:"Exact revision of each package, such as {kubelet: 1.28.15-1.1}."`
 }
 
@@ -47,6 +53,9 @@ func (i *install) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 	}
 	if len(todo) == 0 {
 		return []engine.Change{i.holdAgain(w)}, nil
+	}
+	if err := i.forbidden(ctx, s, w, todo); err != nil {
+		return nil, err
 	}
 	return []engine.Change{i.install(w, todo)}, nil
 }
@@ -78,6 +87,32 @@ func refuse(w *world, todo revisions, expect engine.Facts) error {
 		}
 	}
 	return w.missing(todo, expect[promise.Repository(w.host)])
+}
+
+// forbidden returns the refusal to install a kubelet or a kubeadm that the version policy forbids here. Only the file on
+// the disk is changed, but a host that is restarted, for whatever reason, runs it. What is not whole on the disk may be
+// what the API waits for, so while the API is away that is installed all the same.
+func (i *install) forbidden(ctx context.Context, s engine.Scene, w *world, todo revisions) error {
+	m := census.Move{Host: w.host}
+	whole := true
+	for name, to := range map[string]*skew.Version{"kubelet": &m.Kubelet, "kubeadm": &m.Kubeadm} {
+		if todo[name] == "" {
+			continue
+		}
+		whole = whole && w.states[name].whole()
+		var err error
+		if *to, err = skew.OfRevision(todo[name]); err != nil {
+			return fmt.Errorf("packages: %s: %w", name, err)
+		}
+	}
+	if m == (census.Move{Host: w.host}) {
+		return nil
+	}
+	err := census.Forbidden(ctx, i.cluster, s, m)
+	if _, away := errors.AsType[*engine.TransientError](err); away && !whole {
+		return nil
+	}
+	return err
 }
 
 // busy returns what has to be waited for before apt may be started, or nil.

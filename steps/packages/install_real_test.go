@@ -13,7 +13,7 @@ import (
 )
 
 func wanted(h *realHost, packages ...string) *install {
-	i := &install{hosts: h, Packages: revisions{}}
+	i := &install{hosts: h, cluster: upgraded(), Packages: revisions{}}
 	for _, p := range packages {
 		name, rev, _ := strings.Cut(p, "=")
 		i.Packages[name] = rev

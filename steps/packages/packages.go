@@ -1,5 +1,5 @@
 // Package packages has the kinds that bring a host's packages to exact revisions: packages.repository,
-// packages.available and packages.install. It may import engine, steps/remote, steps/promise and steps/skew.
+// packages.available and packages.install. It may import engine, steps/remote, steps/census, steps/promise and steps/skew.
 //
 // Installed means: that very revision, fully configured, with nothing on the host half done by dpkg. A package that was
 // held is held afterwards. Nothing is ever downgraded, and a lock of apt or dpkg is waited for, never broken.
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/skew"
 )
@@ -22,12 +23,12 @@ import (
 // long as the step may take, so this is only for a lock taken in the moment between.
 const lockTimeout = 10 * time.Minute
 
-// Kinds returns the kinds of this family, on these hosts. They may be nil for everything but Observe.
-func Kinds(hosts remote.Hosts) []engine.Kind {
+// Kinds returns the kinds of this family, on these hosts and their cluster. Both may be nil for everything but Observe.
+func Kinds(hosts remote.Hosts, cluster census.Running) []engine.Kind {
 	return []engine.Kind{
 		{Name: "packages.repository", Doc: repositoryDoc, Scope: engine.OnHost, New: func() engine.Step { return &repository{hosts: hosts} }},
 		{Name: "packages.available", Doc: availableDoc, Scope: engine.OnHost, New: func() engine.Step { return &available{hosts: hosts} }},
-		{Name: "packages.install", Doc: installDoc, Scope: engine.OnHost, New: func() engine.Step { return &install{hosts: hosts} }},
+		{Name: "packages.install", Doc: installDoc, Scope: engine.OnHost, New: func() engine.Step { return &install{hosts: hosts, cluster: cluster} }},
 	}
 }
 

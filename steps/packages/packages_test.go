@@ -10,6 +10,8 @@ import (
 	"pgregory.net/rapid"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/enginetest"
+	"upgrader.dev/upgrader/steps/census/censustest"
 	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote/remotetest"
 )
@@ -23,6 +25,13 @@ offer | kubelet | 1.28.14-2.1 | https://pkgs.k8s.io/core:/stable:/v1.28/deb  Pac
 
 var both = revisions{"kubelet": "1.28.15-1.1", "kubeadm": "1.28.15-1.1"}
 
+// upgraded is a cluster whose control plane is at 1.28.15 and whose worker w1 comes next.
+func upgraded() *censustest.Cluster {
+	c := censustest.New("1.28.15", "cp1", "w1")
+	c.Node("w1").KubeletVersion = "1.27.3"
+	return c
+}
+
 type installCase struct {
 	name, says      string
 	expect          engine.Facts
@@ -33,7 +42,7 @@ type installCase struct {
 
 func (tt installCase) check(t *testing.T) {
 	h := &remotetest.Host{Answer: remotetest.Says(tt.says)}
-	changes, err := (&install{hosts: remotetest.One("w1", h), Packages: both}).Observe(t.Context(), scene(tt.expect))
+	changes, err := (&install{hosts: remotetest.One("w1", h), cluster: upgraded(), Packages: both}).Observe(t.Context(), scene(tt.expect))
 	if not, ok := errors.AsType[*engine.NotYetError](err); ok && not.Why == tt.notYet {
 		return
 	}
@@ -98,9 +107,61 @@ func TestInstallObserve(t *testing.T) {
 	}
 }
 
+// Whatever restarts the host afterwards, a power cut included, starts the kubelet that is installed: so the version policy
+// is asked before, about what runs.
+func TestInstallObeysTheVersionPolicy(t *testing.T) {
+	old := func() *censustest.Cluster { return censustest.New("1.27.3", "cp1", "w1") }
+	away := &censustest.Cluster{Err: engine.Transient(errors.New("connection refused"))}
+	halfUnpacked := strings.Replace(world1273, "kubelet | hi ", "kubelet | hHR", 1) + "broken | kubelet | hHR\n"
+	for name, tt := range map[string]struct {
+		says    string
+		cluster *censustest.Cluster
+		wanted  revisions
+		expect  engine.Facts
+		refused string // words of the refusal
+		waits   bool   // for the API
+	}{
+		"kubelet after the control plane":            {cluster: upgraded(), wanted: revisions{"kubelet": "1.28.15-1.1"}},
+		"kubelet before the control plane":           {cluster: old(), wanted: revisions{"kubelet": "1.28.15-1.1"}, refused: "with kubelet 1.28.15 on w1 the version skew policy would be broken"},
+		"kubelet behind a promised control plane":    {cluster: old(), wanted: revisions{"kubelet": "1.28.15-1.1"}, expect: engine.Facts{promise.ControlPlane("cp1"): "1.28.15"}},
+		"kubeadm before the control plane":           {cluster: old(), wanted: revisions{"kubeadm": "1.28.15-1.1"}},
+		"kubeadm that skips a minor":                 {cluster: censustest.New("1.26.3", "cp1", "w1"), wanted: revisions{"kubeadm": "1.28.15-1.1"}, refused: "want 1.27 or older: the oldest API server (cp1) is 1.26.3"},
+		"both before the control plane":              {cluster: old(), wanted: both, refused: "with kubeadm 1.28.15 and kubelet 1.28.15 on w1"},
+		"what is there already is not judged":        {cluster: old(), wanted: revisions{"kubelet": "1.27.3-1.1"}},
+		"the API away":                               {cluster: away, wanted: both, waits: true},
+		"the API away, and the kubelet in pieces":    {cluster: away, says: halfUnpacked, wanted: revisions{"kubelet": "1.28.15-1.1"}},
+		"in pieces, and the API says it is too soon": {cluster: old(), says: halfUnpacked, wanted: revisions{"kubelet": "1.28.15-1.1"}, refused: "kubelet-too-new"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tt.says == "" {
+				tt.says = world1273
+			}
+			step := &install{hosts: remotetest.One("w1", &remotetest.Host{Answer: remotetest.Says(tt.says)}), cluster: tt.cluster, Packages: tt.wanted}
+			changes, err := step.Observe(t.Context(), scene(tt.expect))
+			if _, waits := errors.AsType[*engine.TransientError](err); tt.waits {
+				if !waits || len(changes) > 0 {
+					t.Errorf("got %v, %v", changes, err)
+				}
+				return
+			}
+			enginetest.Expect(t, err, "", tt.refused)
+		})
+	}
+}
+
+// kubectl breaks nothing but its own answers, and of what else apt has the policy says nothing.
+func TestInstallAsksNothingAboutOtherPackages(t *testing.T) {
+	c := upgraded()
+	h := &remotetest.Host{Answer: remotetest.Says("state | kubectl | ii  | 1.27.3-1.1\noffer | kubectl | 1.28.15-1.1 | x\n")}
+	changes, err := (&install{hosts: remotetest.One("w1", h), cluster: c, Packages: revisions{"kubectl": "1.28.15-1.1"}}).Observe(t.Context(), scene(nil))
+	if err != nil || len(changes) != 1 || c.Asked != 0 {
+		t.Errorf("%v, %v after %d questions", changes, err, c.Asked)
+	}
+}
+
 func TestInstallPromisesWhatItInstalls(t *testing.T) {
 	h := &remotetest.Host{Answer: remotetest.Says(world1273)}
-	changes, err := (&install{hosts: remotetest.One("w1", h), Packages: both}).Observe(t.Context(), scene(nil))
+	changes, err := (&install{hosts: remotetest.One("w1", h), cluster: upgraded(), Packages: both}).Observe(t.Context(), scene(nil))
 	if err != nil || len(changes) != 1 {
 		t.Fatal(changes, err)
 	}
@@ -113,7 +174,7 @@ func TestInstallPromisesWhatItInstalls(t *testing.T) {
 // What is not understood is not taken for a good answer.
 func TestStrangeAnswer(t *testing.T) {
 	h := &remotetest.Host{Answer: remotetest.Says("Welcome to w1!\n" + world1273)}
-	_, err := (&install{hosts: remotetest.One("w1", h), Packages: both}).Observe(t.Context(), scene(nil))
+	_, err := (&install{hosts: remotetest.One("w1", h), cluster: upgraded(), Packages: both}).Observe(t.Context(), scene(nil))
 	if err == nil || err.Error() != `looking at the packages of w1: the answer "Welcome to w1!" is not understood` {
 		t.Error(err)
 	}

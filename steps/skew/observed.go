@@ -22,6 +22,15 @@ type Observed struct {
 	Proxies            map[string]Version // kube-proxy, by host
 	Kubectls           map[string]Version // by host
 	Kubeadms           map[string]Version // by host: what is installed now
+
+	// etcd and CoreDNS have versions of their own. What they are held against comes from the caller; where it is zero,
+	// nobody asked.
+	Etcds        map[string]EtcdVersion    // by host; by the name of the member where etcd runs elsewhere
+	EtcdTo       EtcdVersion               // what the upgrade brings: the tag that the operator pinned, else kubeadm's choice; zero for external etcd
+	EtcdFloors   []EtcdFloor               // for every member
+	CoreDNS      map[string]CoreDNSVersion // by ReplicaSet
+	CoreDNSTo    CoreDNSVersion            // what the target's kubeadm brings
+	CoreDNSKnown []CoreDNSVersion          // what it can migrate the Corefile from
 }
 
 // A Violation is one rule broken in one place.
@@ -31,6 +40,12 @@ type Violation struct {
 	Have      string // the version found
 	Want      string // what the rule asks for, in words: "1.27 or older: the oldest API server (cp2) is 1.27.3"
 	Mandatory bool   // kubeadm or Kubernetes breaks otherwise; false: kubeadm's --force skips it, or only a tool is concerned
+}
+
+// Advice tells that neither kubeadm nor the cluster insists: a tool that is too far away, a patch of etcd that is merely
+// better.
+func (v Violation) Advice() bool {
+	return v.Rule == "kubectl-skew" || v.Rule == "etcd-too-old" && !v.Mandatory
 }
 
 // String is the violation as one sentence.
@@ -44,7 +59,10 @@ func (v Violation) String() string {
 func Check(o Observed) []Violation {
 	c := check{Observed: o}
 	c.unknown()
+	c.unknownAddons()
 	c.Observed = o.known()
+	c.etcds()
+	c.coreDNS()
 	if len(c.APIServers) == 0 {
 		c.add("apiserver-unknown", "kube-apiserver", "", Version{}, "at least one of a known version", true)
 		return c.sorted()
@@ -59,10 +77,8 @@ func Check(o Observed) []Violation {
 	c.nodes("kube-proxy", c.Proxies)
 	c.proxiesBesideKubelets()
 	c.kubectls()
-	if !c.Target.IsZero() {
-		c.kubeadms()
-		c.kubeletsForKubeadm()
-	}
+	c.kubeadms()
+	c.kubeletsForKubeadm()
 	return c.sorted()
 }
 
@@ -74,7 +90,7 @@ type check struct {
 	found                  []Violation
 }
 
-func (c *check) add(rule, component, host string, have Version, want string, mandatory bool) {
+func (c *check) add(rule, component, host string, have fmt.Stringer, want string, mandatory bool) {
 	where := component
 	if host != "" {
 		where += " on " + host
@@ -116,15 +132,21 @@ func (c *check) unknown() {
 // known returns a copy without the versions that are not known.
 func (o Observed) known() Observed {
 	for _, x := range o.components() {
-		*x.on = maps.Clone(*x.on)
-		maps.DeleteFunc(*x.on, func(_ string, v Version) bool { return v.IsZero() })
+		*x.on = withoutZero(*x.on)
 	}
+	o.Etcds, o.CoreDNS = withoutZero(o.Etcds), withoutZero(o.CoreDNS)
 	return o
 }
 
+func withoutZero[V interface{ IsZero() bool }](m map[string]V) map[string]V {
+	m = maps.Clone(m)
+	maps.DeleteFunc(m, func(_ string, v V) bool { return v.IsZero() })
+	return m
+}
+
 // hosts ranges over a map in the order of its hosts.
-func hosts(m map[string]Version) func(yield func(string, Version) bool) {
-	return func(yield func(string, Version) bool) {
+func hosts[V any](m map[string]V) func(yield func(string, V) bool) {
+	return func(yield func(string, V) bool) {
 		for _, h := range slices.Sorted(maps.Keys(m)) {
 			if !yield(h, m[h]) {
 				return
@@ -134,7 +156,7 @@ func hosts(m map[string]Version) func(yield func(string, Version) bool) {
 }
 
 // extremes returns the hosts of the oldest and of the newest version, the first in the order of the hosts among equals.
-func extremes(m map[string]Version) (oldest, newest string) {
+func extremes[V interface{ Compare(V) int }](m map[string]V) (oldest, newest string) {
 	for h, v := range hosts(m) {
 		if oldest == "" || v.Compare(m[oldest]) < 0 {
 			oldest = h

@@ -13,7 +13,7 @@ const (
 	line125 = 1025 // kubelet and kube-proxy may be three minors older instead of two (KEP-3935)
 	line127 = 1027 // the last whose first `kubeadm upgrade apply` moves kube-proxy on all nodes at once (addons phase)
 	line128 = 1028 // the last whose kubeadm wants kubelets at most one minor older (MinimumKubeletVersion)
-	line131 = 1031 // the first whose kubelet asks older API servers for what they do not know (kubernetes#127316)
+	line131 = 1031 // the first whose kubelet asks older API servers for what they do not know (kubernetes#127316), and the first without the gate UpgradeAddonsBeforeControlPlane
 )
 
 // apiServers: the newest and the oldest within one minor; none newer than the target; the oldest at most one minor
@@ -103,9 +103,9 @@ func reach(v Version) int {
 // older than the newest, and than the one that the upgrade will bring.
 func (c *check) nodes(name string, m map[string]Version) {
 	for host, v := range hosts(m) {
-		if rolling := c.rolling(name, host, v); v.line() > c.oldest.line() && (!rolling || v.line() >= line131) {
+		if p := c.passage(name, host, v); v.line() > c.oldest.line() && p != free {
 			c.add(name+"-too-new", name, host, v,
-				fmt.Sprintf("%s or older: the oldest API server (%s) is %s", c.oldest.Line(), c.oldestHost, c.oldest), !rolling)
+				fmt.Sprintf("%s or older: the oldest API server (%s) is %s", c.oldest.Line(), c.oldestHost, c.oldest), p == barred)
 		}
 		want := "at most %d minor versions older than %s %s"
 		switch {
@@ -117,20 +117,38 @@ func (c *check) nodes(name string, m map[string]Version) {
 	}
 }
 
-// rolling says that v is newer than the oldest API server only because an upgrade by kubeadm's documented order is
-// under way: the kubelet of a control plane host is upgraded right after that host's own API server, before the next
-// host's; and kubeadm up to 1.27 upgrades kube-proxy everywhere with the first control plane. From 1.31 on it works only
-// while the kubelet reaches its own API server, so it is told, but does not lock a half-upgraded cluster out.
-func (c *check) rolling(name, host string, v Version) bool {
+// A passage says how what is newer than the oldest API server is taken while an upgrade is under way.
+type passage int
+
+const (
+	barred passage = iota // no documented order passes through this
+	told                  // one does, but not safely everywhere: it is told, and locks nothing out
+	free                  // kubeadm's documented order passes through this
+)
+
+// passage: the kubelet of a control plane host is upgraded right after that host's own API server, before the next
+// host's; from 1.31 on that works only while the kubelet reaches its own API server. kubeadm up to 1.27 upgrades
+// kube-proxy everywhere with the first control plane; up to 1.30 the feature gate UpgradeAddonsBeforeControlPlane brings
+// that back. Without a target the upgrade under way is the one to the newest API server.
+func (c *check) passage(name, host string, v Version) passage {
 	target := c.Target.line()
-	if v.line() != target || c.oldest.line() != target-1 || c.newest.line() != target {
-		return false
-	}
-	if name == "kube-proxy" && target <= line127 {
-		return true
+	if c.Target.IsZero() {
+		target = c.newest.line()
 	}
 	own, ok := c.APIServers[host]
-	return ok && own.line() == target
+	switch {
+	case v.line() != target || c.oldest.line() != target-1 || c.newest.line() != target:
+		return barred
+	case name == "kube-proxy" && target <= line127:
+		return free
+	case name == "kube-proxy" && target < line131:
+		return told
+	case name == "kube-proxy" || !ok || own.line() != target:
+		return barred
+	case target >= line131:
+		return told
+	}
+	return free
 }
 
 // proxiesBesideKubelets: kube-proxy within its reach of the kubelet on its node, in both directions.
@@ -157,10 +175,18 @@ func (c *check) kubectls() {
 	}
 }
 
-// kubeadms: a kubeadm deploys its own minor and the one below; to go below its own it wants --force. An older one is no
-// violation: the upgrade replaces it first.
+// kubeadms: a kubeadm deploys its own minor and the one below; to go below its own it wants --force. Without a target it
+// is held against what runs, which it could not upgrade from further below. An older one is no violation: the upgrade
+// replaces it first.
 func (c *check) kubeadms() {
 	for host, v := range hosts(c.Kubeadms) {
+		if c.Target.IsZero() {
+			if v.line()-c.oldest.line() > 1 {
+				c.add("kubeadm-too-new", "kubeadm", host, v,
+					fmt.Sprintf("%s or older: the oldest API server (%s) is %s", named(c.oldest.line()+1), c.oldestHost, c.oldest), true)
+			}
+			continue
+		}
 		if ahead := v.line() - c.Target.line(); ahead > 0 {
 			c.add("kubeadm-too-new", "kubeadm", host, v, fmt.Sprintf("%s for an upgrade to %s", c.Target.Line(), c.Target), ahead > 1)
 		}
@@ -170,6 +196,9 @@ func (c *check) kubeadms() {
 // kubeletsForKubeadm: kubeadm refuses to upgrade past kubelets that would be more than one minor older than the
 // target, three from 1.29 on; --force skips it (phases/upgrade/policy.go).
 func (c *check) kubeletsForKubeadm() {
+	if c.Target.IsZero() {
+		return
+	}
 	allowed := 3
 	if c.Target.line() <= line128 {
 		allowed = 1

@@ -65,7 +65,7 @@ func (v Version) String() string {
 }
 
 // Compare returns -1, 0 or 1 as v is older than, the same as or newer than w. A prerelease is older than its release.
-func (v Version) Compare(w Version) int { return v.semver().Compare(w.semver()) }
+func (v Version) Compare(w Version) int { return tag(v).compare(tag(w)) }
 
 func (v Version) semver() *semver.Version {
 	return semver.New(v.major, v.minor, v.patch, v.pre, "")

@@ -1,10 +1,11 @@
 // Package systemd has the kind that brings a systemd unit to run what is installed: systemd.restart. It may import
-// engine, steps/remote, steps/kube, steps/promise and steps/skew.
+// engine, steps/remote, steps/kube, steps/census, steps/promise and steps/skew.
 package systemd
 
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote"
@@ -23,18 +25,21 @@ It observes three things that no clock or package manager can blur: whether the 
 file on disk (a package upgrade replaces it), whether systemd has read the unit's files as they are, and whether the
 unit was started after its configuration files were written. If not, it restarts the unit, once. It waits for a unit that is
 starting or between two restarts of its own, with its last words. It refuses a unit that does not exist, and a node that
-this run had cordoned and somebody uncordoned since: pods may be on it again.`
+this run had cordoned and somebody uncordoned since: pods may be on it again. It also refuses a kubelet that the restart
+would bring to a version that the version skew policy forbids, by what runs in the cluster now.`
 
-// Nodes is the part of a cluster's client that tells whether a host is a node out of service.
-type Nodes interface {
+// A Cluster is what this family asks of the API: whether a host is a node out of service, and which versions run.
+// *kube.Client is one.
+type Cluster interface {
+	census.Running
 	Node(ctx context.Context, name string) (kube.Node, error)
 }
 
-// Kinds returns the kinds of this family, on these hosts and their nodes. Both may be nil for everything but Observe.
-func Kinds(hosts remote.Hosts, nodes Nodes) []engine.Kind {
+// Kinds returns the kinds of this family, on these hosts and their cluster. Both may be nil for everything but Observe.
+func Kinds(hosts remote.Hosts, cluster Cluster) []engine.Kind {
 	return []engine.Kind{{
 		Name: "systemd.restart", Doc: restartDoc, Scope: engine.OnHost,
-		New: func() engine.Step { return &restart{hosts: hosts, nodes: nodes} },
+		New: func() engine.Step { return &restart{hosts: hosts, cluster: cluster} },
 	}}
 }
 
@@ -46,8 +51,9 @@ var (
 )
 
 type restart struct {
-	hosts remote.Hosts
-	nodes Nodes
+	hosts   remote.Hosts
+	cluster Cluster
+
 	Unit  string   `yaml:"unit" required:"true" doc:"Name of the unit, such as kubelet or containerd.service."`
 	Files []string `yaml:"files" doc:"Configuration files that the unit reads only when it starts; for kubelet those that kubeadm writes, if none are given."`
 }
@@ -127,6 +133,9 @@ func (r *restart) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 	if err := r.uncordoned(ctx, s); err != nil {
 		return nil, err
 	}
+	if err := r.forbidden(ctx, s, u); err != nil {
+		return nil, err
+	}
 	return []engine.Change{r.change(h, s, u, why)}, nil
 }
 
@@ -134,13 +143,28 @@ func (r *restart) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 // this run. A host that is no node has no pods, and an API that is away says nothing: a restart may be what it waits for.
 func (r *restart) uncordoned(ctx context.Context, s engine.Scene) error {
 	host := s.Target.Name
-	n, err := r.nodes.Node(ctx, host)
+	n, err := r.cluster.Node(ctx, host)
 	if err != nil || !n.UncordonedSince(s.Run) {
 		return nil //nolint:nilerr // see above
 	}
 	return engine.Refuse(
 		fmt.Sprintf("node %s was uncordoned by somebody else after this run had drained it (its annotation %s is still %s)", host, kube.CordonedBy, n.CordonedBy()),
 		fmt.Sprintf("find out who wants pods on it; then `kubectl drain %s --ignore-daemonsets --delete-emptydir-data` and `upgrader resume %s`", host, s.Run))
+}
+
+// forbidden returns the refusal to bring a kubelet to a version that the version policy forbids: it is the restart, not
+// the installation, that moves the version that runs. A kubelet that does not run may be what the API waits for, so while
+// the API is away that one is started all the same, and one that runs is left alone until the API is back.
+func (r *restart) forbidden(ctx context.Context, s engine.Scene, u unit) error {
+	to, err := skew.Parse(r.kubelet(s.Target.Name, s.Expect, u))
+	if err != nil || !u.moves() && s.Expect[promise.Package(s.Target.Name, r.name())] == "" {
+		return nil //nolint:nilerr // another unit, or a host that does not tell: the installation was judged
+	}
+	err = census.Forbidden(ctx, r.cluster, s, census.Move{Host: s.Target.Name, Kubelet: to})
+	if _, away := errors.AsType[*engine.TransientError](err); away && !u.active() {
+		return nil
+	}
+	return err
 }
 
 func (r *restart) change(h remote.Host, s engine.Scene, u unit, why string) engine.Change {

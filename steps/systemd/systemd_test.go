@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/enginetest"
+	"upgrader.dev/upgrader/steps/census/censustest"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote"
@@ -41,7 +43,7 @@ type restartCase struct {
 
 func (tt restartCase) check(t *testing.T) {
 	h := &remotetest.Host{Answer: remotetest.Says(tt.says)}
-	step := &restart{hosts: remotetest.One("w1", h), nodes: noNodes{}, Unit: "kubelet"}
+	step := &restart{hosts: remotetest.One("w1", h), cluster: noNodes{}, Unit: "kubelet"}
 	changes, err := step.Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}, Expect: tt.expect})
 	if not, ok := errors.AsType[*engine.NotYetError](err); ok && not.Why == tt.notYet {
 		return
@@ -67,14 +69,24 @@ func (tt restartCase) check(t *testing.T) {
 }
 
 // noNodes is a cluster that none of the hosts belongs to.
-type noNodes struct{}
+type noNodes struct{ noVersions }
 
 func (noNodes) Node(context.Context, string) (kube.Node, error) { return kube.Node{}, kube.ErrNotFound }
 
-// oneNode is a cluster whose every node looks like this.
-type oneNode kube.Node
+// noVersions is a cluster that shows nothing that runs.
+type noVersions struct{}
 
-func (n oneNode) Node(context.Context, string) (kube.Node, error) { return kube.Node(n), nil }
+func (noVersions) Nodes(context.Context) ([]kube.Node, error) { return nil, nil }
+
+func (noVersions) Pods(context.Context, kube.PodFilter) ([]kube.Pod, error) { return nil, nil }
+
+// oneNode is a cluster whose every node looks like this.
+type oneNode struct {
+	noVersions
+	node kube.Node
+}
+
+func (n oneNode) Node(context.Context, string) (kube.Node, error) { return n.node, nil }
 
 // A node that somebody put back into service in the middle of the run is not touched, and every other is: one that this
 // run or an operator has cordoned, one that a run long gone left its mark on.
@@ -90,12 +102,12 @@ func TestUncordonedBySomebodyElse(t *testing.T) {
 		{name: "never cordoned"},
 		{name: "another run's mark", mark: "run-0/drain"},
 	} {
-		n := oneNode{Name: "w1", Unschedulable: tt.cordoned}
+		n := oneNode{node: kube.Node{Name: "w1", Unschedulable: tt.cordoned}}
 		if tt.mark != "" {
-			n.Annotations = map[string]string{kube.CordonedBy: tt.mark}
+			n.node.Annotations = map[string]string{kube.CordonedBy: tt.mark}
 		}
 		h := &remotetest.Host{Answer: remotetest.Says(replaced)}
-		step := &restart{hosts: remotetest.One("w1", h), nodes: n, Unit: "kubelet"}
+		step := &restart{hosts: remotetest.One("w1", h), cluster: n, Unit: "kubelet"}
 		changes, err := step.Observe(t.Context(), engine.Scene{Run: "run-1", Target: engine.Target{Name: "w1"}})
 		no, refused := errors.AsType[*engine.RefusedError](err)
 		if refused != tt.refused || refused == (len(changes) == 1) {
@@ -141,11 +153,75 @@ func TestObserve(t *testing.T) {
 	}
 }
 
+// versions is a cluster that shows what runs, and whose nodes nobody cordoned.
+type versions struct{ *censustest.Cluster }
+
+func (v versions) Node(_ context.Context, name string) (kube.Node, error) {
+	return *v.Cluster.Node(name), v.Err
+}
+
+// It is the restart that moves the version that runs: it obeys the version policy, by what runs now.
+func TestRestartObeysTheVersionPolicy(t *testing.T) {
+	replaced := with("exe /usr/bin/kubelet", "exe /usr/bin/kubelet (deleted)", "v1.27.3", "v1.28.15")
+	stopped := with("ActiveState=active", "ActiveState=failed", "SubState=running", "SubState=failed", "MainPID=812", "MainPID=0", "exe /usr/bin/kubelet\n", "", "v1.27.3", "v1.28.15")
+	written := with("1795168740", "1795168801")
+	cluster := func(version, api string) *censustest.Cluster {
+		return censustest.New(version, "cp1", "w1").Roll("cp1", api, "")
+	}
+	away := cluster("1.27.3", "1.27.3")
+	away.Err = engine.Transient(errors.New("connection refused"))
+	for name, tt := range map[string]struct {
+		says    string
+		cluster *censustest.Cluster
+		expect  engine.Facts
+		refused string
+		waits   bool // for the API
+		asked   int  // questions about versions
+	}{
+		"after the control plane":                   {says: replaced, cluster: cluster("1.27.3", "1.28.15"), asked: 2},
+		"before the control plane":                  {says: replaced, cluster: cluster("1.27.3", "1.27.3"), asked: 2, refused: "with kubelet 1.28.15 on w1 the version skew policy would be broken: kubelet on w1 is 1.28.15, want 1.27 or older"},
+		"stopped, before the control plane":         {says: stopped, cluster: cluster("1.27.3", "1.27.3"), asked: 2, refused: "kubelet-too-new"},
+		"stopped, but that version ran before":      {says: stopped, cluster: cluster("1.28.15", "1.27.3"), asked: 2},
+		"the same program, its configuration new":   {says: written, cluster: cluster("1.27.3", "1.26.3")},
+		"dry run, the control plane promised":       {says: running, cluster: cluster("1.27.3", "1.27.3"), asked: 2, expect: engine.Facts{promise.Package("w1", "kubelet"): "1.28.15-1.1", promise.ControlPlane("cp1"): "1.28.15"}},
+		"dry run, the control plane not promised":   {says: running, cluster: cluster("1.27.3", "1.27.3"), asked: 2, expect: engine.Facts{promise.Package("w1", "kubelet"): "1.28.15-1.1"}, refused: "kubelet-too-new"},
+		"the API away, the kubelet runs":            {says: replaced, cluster: away, asked: 1, waits: true},
+		"the API away, perhaps for want of it":      {says: stopped, cluster: away, asked: 1},
+		"the API away, and the program is the same": {says: written, cluster: away},
+		"a kubelet that does not tell its version":  {says: strings.Replace(replaced, "v1.28.15", "", 1), cluster: cluster("1.27.3", "1.27.3")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.cluster.Asked = 0
+			step := &restart{hosts: remotetest.One("w1", &remotetest.Host{Answer: remotetest.Says(tt.says)}), cluster: versions{tt.cluster}, Unit: "kubelet"}
+			changes, err := step.Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}, Expect: tt.expect})
+			if _, waits := errors.AsType[*engine.TransientError](err); waits != tt.waits || (len(changes) == 1) == (tt.waits || tt.refused != "") {
+				t.Errorf("got %v, %v", changes, err)
+			}
+			if !tt.waits {
+				enginetest.Expect(t, err, "", tt.refused)
+			}
+			if tt.cluster.Asked != tt.asked {
+				t.Errorf("%d questions, want %d", tt.cluster.Asked, tt.asked)
+			}
+		})
+	}
+}
+
+// Other units have no version that the policy knows.
+func TestRestartOfAnotherUnitAsksNothingAboutVersions(t *testing.T) {
+	c := censustest.New("1.27.3", "cp1", "w1")
+	h := &remotetest.Host{Answer: remotetest.Says(with("exe /usr/bin/kubelet", "exe /usr/bin/containerd (deleted)"))}
+	changes, err := (&restart{hosts: remotetest.One("w1", h), cluster: versions{c}, Unit: "containerd"}).Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}})
+	if err != nil || len(changes) != 1 || c.Asked != 0 {
+		t.Errorf("%v, %v after %d questions", changes, err, c.Asked)
+	}
+}
+
 // What cannot be understood is not taken for a unit in order.
 func TestStrangeAnswers(t *testing.T) {
 	for _, says := range []string{"", "LoadState=loaded\n", with("Fri 2026-11-20 10:00:00 UTC", "Freitag"), with("1795168740", "soon")} {
 		h := &remotetest.Host{Answer: remotetest.Says(says)}
-		if changes, err := (&restart{hosts: remotetest.One("w1", h), nodes: noNodes{}, Unit: "kubelet"}).Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}}); err == nil {
+		if changes, err := (&restart{hosts: remotetest.One("w1", h), cluster: noNodes{}, Unit: "kubelet"}).Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}}); err == nil {
 			t.Errorf("%q: %v", says, changes)
 		}
 	}
@@ -159,7 +235,7 @@ func TestNamesOfUnits(t *testing.T) {
 			Answer: remotetest.Says(with("NeedDaemonReload=no", "NeedDaemonReload=yes")),
 			Did:    func(_ engine.Ticket, j remote.Job) error { job = j; return nil },
 		}
-		changes, err := (&restart{hosts: remotetest.One("w1", h), nodes: noNodes{}, Unit: unit}).Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}})
+		changes, err := (&restart{hosts: remotetest.One("w1", h), cluster: noNodes{}, Unit: unit}).Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "w1"}})
 		if err != nil || len(changes) != 1 {
 			t.Fatal(changes, err)
 		}

@@ -63,10 +63,10 @@ func parse(text string) (unit, error) {
 
 // stale says why the unit does not run what is installed and configured now, or "".
 func (u unit) stale() string {
-	if u.properties["ActiveState"] != "active" {
+	if !u.active() {
 		return u.words()
 	}
-	if program, replaced := strings.CutSuffix(u.exe, " (deleted)"); replaced {
+	if program, replaced := strings.CutSuffix(u.exe, deleted); replaced {
 		return "runs a " + path.Base(program) + " that has been replaced"
 	}
 	if u.properties["NeedDaemonReload"] == "yes" {
@@ -82,6 +82,14 @@ func (u unit) stale() string {
 	}
 	return ""
 }
+
+// deleted is what the kernel puts behind the name of a program whose file was replaced (proc(5), /proc/pid/exe).
+const deleted = " (deleted)"
+
+func (u unit) active() bool { return u.properties["ActiveState"] == "active" }
+
+// moves tells whether a start may bring another version of the program than the one that runs, if any does.
+func (u unit) moves() bool { return !u.active() || u.exe == "" || strings.HasSuffix(u.exe, deleted) }
 
 // busy tells whether systemd is at work on the unit by itself.
 func (u unit) busy() bool {

@@ -65,6 +65,15 @@ func (c *Cluster) Roll(host, version, etcd string) *Cluster {
 	return c
 }
 
+// DNS adds the two pods of a CoreDNS of this tag, as kubeadm deploys it.
+func (c *Cluster) DNS(tag string) *Cluster {
+	for _, x := range []string{"a", "b"} {
+		c.System = append(c.System, kube.Pod{Namespace: "kube-system", Name: "coredns-5d78c9869d-" + x, OwnerKind: "ReplicaSet", Owner: "coredns-5d78c9869d",
+			Labels: map[string]string{"k8s-app": "kube-dns"}, Phase: "Running", Ready: true, Images: []string{"registry.k8s.io/coredns/coredns:" + tag}})
+	}
+	return c
+}
+
 // Pod finds a pod by its name, to be changed. It panics if there is none: then the test is wrong.
 func (c *Cluster) Pod(name string) *kube.Pod {
 	for i := range c.System {

@@ -49,7 +49,7 @@ func newDrive(t *testing.T) *drive {
 		t.Fatal(err)
 	}
 	return &drive{t: t, cluster: c, fleet: fleet, kinds: slices.Concat(
-		packages.Kinds(fleet), systemd.Kinds(fleet, client), etcd.Kinds(fleet), kubeadm.Kinds(fleet, client), ssh.Kinds(fleet),
+		packages.Kinds(fleet, client), systemd.Kinds(fleet, client), etcd.Kinds(fleet), kubeadm.Kinds(fleet, client), ssh.Kinds(fleet),
 	)}
 }
 

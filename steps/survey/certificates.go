@@ -1,0 +1,39 @@
+package survey
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"strings"
+)
+
+// certificate reads the first certificate of a PEM text: the others of a chain vouch for it.
+func certificate(path string, text []byte) Certificate {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return Certificate{Path: path, Err: errors.New("there is no certificate in it")}
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	return Certificate{Path: path, X509: c, Err: err}
+}
+
+// readKubeconfig takes in the server and the client certificate of a kubeconfig. One that names a file has none here:
+// the file is looked at by itself.
+func (h *Host) readKubeconfig(s *section) {
+	for _, line := range lines(s.text) {
+		word, value, _ := strings.Cut(line, " ")
+		value = strings.Trim(value, `"' `)
+		switch word {
+		case "server":
+			h.Kubeconfigs[s.rest] = value
+		case "client-certificate-data":
+			text, err := base64.StdEncoding.DecodeString(value)
+			c := certificate(s.rest, text)
+			if err != nil {
+				c.Err = err
+			}
+			h.Certificates = append(h.Certificates, c)
+		}
+	}
+}

@@ -169,8 +169,11 @@ func (w *world) health(path string, by client) (reply, bool) {
 
 // handle finds the resource that a path names and does with it what the method says.
 func (w *world) handle(r *http.Request, body []byte, by client) (reply, error) {
-	if re, ok := w.discover(r.URL.Path); ok {
+	if re, ok := w.discover(r.URL.Path, by); ok {
 		return re, nil
+	}
+	if r.URL.Path == "/metrics" {
+		return reply{code: http.StatusOK, body: []byte(w.metrics(by.server)), plain: true}, nil
 	}
 	q, err := w.parse(r.URL.Path)
 	if err != nil && !w.hasGroup(r.URL.Path) { // no API server of Kubernetes has been registered for it

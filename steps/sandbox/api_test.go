@@ -157,7 +157,7 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/version", "", "", 200, `"gitVersion":"v1.27.16"`},
 		{"GET", "/api/v1/nodes/w9", "", "", 404, `nodes \"w9\" not found`},
 		{"GET", "/api/v1/secrets", "", "", 404, "the server could not find the requested resource"},
-		{"GET", "/apis/batch/v1/jobs", "", "", 404, "404 page not found"},
+		{"GET", "/apis/autoscaling/v2/horizontalpodautoscalers", "", "", 404, "404 page not found"},
 		{"GET", "/api/v1/pods?watch=true", "", "", 405, "serves no watches"},
 		{"GET", "/api/v1/pods?fieldSelector=spec.color%3Dred", "", "", 400, "field label not supported: spec.color"},
 		{"POST", "/api/v1/nodes", asJSON, "{}", 405, "does not serve it"},

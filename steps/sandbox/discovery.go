@@ -9,11 +9,13 @@ import (
 )
 
 // discover answers what clients ask to find out which resources there are; kubectl works with it.
-func (w *world) discover(path string) (reply, bool) {
+func (w *world) discover(path string, by client) (reply, bool) {
 	parts := trimmed(path)
 	switch {
 	case len(parts) == 1 && parts[0] == "api":
-		return encode(http.StatusOK, metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"}}), true
+		return encode(http.StatusOK, metav1.APIVersions{
+			TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: []string{"v1"}, ServerAddressByClientCIDRs: w.answering(by),
+		}), true
 	case len(parts) == 1 && parts[0] == "apis":
 		return encode(http.StatusOK, w.groups()), true
 	case len(parts) == 2 && parts[0] == "api":
@@ -22,6 +24,11 @@ func (w *world) discover(path string) (reply, bool) {
 		return w.resources(parts[1], parts[2])
 	}
 	return reply{}, false
+}
+
+// answering tells which API server it is that answers, as each of them does: at a load balancer nothing else does.
+func (w *world) answering(by client) []metav1.ServerAddressByClientCIDR {
+	return []metav1.ServerAddressByClientCIDR{{ClientCIDR: "0.0.0.0/0", ServerAddress: w.address(slices.Index(w.names, by.server)) + ":6443"}}
 }
 
 func (w *world) groups() metav1.APIGroupList {

@@ -97,7 +97,7 @@ func writeKubeconfig(dir, server string, p *pki) error {
 	b64 := base64.StdEncoding.EncodeToString
 	config, err := json.MarshalIndent(m{
 		"apiVersion": "v1", "kind": "Config", "current-context": "sandbox",
-		"clusters": []m{{"name": "sandbox", "cluster": m{"server": server, "certificate-authority-data": b64(p.caPEM())}}},
+		"clusters": []m{{"name": "sandbox", "cluster": m{"server": server, "certificate-authority-data": b64(p.Kubernetes.PEM())}}},
 		"users":    []m{{"name": "kubernetes-admin", "user": m{"client-certificate-data": b64(cert), "client-key-data": b64(key)}}},
 		"contexts": []m{{"name": "sandbox", "context": m{"cluster": "sandbox", "user": "kubernetes-admin"}}},
 	}, "", "  ")

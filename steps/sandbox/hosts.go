@@ -30,7 +30,9 @@ func (w *world) addHost(name string, index int, control bool, version string) {
 		"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", zoneLabel: zone(index),
 	}
 	n := &corev1.Node{ObjectMeta: w.meta("", name, labels)}
-	n.Annotations = map[string]string{"kubeadm.alpha.kubernetes.io/cri-socket": "unix:///run/containerd/containerd.sock"}
+	if minor(version) < 34 { // since then the socket is in a file on the host
+		n.Annotations = map[string]string{"kubeadm.alpha.kubernetes.io/cri-socket": "unix:///var/run/containerd/containerd.sock"}
+	}
 	h := &host{name: name, control: control, statics: map[string]*static{}}
 	h.kubelet = kubelet{up: true, version: version, boot: string(uid()), renewed: time.Now()}
 	if control {
@@ -40,13 +42,13 @@ func (w *world) addHost(name string, index int, control bool, version string) {
 	pods := resource.MustParse("110")
 	n.Status = corev1.NodeStatus{
 		Capacity:    corev1.ResourceList{corev1.ResourcePods: pods, corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("8Gi")},
-		Allocatable: corev1.ResourceList{corev1.ResourcePods: pods, corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("8Gi")},
+		Allocatable: corev1.ResourceList{corev1.ResourcePods: pods, corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("8092Mi")}, // evictionHard keeps 100Mi
 		Addresses: []corev1.NodeAddress{
 			{Type: corev1.NodeInternalIP, Address: w.address(len(w.names))}, {Type: corev1.NodeHostName, Address: name},
 		},
 		NodeInfo: corev1.NodeSystemInfo{
 			MachineID: machineID(name), SystemUUID: string(uid()), KernelVersion: "6.1.0-18-amd64",
-			OSImage: "Debian GNU/Linux 12 (bookworm)", ContainerRuntimeVersion: "containerd://1.6.20",
+			OSImage: "Debian GNU/Linux 12 (bookworm)", ContainerRuntimeVersion: "containerd://1.6.20~ds1",
 			OperatingSystem: "linux", Architecture: "amd64",
 		},
 	}
@@ -59,7 +61,7 @@ func (w *world) addHost(name string, index int, control bool, version string) {
 		return
 	}
 	for _, c := range components {
-		h.statics[c] = &static{image: imageOf(c, version), ready: true}
+		h.statics[c] = &static{image: imageOf(c, version), ready: true, since: time.Now().Add(-upSince)}
 		w.putMirror(h, c)
 	}
 }
@@ -69,6 +71,13 @@ func (w *world) addHost(name string, index int, control bool, version string) {
 func (w *world) address(index int) string {
 	return fmt.Sprintf("198.18.%d.%d", index/200, index%200+10)
 }
+
+// balancer is where a load balancer would stand before the API servers of more than one control plane: at the end of the
+// same range.
+const balancer = "198.19.255.254:6443"
+
+// upSince is how long the control plane has been running when the sandbox starts.
+const upSince = 29 * 24 * time.Hour
 
 // report writes what a kubelet says about itself.
 func (w *world) report(h *host, n *corev1.Node) {
@@ -157,9 +166,24 @@ func (w *world) putMirror(h *host, component string) {
 	p.Spec.NodeName = h.name
 	p.Spec.HostNetwork = true
 	p.Spec.PriorityClassName = "system-node-critical"
-	p.Spec.Containers = []corev1.Container{{Name: component, Image: s.image}}
+	priority := int32(2000001000) // of system-node-critical
+	p.Spec.Priority = &priority
+	p.Spec.Containers = []corev1.Container{{Name: component, Image: s.image, Resources: staticRequests(component)}}
 	w.put("pods", p)
 	w.setPodReady(p, s.ready)
+}
+
+// staticRequests are those of kubeadm's manifests.
+func staticRequests(component string) corev1.ResourceRequirements {
+	switch component {
+	case "etcd":
+		return requests("100m", "100Mi")
+	case "kube-apiserver":
+		return requests("250m", "")
+	case "kube-controller-manager":
+		return requests("200m", "")
+	}
+	return requests("100m", "")
 }
 
 // unavailable counts the workers that are out of service: cordoned or not Ready.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"upgrader.dev/upgrader/steps/sandbox/machine"
@@ -30,8 +29,8 @@ func (w *world) SetClusterVersion(v string) {
 		return
 	}
 	w.effects.add(Effect{What: EffectVersion, Detail: v + " (was " + w.config + ")"})
+	w.upgradeConfig(w.config, v)
 	w.config = v
-	w.putKubeadmConfig()
 	w.upgradeAddons()
 }
 
@@ -80,7 +79,7 @@ func (w *world) RunStaticPod(host, component, image string) {
 func (w *world) restart(h *host, component string) {
 	s := h.statics[component]
 	s.restarts++
-	s.ready = false
+	s.ready, s.since, s.asked = false, time.Now(), nil
 	if p := w.mirror(h.name, component); p != nil {
 		w.erase("pods", p)
 	}
@@ -124,25 +123,6 @@ func (w *world) electLeader() {
 			w.leader = name
 			w.flicker++
 			return
-		}
-	}
-}
-
-// upgradeAddons moves kube-proxy and CoreDNS to the cluster's version once every control plane has it, as kubeadm does
-// since 1.28.
-func (w *world) upgradeAddons() {
-	for _, name := range w.controlPlanes() {
-		if s := w.hosts[name].statics["kube-apiserver"]; tag(s.image) != w.config || !s.ready {
-			return
-		}
-	}
-	image := imageOf("kube-proxy", w.config)
-	if ds := find[*appsv1.DaemonSet](w, "daemonsets", "kube-system/kube-proxy"); ds != nil && ds.Spec.Template.Spec.Containers[0].Image != image {
-		ds.Spec.Template.Spec.Containers[0].Image = image
-		w.touch(ds)
-		for _, p := range w.podsOf(ds.UID) {
-			p.Spec.Containers[0].Image = image
-			w.touch(p)
 		}
 	}
 }

@@ -36,6 +36,7 @@ type Cluster struct {
 
 	world    *world
 	api      *api
+	common   *machine.Common
 	effects  *record
 	faults   *record
 	machines []*machine.Machine
@@ -114,6 +115,7 @@ func (c *Cluster) build(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return errors.Join(err, d.Close())
 	}
+	c.common = p.Common
 	c.api = newAPI(c.world, p, o.Faults)
 	c.running.Go(func() {
 		if err := c.api.server.ServeTLS(d, "", ""); !errors.Is(err, http.ErrServerClosed) {
@@ -143,8 +145,8 @@ func (c *Cluster) switchOn(ctx context.Context, o Options) error {
 	trouble := newTrouble(o.Faults, c.effects)
 	for _, name := range c.world.names {
 		m, err := machine.Start(machine.Config{
-			Name: name, ControlPlane: c.world.hosts[name].control, Version: o.Version,
-			AuthorizedKey: key, World: c.world, Recorder: trouble, Speed: o.Speed,
+			Name: name, ControlPlane: c.world.hosts[name].control, Version: o.Version, Endpoint: c.world.endpoint,
+			Common: c.common, AuthorizedKey: key, World: c.world, Recorder: trouble, Speed: o.Speed,
 		})
 		if err != nil {
 			return err

@@ -93,7 +93,7 @@ func (w *world) newPod(o *owner, name string) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: w.meta(o.namespace, name, o.labels)}
 	controller := true
 	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: o.kind, Name: o.name, UID: o.uid, Controller: &controller}}
-	p.Spec.Containers = []corev1.Container{{Name: "main", Image: o.image}}
+	p.Spec.Containers = []corev1.Container{{Name: "main", Image: o.image, Resources: requests(o.cpu, o.memory)}}
 	if ds := find[*appsv1.DaemonSet](w, "daemonsets", key(o.namespace, o.name)); ds != nil {
 		p.Spec.Containers[0].Image = ds.Spec.Template.Spec.Containers[0].Image
 	}
@@ -228,12 +228,6 @@ func (w *world) there(p *corev1.Pod) bool {
 }
 
 func (w *world) jitter(d time.Duration) time.Duration { return time.Duration(w.dice.Int64N(int64(d))) }
-
-func (w *world) podsOf(uid types.UID) []*corev1.Pod {
-	return slices.DeleteFunc(list[*corev1.Pod](w, "pods"), func(p *corev1.Pod) bool {
-		return len(p.OwnerReferences) == 0 || p.OwnerReferences[0].UID != uid
-	})
-}
 
 func isMirror(p *corev1.Pod) bool { return p.Annotations[corev1.MirrorPodAnnotationKey] != "" }
 

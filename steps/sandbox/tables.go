@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -57,7 +59,7 @@ func (t *table) sorted() []object {
 func newTables() map[string]*table {
 	read := []string{"get", "list"}
 	write := []string{"get", "list", "create", "update", "patch", "delete"}
-	const cluster, namespaced = false, true
+	const cluster, namespaced, webhooks = false, true, "admissionregistration.k8s.io"
 	all := []*table{
 		{"", "v1", "nodes", "Node", cluster, []string{"get", "list", "update", "patch"}, func() object { return &corev1.Node{} }, nil},
 		{"", "v1", "pods", "Pod", namespaced, []string{"get", "list", "create", "delete"}, func() object { return &corev1.Pod{} }, nil},
@@ -70,6 +72,9 @@ func newTables() map[string]*table {
 		{"apps", "v1", "replicasets", "ReplicaSet", namespaced, read, func() object { return &appsv1.ReplicaSet{} }, nil},
 		{"apps", "v1", "statefulsets", "StatefulSet", namespaced, read, func() object { return &appsv1.StatefulSet{} }, nil},
 		{"apps", "v1", "daemonsets", "DaemonSet", namespaced, read, func() object { return &appsv1.DaemonSet{} }, nil},
+		{"batch", "v1", "jobs", "Job", namespaced, read, func() object { return &batchv1.Job{} }, nil},
+		{webhooks, "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", cluster, read, func() object { return &admissionv1.ValidatingWebhookConfiguration{} }, nil},
+		{webhooks, "v1", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration", cluster, read, func() object { return &admissionv1.MutatingWebhookConfiguration{} }, nil},
 		{"policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", namespaced, write, func() object { return &policyv1.PodDisruptionBudget{} }, nil},
 		{"coordination.k8s.io", "v1", "leases", "Lease", namespaced, write, func() object { return &coordinationv1.Lease{} }, nil},
 		{"storage.k8s.io", "v1", "volumeattachments", "VolumeAttachment", cluster, read, func() object { return &storagev1.VolumeAttachment{} }, nil},

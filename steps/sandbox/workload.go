@@ -1,11 +1,10 @@
 package sandbox
 
 import (
-	"fmt"
-
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -18,69 +17,18 @@ type owner struct {
 	replicas              int
 	labels                map[string]string
 	image                 string
+	cpu, memory           string   // what each pod requests; "" is nothing
 	tolerates             bool     // runs on control planes too
 	first                 []string // where its first pods are put, as an older cluster would have them
-}
-
-// addSystem fills in what every kubeadm cluster has: namespaces, configuration, CoreDNS, kube-proxy and a network.
-func (w *world) addSystem() {
-	for _, name := range []string{"default", "kube-node-lease", "kube-public", "kube-system", "shop"} {
-		n := &corev1.Namespace{ObjectMeta: w.meta("", name, map[string]string{"kubernetes.io/metadata.name": name})}
-		n.Status.Phase = corev1.NamespaceActive
-		w.put("namespaces", n)
-	}
-	w.putKubeadmConfig()
-	kubelet := &corev1.ConfigMap{ObjectMeta: w.meta("kube-system", "kubelet-config", nil)}
-	kubelet.Data = map[string]string{"kubelet": "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\ncgroupDriver: systemd\nrotateCertificates: true\nstaticPodPath: /etc/kubernetes/manifests\n"}
-	w.put("configmaps", kubelet)
-
-	w.addDaemonSet("kube-proxy", imageOf("kube-proxy", w.config))
-	w.addDaemonSet("cni", "sandbox.invalid/cni:v1.4.0")
-
-	w.addDeployment(&owner{
-		namespace: "kube-system", name: "coredns", replicas: 2, labels: map[string]string{"k8s-app": "kube-dns"},
-		image: "registry.k8s.io/coredns/coredns:v1.10.1", tolerates: true, first: w.controlPlanes(),
-	})
-	if len(w.names) > 1 {
-		w.addBudget("kube-system", "coredns", map[string]string{"k8s-app": "kube-dns"}, "minAvailable", 1)
-	}
-}
-
-// putKubeadmConfig writes the ConfigMap that kubeadm keeps the cluster's configuration in.
-func (w *world) putKubeadmConfig() {
-	c := find[*corev1.ConfigMap](w, "configmaps", "kube-system/kubeadm-config")
-	if c == nil {
-		c = &corev1.ConfigMap{ObjectMeta: w.meta("kube-system", "kubeadm-config", nil)}
-	}
-	c.Data = map[string]string{"ClusterConfiguration": fmt.Sprintf(`apiServer:
-  timeoutForControlPlane: 4m0s
-apiVersion: kubeadm.k8s.io/v1beta3
-certificatesDir: /etc/kubernetes/pki
-clusterName: kubernetes
-controllerManager: {}
-dns: {}
-etcd:
-  local:
-    dataDir: /var/lib/etcd
-imageRepository: registry.k8s.io
-kind: ClusterConfiguration
-kubernetesVersion: v%s
-networking:
-  dnsDomain: cluster.local
-  podSubnet: 10.244.0.0/16
-  serviceSubnet: 10.96.0.0/12
-scheduler: {}
-`, w.config)}
-	w.put("configmaps", c)
 }
 
 // addWorkload fills the workers with a shop: two Deployments, a StatefulSet, and budgets that always let one pod go.
 // Every worker gets some of it.
 func (w *world) addWorkload(workers int) {
 	web := max(6, workers+1)
-	w.addDeployment(&owner{namespace: "shop", name: "web", replicas: web, labels: map[string]string{"app": "web"}, image: "sandbox.invalid/web:2.1"})
-	w.addDeployment(&owner{namespace: "shop", name: "api", replicas: 3, labels: map[string]string{"app": "api"}, image: "sandbox.invalid/api:5.0"})
-	w.addStatefulSet(&owner{namespace: "shop", name: "db", replicas: 3, labels: map[string]string{"app": "db"}, image: "sandbox.invalid/db:14.2"})
+	w.addDeployment(&owner{namespace: "shop", name: "web", replicas: web, labels: map[string]string{"app": "web"}, image: "sandbox.invalid/web:2.1", cpu: "100m", memory: "128Mi"})
+	w.addDeployment(&owner{namespace: "shop", name: "api", replicas: 3, labels: map[string]string{"app": "api"}, image: "sandbox.invalid/api:5.0", cpu: "200m", memory: "256Mi"})
+	w.addStatefulSet(&owner{namespace: "shop", name: "db", replicas: 3, labels: map[string]string{"app": "db"}, image: "sandbox.invalid/db:14.2", cpu: "250m", memory: "512Mi"})
 	if workers < 2 {
 		return // evicted pods have nowhere to go: a budget would close every drain for ever
 	}
@@ -104,14 +52,29 @@ func (w *world) addBudget(namespace, name string, labels map[string]string, rule
 
 func podTemplate(o *owner) corev1.PodTemplateSpec {
 	t := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: o.labels}}
-	t.Spec.Containers = []corev1.Container{{Name: o.name, Image: o.image}}
+	t.Spec.Containers = []corev1.Container{{Name: o.name, Image: o.image, Resources: requests(o.cpu, o.memory)}}
 	if o.tolerates {
 		t.Spec.Tolerations = []corev1.Toleration{{Key: controlPlaneLabel, Effect: corev1.TaintEffectNoSchedule}}
 	}
 	return t
 }
 
-func (w *world) addDeployment(o *owner) {
+// requests are what a container asks of its node; "" is nothing.
+func requests(cpu, memory string) corev1.ResourceRequirements {
+	list := corev1.ResourceList{}
+	if cpu != "" {
+		list[corev1.ResourceCPU] = resource.MustParse(cpu)
+	}
+	if memory != "" {
+		list[corev1.ResourceMemory] = resource.MustParse(memory)
+	}
+	if len(list) == 0 {
+		return corev1.ResourceRequirements{}
+	}
+	return corev1.ResourceRequirements{Requests: list}
+}
+
+func (w *world) addDeployment(o *owner) *appsv1.Deployment {
 	replicas := int32(o.replicas)
 	d := &appsv1.Deployment{ObjectMeta: w.meta(o.namespace, o.name, o.labels)}
 	d.Spec = appsv1.DeploymentSpec{Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: o.labels}, Template: podTemplate(o)}
@@ -125,6 +88,7 @@ func (w *world) addDeployment(o *owner) {
 
 	o.kind, o.name, o.uid = "ReplicaSet", rs.Name, rs.UID
 	w.owners = append(w.owners, o)
+	return d
 }
 
 func (w *world) addStatefulSet(o *owner) {
@@ -136,14 +100,15 @@ func (w *world) addStatefulSet(o *owner) {
 	w.owners = append(w.owners, o)
 }
 
-func (w *world) addDaemonSet(name, image string) {
-	o := &owner{kind: "DaemonSet", namespace: "kube-system", name: name, labels: map[string]string{"k8s-app": name}, image: image}
+func (w *world) addDaemonSet(o *owner) *appsv1.DaemonSet {
+	o.kind, o.namespace, o.labels = "DaemonSet", "kube-system", map[string]string{"k8s-app": o.name}
 	d := &appsv1.DaemonSet{ObjectMeta: w.meta(o.namespace, o.name, o.labels)}
 	d.Spec = appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: o.labels}, Template: podTemplate(o)}
 	d.Spec.Template.Spec.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
 	w.put("daemonsets", d)
 	o.uid = d.UID
 	w.owners = append(w.owners, o)
+	return d
 }
 
 // letters are those that Kubernetes makes names of: no vowels, nothing that looks like something else.

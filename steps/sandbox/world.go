@@ -54,17 +54,18 @@ type world struct {
 	dice    *rand.Rand // names and small delays; always the same sequence
 	version uint64     // the resourceVersion of the last change
 
-	tables  map[string]*table
-	hosts   map[string]*host
-	names   []string // of the hosts: control planes first
-	owners  []*owner
-	config  string             // the version in kubeadm-config
-	leader  string             // of etcd
-	leaders map[string]*leader // by component
-	flicker int                // requests that still meet "etcdserver: leader changed"
-	awake   bool               // the controllers have an appointment
-	down    string             // the last Unavailable, to write only changes
-	broken  map[string]bool
+	tables   map[string]*table
+	hosts    map[string]*host
+	names    []string // of the hosts: control planes first
+	owners   []*owner
+	config   string             // the version in kubeadm-config
+	endpoint string             // host:port of the whole control plane, "" where it is one host
+	leader   string             // of etcd
+	leaders  map[string]*leader // by component
+	flicker  int                // requests that still meet "etcdserver: leader changed"
+	awake    bool               // the controllers have an appointment
+	down     string             // the last Unavailable, to write only changes
+	broken   map[string]bool
 }
 
 // A host is a machine as the cluster knows it.
@@ -89,6 +90,8 @@ type static struct {
 	image    string
 	restarts int
 	ready    bool
+	since    time.Time       // when its process began
+	asked    []DeprecatedAPI // of it since then
 }
 
 func newWorld(o Options, effects *record, d *door) *world {
@@ -103,6 +106,9 @@ func newWorld(o Options, effects *record, d *door) *world {
 	}
 	for i := range o.Workers {
 		w.addHost(fmt.Sprintf("w%d", i+1), i, false, o.Version)
+	}
+	if o.ControlPlanes > 1 {
+		w.endpoint = balancer
 	}
 	w.leader = w.names[0]
 	for _, component := range elected {
@@ -196,19 +202,8 @@ func (w *world) quorum() bool {
 // reachable says whether the API can be written: kubelets and controllers wait until it can.
 func (w *world) reachable() bool { return len(w.readyServers()) > 0 && w.quorum() }
 
-// etcdVersions are the etcd that kubeadm brings by minor version (kubeadm/app/constants: SupportedEtcdVersion).
-var etcdVersions = map[int]string{26: "3.5.10-0", 27: "3.5.12-0", 28: "3.5.15-0", 29: "3.5.16-0", 30: "3.5.15-0", 31: "3.5.15-0", 32: "3.5.16-0", 33: "3.5.21-0", 34: "3.6.5-0", 35: "3.6.6-0", 36: "3.6.8-0"}
-
-func imageOf(component, version string) string {
-	if component != "etcd" {
-		return "registry.k8s.io/" + component + ":v" + version
-	}
-	tag, ok := etcdVersions[minor(version)]
-	if !ok {
-		tag = "3.5.15-0"
-	}
-	return "registry.k8s.io/etcd:" + tag
-}
+// imageOf is the image of a part of the control plane, as kubeadm of that version names it.
+func imageOf(component, version string) string { return machine.Image(component, version) }
 
 // tag is the version in an image's name, without v and without a build: "1.28.15", "3.5.12".
 func tag(image string) string {

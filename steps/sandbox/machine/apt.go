@@ -251,6 +251,7 @@ func (a *aptCall) update() int {
 	}
 	a.m.apt.lists = lists
 	a.m.mu.Unlock()
+	a.m.writeLists()
 	a.printf("Reading package lists...\n")
 	if faults > 0 {
 		return 100
@@ -332,8 +333,9 @@ func (a *aptCall) fetch(lists map[int]string, from source) bool {
 		if !ok {
 			continue
 		}
-		if key, err := a.m.tree.read("root", ring); err != nil || !strings.Contains(string(key), keyMark) {
-			return a.unsigned(minor, address)
+		key, _ := a.m.tree.read("root", ring)
+		if verdict := judge(key, listText(minor)); verdict != goodSignature {
+			return a.unsigned(minor, address, verdict)
 		}
 	}
 	a.printf("Get:1 %s  InRelease [1186 B]\n", address)
@@ -341,9 +343,12 @@ func (a *aptCall) fetch(lists map[int]string, from source) bool {
 	return true
 }
 
-// unsigned complains of a list whose signature no key fits. A list that apt has of before stays.
-func (a *aptCall) unsigned(minor int, address string) bool {
-	const why = "The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 234654DA9A296436"
+// unsigned complains of a list whose signature no key fits, or a key of the past. A list that apt has of before stays.
+func (a *aptCall) unsigned(minor int, address, verdict string) bool {
+	why := "The following signatures couldn't be verified because the public key is not available: NO_PUBKEY " + keyID
+	if verdict == expiredKey {
+		why = "The following signatures were invalid: EXPKEYSIG " + keyID + " " + keyOwner
+	}
 	a.printf("Err:1 %s  InRelease\n", strings.TrimSuffix(address, "/"))
 	a.m.mu.Lock()
 	_, had := a.m.apt.lists[minor]
@@ -358,9 +363,6 @@ func (a *aptCall) unsigned(minor int, address string) bool {
 	a.eprintf("E: Some index files failed to download. They have been ignored, or old ones used instead.\n")
 	return false
 }
-
-// keyMark is in every pretend key of the package repositories.
-const keyMark = "pretend signing key of Kubernetes packages"
 
 func aptMark(c *call) int {
 	_, rest, ok := c.flags("q", "quiet", "o", "option", false)

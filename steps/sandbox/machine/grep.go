@@ -88,6 +88,12 @@ func writeEscape(b *strings.Builder, ch byte, extended bool) {
 }
 
 // matcher makes the test that grep's flags ask for.
+func (c *call) grepMatcher(fl []flag, patterns []string) (*regexp.Regexp, error) {
+	name := path.Base(c.args[0])
+	key := name + "\x00" + fmt.Sprint(fl) + "\x00" + strings.Join(patterns, "\n")
+	return c.m.cfg.Common.patterns.recall(key, func() (*regexp.Regexp, error) { return grepMatcher(fl, name, patterns) })
+}
+
 func grepMatcher(fl []flag, name string, patterns []string) (*regexp.Regexp, error) {
 	extended := has(fl, "E", "extended-regexp") || name == "egrep"
 	fixed := has(fl, "F", "fixed-strings") || name == "fgrep"
@@ -148,7 +154,7 @@ func grep(c *call) int {
 		}
 		patterns, rest = rest[:1], rest[1:]
 	}
-	re, err := grepMatcher(fl, path.Base(c.args[0]), patterns)
+	re, err := c.grepMatcher(fl, patterns)
 	if err != nil {
 		return c.fail(2, "%v", err)
 	}

@@ -69,6 +69,7 @@ func (m *Machine) unfinished() []string {
 func (a *aptCall) resolve(words []string) ([]wish, int) {
 	lists, all := a.m.visible(), a.m.packages()
 	var wishes []wish
+	missing := 0
 	for _, w := range words {
 		name, version, exact := strings.Cut(w, "=")
 		revisions, _ := offers(lists, name)
@@ -79,14 +80,16 @@ func (a *aptCall) resolve(words []string) ([]wish, int) {
 		}
 		if len(revisions) == 0 {
 			a.eprintf("E: Unable to locate package %s\n", name)
-			return nil, 100
+			missing++
+			continue
 		}
 		want := revisions[0]
 		if exact {
 			i := slices.IndexFunc(revisions, func(r string) bool { ok, _ := path.Match(version, r); return ok })
 			if i < 0 {
 				a.eprintf("E: Version '%s' for '%s' was not found\n", version, name)
-				return nil, 100
+				missing++
+				continue
 			}
 			want = revisions[i]
 		}
@@ -95,6 +98,9 @@ func (a *aptCall) resolve(words []string) ([]wish, int) {
 			continue
 		}
 		wishes = append(wishes, wish{name, have, want})
+	}
+	if missing > 0 {
+		return nil, 100
 	}
 	return wishes, 0
 }
@@ -338,34 +344,8 @@ func dpkgQuery(c *call) int {
 }
 
 func packageCommands() map[string]command {
-	return map[string]command{"apt-get": aptGet, "apt-mark": aptMark, "apt-cache": aptCache, "dpkg": dpkg, "dpkg-query": dpkgQuery, "gpg": gpg}
-}
-
-// gpg takes the armour off a key.
-func gpg(c *call) int {
-	fl, names, ok := c.flags("q", "dearmor batch yes no-tty quiet", "o", "output", false)
-	if !ok {
-		return 2
+	return map[string]command{
+		"apt-get": aptGet, "apt-mark": aptMark, "apt-cache": aptCache, "apt-config": aptConfig, "dpkg": dpkg, "dpkg-query": dpkgQuery,
+		"gpg": gpg, "gpgv": gpgv,
 	}
-	if !has(fl, "dearmor") {
-		return c.unknown(strings.Join(c.args, " "))
-	}
-	return c.inputs(names, func(_ string, data []byte) int {
-		if !strings.Contains(string(data), "-----BEGIN PGP PUBLIC KEY BLOCK-----") {
-			return c.fail(2, "no valid OpenPGP data found.")
-		}
-		out := value(fl, "", "o", "output")
-		if out == "" {
-			c.printf("%s\n", keyMark)
-			return 0
-		}
-		differs, err := c.m.tree.write(c.p.user, c.path(out), []byte(keyMark+"\n"), 0o644)
-		if err != nil {
-			return c.fail(2, "can't create `%s': %s", out, reason(err))
-		}
-		if differs {
-			c.m.changedFile(c.p, "wrote", c.path(out))
-		}
-		return 0
-	})
 }

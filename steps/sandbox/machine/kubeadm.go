@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ type kubeadmCall struct {
 
 func kubeadm(c *call) int {
 	fl, rest, ok := c.flags("yfho", "yes force dry-run etcd-upgrade certificate-renewal allow-experimental-upgrades allow-release-candidate-upgrades print-config",
-		"ov", "output kubernetes-version ignore-preflight-errors config kubeconfig patches etcd-upgrade certificate-renewal skip-phases image-repository v rootfs", false)
+		"ovc", "output kubernetes-version ignore-preflight-errors config kubeconfig patches etcd-upgrade certificate-renewal skip-phases image-repository v rootfs api-server-manifest controller-manager-manifest scheduler-manifest context-lines", false)
 	if !ok {
 		return 1
 	}
@@ -49,6 +50,8 @@ func kubeadm(c *call) int {
 		return k.apply(rest[2:])
 	case "upgrade node":
 		return k.node()
+	case "upgrade diff":
+		return k.diff(rest[2:])
 	default:
 		return c.unknown("kubeadm " + strings.Join(rest, " "))
 	}
@@ -293,8 +296,6 @@ func minorOf(version string) int {
 	return r.minor
 }
 
-func tagOf(image string) string { return image[strings.LastIndex(image, ":")+1:] }
-
 // configRead is what kubeadm says when it has read the cluster's configuration.
 const configRead = `[upgrade/config] Making sure the configuration is correct:
 [upgrade/config] Reading configuration from the cluster...
@@ -383,6 +384,7 @@ func (k *kubeadmCall) staticPods(target release) int {
 		if c == "etcd" && value(k.flags, "true", "etcd-upgrade") == "false" {
 			continue
 		}
+		k.renew(c)
 		image := Image(c, target.String())
 		if k.m.manifestImage(c) == image {
 			k.printf("[upgrade/staticpods] Current and new manifests of %s are equal, skipping upgrade\n", c)
@@ -396,7 +398,18 @@ func (k *kubeadmCall) staticPods(target release) int {
 			return st
 		}
 	}
+	k.renew("")
 	return 0
+}
+
+// renew renews the certificates of a component, as every upgrade does unless it is told not to.
+func (k *kubeadmCall) renew(component string) {
+	if value(k.flags, "true", "certificate-renewal") == "false" {
+		return
+	}
+	for _, name := range k.m.renew(component) {
+		k.printf("[upgrade/staticpods] Renewing %s certificate\n", name)
+	}
 }
 
 // staticPod replaces one manifest, keeping the old one, and waits until the kubelet has restarted the pod.
@@ -435,16 +448,37 @@ func (k *kubeadmCall) staticPod(c, image, stamp string) int {
 	return 0
 }
 
-// kubeletConfig writes the kubelet's configuration, keeping the old one.
+// kubeletConfig writes the kubelet's configuration, keeping the old one, and brings its flags up to date.
 func (k *kubeadmCall) kubeletConfig(target release) {
-	const file = "/var/lib/kubelet/config.yaml"
-	if old, err := k.m.tree.read("root", file); err == nil {
+	if old, err := k.m.tree.read("root", kubeletConfigFile); err == nil {
 		k.m.tree.put("/etc/kubernetes/tmp/kubeadm-kubelet-config"+newUUID()[:8]+"/config.yaml", string(old), 0o600)
 	}
-	k.m.tree.put(file, kubeletConfigText(target.String()), 0o644)
-	k.printf("[kubelet-start] Writing kubelet configuration to file %q\n", file)
+	k.m.tree.put(kubeletConfigFile, KubeletConfig(target.String()), 0o644)
+	k.printf("[kubelet-start] Writing kubelet configuration to file %q\n", kubeletConfigFile)
+	k.kubeletFlags(target)
 }
 
-func kubeletConfigText(version string) string {
-	return "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\ncgroupDriver: systemd\nclusterDomain: cluster.local\nstaticPodPath: /etc/kubernetes/manifests\n# written by kubeadm " + version + "\n"
+// kubeletFlags takes out of kubeadm-flags.env what kubeadm has another place for since 1.34, and what kubelets take no more
+// since 1.35 (which 1.35 alone does).
+func (k *kubeadmCall) kubeletFlags(target release) {
+	text, err := k.m.tree.read("root", kubeletFlagsFile)
+	if err != nil {
+		return
+	}
+	kept := string(text)
+	drop := func(flag string) (was string) {
+		if m := regexp.MustCompile(`--` + flag + `=([^ "]*) ?`).FindStringSubmatch(kept); m != nil {
+			kept, was = strings.Replace(kept, m[0], "", 1), m[1]
+		}
+		return was
+	}
+	if target.minor >= 34 {
+		if socket := drop("container-runtime-endpoint"); socket != "" {
+			k.m.tree.put(kubeletInstance, fmt.Sprintf("containerRuntimeEndpoint: %q\n", socket), 0o644)
+		}
+	}
+	if target.minor == 35 {
+		drop("pod-infra-container-image")
+	}
+	k.m.tree.put(kubeletFlagsFile, kept, 0o644)
 }

@@ -66,9 +66,12 @@ func userID(name string) string {
 }
 
 func stat(c *call) int {
-	fl, names, ok := c.flags("Lt", "dereference terse", "c", "format printf", false)
+	fl, names, ok := c.flags("Ltf", "dereference terse file-system", "c", "format printf", false)
 	if !ok {
 		return 2
+	}
+	if has(fl, "f", "file-system") {
+		return c.fileSystems(value(fl, "", "c", "format"), names)
 	}
 	format, end := value(fl, "", "c", "format"), "\n"
 	if format == "" {
@@ -230,41 +233,6 @@ func (l *listing) show(files []listed) {
 		}
 		l.printf("\n")
 	}
-}
-
-// df prints a disk of 40 GiB, three quarters of it free.
-func df(c *call) int {
-	fl, names, ok := c.flags("Pkhml", "portability", "B", "block-size output", false)
-	if !ok {
-		return 2
-	}
-	if len(names) == 0 {
-		names = []string{"/"}
-	}
-	const blocks, used = 40 << 20, 10 << 20 // KiB
-	head := "1K-blocks"
-	if has(fl, "P", "portability") {
-		head = "1024-blocks"
-	}
-	if out := value(fl, "", "output"); out == "avail" {
-		c.printf("    Avail\n%9d\n", blocks-used)
-		return 0
-	} else if out != "" {
-		return c.unknown("--output=" + out)
-	}
-	status, said := 0, false
-	for _, name := range names {
-		if _, err := c.m.tree.stat(c.p.user, c.path(name), true); err != nil {
-			status = c.fail(1, "%s: %s", name, reason(err))
-			continue
-		}
-		if !said {
-			c.printf("Filesystem     %s     Used Available Capacity Mounted on\n", head)
-			said = true
-		}
-		c.printf("/dev/sda1       %d %d  %d      25%% /\n", blocks, used, blocks-used)
-	}
-	return status
 }
 
 func du(c *call) int {

@@ -20,6 +20,9 @@ type Config struct {
 	Address      string // where sshd listens; "127.0.0.1:0" when empty
 	ControlPlane bool   // static pods, etcd and admin.conf are there
 	Version      string // of kubeadm, kubelet and kubectl, "1.27.16"; also what runs
+	Endpoint     string // host:port at which the whole control plane is reached; "" where that is the only host of it
+
+	Common *Common // what it shares with the other machines of the cluster; nil: nothing
 
 	AuthorizedKey ssh.PublicKey // who may log in
 	Login         string        // the account; "root" when empty
@@ -49,6 +52,8 @@ type Machine struct {
 	units   map[string]*unit
 	apt     aptState
 	kubelet string // the version that runs, "" while none does
+	disks   []Disk
+	ahead   time.Duration // how far the clock goes wrong
 }
 
 // power is what lasts from one boot to the next.
@@ -76,6 +81,13 @@ func Start(cfg Config) (*Machine, error) {
 	cfg.Version = strings.TrimPrefix(cfg.Version, "v")
 	if cfg.Speed <= 0 {
 		cfg.Speed = 1
+	}
+	if cfg.Common == nil {
+		own, err := NewCommon()
+		if err != nil {
+			return nil, fmt.Errorf("starting the pretend machine %s: %w", cfg.Name, err)
+		}
+		cfg.Common = own
 	}
 	m := &Machine{
 		cfg: cfg, world: cfg.World, tree: newTree(time.Now), locks: newLockTable(), commands: commands(), builtins: shellCommands(),
@@ -162,6 +174,7 @@ func (m *Machine) clean() {
 	m.tree.mustDir("/run/lock")
 	m.tree.mustDir("/run/systemd/system") // what tells that systemd is the init system (sd_booted(3))
 	m.tree.put("/run/sshd.pid", "288\n", 0o644)
+	m.tree.put("/run/containerd/containerd.sock", "", 0o660)
 }
 
 // up is the context of this boot: it is done when the machine goes down.

@@ -192,7 +192,7 @@ func (h *handle) Close() error {
 			return
 		}
 		h.m.tree.mu.RLock()
-		differs := h.made || changed(string(h.node.data) != h.before)
+		differs := h.made || changed(string(h.node.content()) != h.before)
 		h.m.tree.mu.RUnlock()
 		if differs {
 			h.m.changedFile(h.proc, "wrote", h.path)

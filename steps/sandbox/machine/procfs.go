@@ -21,6 +21,7 @@ func (m *Machine) mountProc() {
 		return fmt.Appendf(nil, "%.2f %.2f\n", up, up)
 	})
 	m.tree.mount("/proc/locks", m.locks.text)
+	m.tree.put("/proc/swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n", 0o444)
 	m.tree.mount("/proc/loadavg", func() []byte { return []byte("0.10 0.12 0.09 1/180 4711\n") })
 	m.tree.mu.Lock()
 	defer m.tree.mu.Unlock()

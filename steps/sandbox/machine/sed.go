@@ -40,6 +40,7 @@ type sedCommand struct {
 
 // A sedParser reads a sed script.
 type sedParser struct {
+	common   *Common
 	s        string
 	extended bool
 	last     *regexp.Regexp
@@ -175,7 +176,7 @@ func (p *sedParser) regexp(text string, ignoreCase bool) (*regexp.Regexp, error)
 	if text == "" && p.last != nil {
 		return p.last, nil
 	}
-	re, err := posixRegexp(text, p.extended, ignoreCase)
+	re, err := p.common.pattern(text, p.extended, ignoreCase)
 	p.last = re
 	return re, err
 }
@@ -238,9 +239,12 @@ func (p *sedParser) untilPlain(delim byte) (string, error) {
 
 // replace performs s on a line.
 func (c *sedCommand) replace(line string) (string, bool) {
-	matches := c.re.FindAllStringSubmatchIndex(line, -1)
-	if len(matches) == 0 {
+	matches := [][]int{c.re.FindStringSubmatchIndex(line)}
+	if matches[0] == nil {
 		return line, false
+	}
+	if c.global || c.nth > 1 {
+		matches = c.re.FindAllStringSubmatchIndex(line, -1)
 	}
 	var b strings.Builder
 	at, done := 0, false
@@ -403,7 +407,7 @@ func sed(c *call) int {
 		script, rest = rest[0], rest[1:]
 	}
 	parse := func() ([]*sedCommand, error) {
-		p := &sedParser{s: script, extended: has(fl, "E", "r", "regexp-extended")}
+		p := &sedParser{common: c.m.cfg.Common, s: script, extended: has(fl, "E", "r", "regexp-extended")}
 		return p.commands(false)
 	}
 	if _, err := parse(); err != nil {

@@ -30,7 +30,7 @@ func (m *Machine) seed() {
 	t := m.tree
 	for _, dir := range []string{
 		"/root", "/etc", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/var/lib/dpkg/updates", "/var/lib/dpkg/info", "/var/lib/apt/lists", "/var/cache/apt/archives",
-		"/var/log", "/var/backups", "/var/tmp", "/etc/apt/sources.list.d", "/etc/apt/keyrings", "/etc/kubernetes/tmp", "/var/lib/kubelet/pki", "/proc", "/dev", "/sys/fs/cgroup", "/opt", "/srv", "/boot",
+		"/var/log", "/var/backups", "/var/tmp", "/etc/apt/sources.list.d", "/etc/apt/keyrings", "/etc/kubernetes/tmp", "/var/lib/containerd", "/proc", "/dev", "/sys/fs/cgroup", "/opt", "/srv", "/boot",
 	} {
 		t.mustDir(dir)
 	}
@@ -76,6 +76,7 @@ func (m *Machine) seedPackages() {
 	t := m.tree
 	t.put("/etc/apt/sources.list.d/kubernetes.list", "deb [signed-by=/etc/apt/keyrings/kubernetes-apt-keyring.gpg] "+address+" /\n", 0o644)
 	t.put("/etc/apt/keyrings/kubernetes-apt-keyring.gpg", keyMark+"\n", 0o644)
+	m.writeLists()
 	t.put("/etc/apt/sources.list", "deb http://deb.debian.org/debian bookworm main\n", 0o644)
 	t.put("/var/lib/dpkg/status", "", 0o644)
 	for _, lock := range slices.Concat(dpkgLocks, []string{aptLists, "/var/cache/apt/archives/lock"}) {
@@ -90,21 +91,12 @@ func (m *Machine) seedPackages() {
 
 func (m *Machine) seedKubernetes() {
 	t := m.tree
-	t.put("/var/lib/kubelet/config.yaml", kubeletConfigText("v"+m.cfg.Version), 0o644)
-	t.put("/var/lib/kubelet/kubeadm-flags.env", "KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint=unix:///var/run/containerd/containerd.sock\"\n", 0o644)
-	t.put("/etc/kubernetes/kubelet.conf", "apiVersion: v1\nkind: Config\n", 0o600)
-	t.put("/etc/default/kubelet", "", 0o644)
-	t.put("/etc/kubernetes/pki/ca.crt", "-----BEGIN CERTIFICATE-----\n", 0o644)
-	t.put("/usr/lib/systemd/system/kubelet.service", "[Service]\nExecStart=/usr/bin/kubelet\n", 0o644)
+	t.mustDir(manifestDir)
+	m.seedKubeletFiles()
+	m.seedRuntime()
+	m.seedCertificates()
 	if !m.cfg.ControlPlane {
 		return
-	}
-	for _, f := range []string{"admin.conf", "controller-manager.conf", "scheduler.conf"} {
-		t.put("/etc/kubernetes/"+f, "apiVersion: v1\nkind: Config\n", 0o600)
-	}
-	for _, name := range []string{"etcd/ca", "etcd/server", "etcd/peer", "etcd/healthcheck-client", "apiserver", "apiserver-etcd-client", "ca"} {
-		t.put("/etc/kubernetes/pki/"+name+".crt", "-----BEGIN CERTIFICATE-----\n", 0o644)
-		t.put("/etc/kubernetes/pki/"+name+".key", "-----BEGIN EC PRIVATE KEY-----\n", 0o600)
 	}
 	t.put("/var/lib/etcd/member/snap/db", strings.Repeat("\x00", 8192), 0o600)
 	t.put("/var/lib/etcd/member/wal/0000000000000000-0000000000000000.wal", "", 0o600)

@@ -32,7 +32,7 @@ type shellKey struct{}
 
 // shell runs a script in a new shell, in the process of the call. options are those of set, such as -eu.
 func (c *call) shell(text, name string, options, params []string) int {
-	file, err := parse(text, name)
+	program, err := c.m.cfg.Common.script(text, name)
 	if err != nil {
 		c.eprintf("sh: %v\n", err)
 		return 2
@@ -40,7 +40,7 @@ func (c *call) shell(text, name string, options, params []string) int {
 	if slices.Contains(options, "-n") {
 		return 0 // it was only to be read
 	}
-	state := &shellState{funcs: rewrite(file)}
+	state := &shellState{funcs: program.funcs}
 	in, done, err := c.stdin()
 	if err != nil {
 		return c.fail(126, "opening the standard input: %v", err)
@@ -60,7 +60,7 @@ func (c *call) shell(text, name string, options, params []string) int {
 		return c.fail(126, "starting the shell: %v", err)
 	}
 	r.Dir = c.dir
-	return shellStatus(c.ctx, r.Run(context.WithValue(c.ctx, shellKey{}, state), file))
+	return shellStatus(c.ctx, r.Run(context.WithValue(c.ctx, shellKey{}, state), program.file))
 }
 
 func shellStatus(ctx context.Context, err error) int {

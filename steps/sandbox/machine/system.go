@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,8 +37,8 @@ func date(c *call) int {
 	if !ok {
 		return 2
 	}
-	t := time.Now().UTC() // pretend hosts live in UTC
-	if d := value(fl, "", "d", "date"); d != "" {
+	t := c.m.now() // pretend hosts live in UTC
+	if d := value(fl, "", "d", "date"); d != "" && d != "now" {
 		var ok bool
 		if t, ok = parseDate(d); !ok {
 			return c.fail(1, "invalid date '%s'", d)
@@ -337,6 +338,12 @@ func detached(c *call) int {
 	}
 }
 
+// promptTime is what commands get at least of a limit that hurries with the pretend time, since they take real time
+// only: on a busy computer that is not nothing.
+const promptTime = 2 * time.Second
+
+var prompt = []string{"apt-get", "crictl", "curl", "gpgv", "kubeadm", "kubectl"}
+
 func timeout(c *call) int {
 	fl, rest, ok := c.flags("v", "foreground preserve-status verbose", "ks", "kill-after signal", true)
 	if !ok || len(rest) < 2 {
@@ -346,7 +353,11 @@ func timeout(c *call) int {
 	if limit < 0 {
 		return c.fail(125, "invalid time interval '%s'", rest[0])
 	}
-	ctx, cancel := context.WithTimeoutCause(c.ctx, c.m.scaled(limit), killed{"TERM"})
+	scaled := c.m.scaled(limit)
+	if slices.Contains(prompt, path.Base(rest[1])) {
+		scaled = max(scaled, min(limit, promptTime))
+	}
+	ctx, cancel := context.WithTimeoutCause(c.ctx, scaled, killed{"TERM"})
 	defer cancel()
 	child := *c
 	child.ctx = ctx

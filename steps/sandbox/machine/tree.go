@@ -23,11 +23,23 @@ type node struct {
 	group  string
 	mtime  time.Time
 	data   []byte
+	later  func() []byte           // the content of a file that nobody has looked into yet; nil when data is it
 	target string                  // of a symbolic link
 	kids   map[string]*node        // of a directory
 	device device                  // of a file whose content is made up while it is read
 	more   func() map[string]*node // of a directory whose content is made up, beside kids
 }
+
+// content is what a file holds. What is made only when somebody looks is made now.
+func (n *node) content() []byte {
+	if n.later != nil {
+		return n.later()
+	}
+	return n.data
+}
+
+// replace puts something else into a file.
+func (n *node) replace(data []byte, now time.Time) { n.data, n.later, n.mtime = data, nil, now }
 
 // kid is what a directory holds under a name.
 func (n *node) kid(name string) *node {
@@ -90,19 +102,27 @@ func (t *tree) walkLinks(user, name string, follow bool, links int) (dir, n *nod
 	if links > maxLinks {
 		return nil, nil, "", syscall.ELOOP
 	}
-	parts := strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
-	if parts[0] == "" {
+	whole := path.Clean(name)
+	if !path.IsAbs(whole) {
+		whole = path.Clean("/" + name)
+	}
+	if whole == "/" {
 		return t.root, t.root, "/", nil
 	}
-	at, where := t.root, "/"
-	for i, part := range parts {
+	at, rest, last := t.root, whole[1:], false
+	for !last {
 		if !at.mode.IsDir() {
 			return nil, nil, "", syscall.ENOTDIR
 		}
 		if !at.allowed(user, 1) {
 			return nil, nil, "", syscall.EACCES
 		}
-		kid, last := at.kid(part), i == len(parts)-1
+		var part string
+		var more bool
+		where := whole[:len(whole)-len(rest)]
+		part, rest, more = strings.Cut(rest, "/")
+		last = !more
+		kid := at.kid(part)
 		switch {
 		case kid == nil && last:
 			return at, nil, part, nil
@@ -113,12 +133,11 @@ func (t *tree) walkLinks(user, name string, follow bool, links int) (dir, n *nod
 			if !path.IsAbs(to) {
 				to = path.Join(where, to)
 			}
-			rest := path.Join(append([]string{to}, parts[i+1:]...)...)
-			return t.walkLinks(user, rest, follow, links+1)
+			return t.walkLinks(user, path.Join(to, rest), follow, links+1)
 		case last:
 			return at, kid, part, nil
 		}
-		at, where = kid, path.Join(where, part)
+		at = kid
 	}
 	return nil, nil, "", syscall.ENOENT
 }
@@ -180,7 +199,7 @@ func (t *tree) read(user, name string) ([]byte, error) {
 		return n.device.read(), nil
 	}
 	defer t.mu.RUnlock()
-	return slices.Clone(n.data), nil
+	return slices.Clone(n.content()), nil
 }
 
 // list is what a directory holds, sorted by name.
@@ -264,7 +283,7 @@ type info struct {
 }
 
 func (n *node) info(name string) info {
-	size := int64(len(n.data))
+	size := int64(len(n.content()))
 	if n.target != "" {
 		size = int64(len(n.target))
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync"
 	"syscall"
 )
 
@@ -43,8 +44,8 @@ func (t *tree) openLocked(user, name string, flag int, perm fs.FileMode) (*node,
 	case !n.allowed(user, 2):
 		return nil, false, syscall.EACCES
 	}
-	if flag&os.O_TRUNC != 0 && len(n.data) > 0 {
-		n.data, n.mtime = nil, t.now()
+	if flag&os.O_TRUNC != 0 && len(n.content()) > 0 {
+		n.replace(nil, t.now())
 		return n, true, nil
 	}
 	return n, false, nil
@@ -61,8 +62,8 @@ func (t *tree) write(user, name string, data []byte, perm fs.FileMode) (changed,
 	if n.device.is {
 		return false, nil
 	}
-	differs := !bytes.Equal(n.data, data)
-	n.data, n.mtime = bytes.Clone(data), t.now()
+	differs := !bytes.Equal(n.content(), data)
+	n.replace(bytes.Clone(data), t.now())
 	return made || changed(differs), nil
 }
 
@@ -73,7 +74,7 @@ func (t *tree) extend(n *node, data []byte) {
 	if n.device.is || len(data) == 0 {
 		return
 	}
-	n.data, n.mtime = append(n.data, data...), t.now()
+	n.replace(append(n.content(), data...), t.now())
 }
 
 // mkdir makes one directory; it is atomic: of many callers one succeeds.
@@ -251,6 +252,20 @@ func (t *tree) put(name, data string, perm fs.FileMode) {
 	if _, err := t.write("root", name, []byte(data), perm); err != nil {
 		panic("machine: writing its own " + name + ": " + err.Error())
 	}
+}
+
+// putLater is put for a file that is dear to make and that hardly anybody reads: later is called when somebody does, once,
+// and must ask nothing of the tree.
+func (t *tree) putLater(name string, later func() []byte, perm fs.FileMode) {
+	t.mustDir(path.Dir(name))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n, _, err := t.openLocked("root", name, os.O_CREATE, perm)
+	if err != nil {
+		panic("machine: writing its own " + name + ": " + err.Error())
+	}
+	n.replace(nil, t.now())
+	n.later = sync.OnceValue(later)
 }
 
 func (t *tree) mustDir(name string) {

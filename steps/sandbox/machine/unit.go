@@ -119,7 +119,11 @@ func (m *Machine) startService(name string) {
 	if exe == "" {
 		exe = "/usr/bin/" + program
 	}
-	_, p := m.spawn(ctx, program, cmdline([]string{exe}), func(p *proc) { p.unit, p.exe = name, exe })
+	words := []string{exe}
+	if program == "kubelet" {
+		words = m.kubeletCommand()
+	}
+	_, p := m.spawn(ctx, program, cmdline(words), func(p *proc) { p.unit, p.exe = name, exe })
 	m.mu.Lock()
 	u := m.units[name]
 	u.active, u.sub, u.pid, u.lastPID, u.started, u.invocation = "active", "running", p.pid, p.pid, time.Now(), newInvocation()

@@ -29,6 +29,8 @@ type World interface {
 	EtcdMembers() []EtcdMember
 	// APIReady says whether the API server of a host answers.
 	APIReady(host string) bool
+	// Metrics is what the API server of a host serves at /metrics, as far as anybody asks for it.
+	Metrics(host string) string
 }
 
 // An EtcdMember is one member of the pretend etcd cluster.

@@ -101,6 +101,8 @@ func (w *fakeWorld) APIReady(string) bool {
 	return !w.apiDown
 }
 
+func (w *fakeWorld) Metrics(string) string { return "process_start_time_seconds 1.79531698221e+09\n" }
+
 // effects records what changed.
 type effects struct {
 	mu  sync.Mutex

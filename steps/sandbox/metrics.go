@@ -1,0 +1,53 @@
+package sandbox
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A DeprecatedAPI is a version of a resource that Kubernetes will serve no longer from a minor version on.
+type DeprecatedAPI struct {
+	Group, Version, Resource string
+	RemovedIn                string // "1.29"
+}
+
+// AskDeprecated is a client that asked the API server of a host, or with "" every one, for a deprecated version. An API
+// server remembers it until it is restarted, and tells it at /metrics alone. For tests: nobody in the sandbox does such
+// things.
+func (c *Cluster) AskDeprecated(host string, api DeprecatedAPI) {
+	w := c.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, name := range w.controlPlanes() {
+		if s := w.hosts[name].statics["kube-apiserver"]; (host == "" || host == name) && !slices.Contains(s.asked, api) {
+			s.asked = append(s.asked, api)
+		}
+	}
+}
+
+// Metrics is what the API server of a host serves at /metrics.
+func (w *world) Metrics(host string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.metrics(host)
+}
+
+func (w *world) metrics(host string) string {
+	h := w.hosts[host]
+	if h == nil || !h.control {
+		return ""
+	}
+	s := h.statics["kube-apiserver"]
+	var b strings.Builder
+	if len(s.asked) > 0 {
+		b.WriteString("# HELP apiserver_requested_deprecated_apis [STABLE] Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release.\n# TYPE apiserver_requested_deprecated_apis gauge\n")
+	}
+	for _, a := range s.asked {
+		fmt.Fprintf(&b, "apiserver_requested_deprecated_apis{group=%q,removed_release=%q,resource=%q,subresource=\"\",version=%q} 1\n", a.Group, a.RemovedIn, a.Resource, a.Version)
+	}
+	began := strconv.FormatFloat(float64(s.since.UnixMilli())/1000, 'g', -1, 64)
+	b.WriteString("# HELP process_start_time_seconds [ALPHA] Start time of the process since unix epoch in seconds.\n# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds " + began + "\n")
+	return b.String()
+}

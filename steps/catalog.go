@@ -14,6 +14,7 @@ import (
 	"upgrader.dev/upgrader/steps/kubeadm"
 	"upgrader.dev/upgrader/steps/node"
 	"upgrader.dev/upgrader/steps/packages"
+	"upgrader.dev/upgrader/steps/preflight"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/ssh"
 	"upgrader.dev/upgrader/steps/systemd"
@@ -29,7 +30,7 @@ type Deps struct {
 
 // Catalog lists every kind.
 func Catalog(d Deps) (*engine.Catalog, error) {
-	return engine.NewCatalog(slices.Concat(
+	catalog, err := engine.NewCatalog(slices.Concat(
 		cluster.Kinds(d.Cluster),           // cluster.healthy, version.skew
 		packages.Kinds(d.Hosts, d.Cluster), // packages.repository, packages.available, packages.install
 		kubeadm.Kinds(d.Hosts, d.Cluster),  // kubeadm.plan, kubeadm.upgrade
@@ -40,5 +41,12 @@ func Catalog(d Deps) (*engine.Catalog, error) {
 		http.Kinds(),                       // http.check
 		approval.Kinds(),                   // approval
 		wait.Kinds(),                       // wait
+
+		// host.fit, control-plane.fit, api.removed, config.removed, config.erased, node.drainable
+		preflight.Kinds(preflight.Eyes{Hosts: d.Hosts, Cluster: d.Cluster}),
 	)...)
+	if err != nil {
+		return nil, err
+	}
+	return catalog.WithChecks(preflight.Checks()...), nil
 }

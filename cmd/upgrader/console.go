@@ -153,7 +153,8 @@ func (c *console) say(format string, args ...any) {
 // complain says why a command ended, unless it has been said. Every fault gets its own line.
 func (c *console) complain(err error) {
 	var ended *runEnded
-	if err == nil || errors.As(err, &ended) || errors.Is(err, errPending) || errors.Is(err, syscall.EPIPE) { // the last: a reader who has seen enough
+	var blocked *blockedError
+	if err == nil || errors.As(err, &ended) || errors.As(err, &blocked) || errors.Is(err, errPending) || errors.Is(err, syscall.EPIPE) { // the last: a reader who has seen enough
 		return
 	}
 	var many *multierror.Error

@@ -62,6 +62,7 @@ func exitCode(err error) int {
 		caller  *invalidError
 		locked  *lockedError
 		refused *engine.RefusedError
+		blocked *blockedError
 		paused  *engine.PausedError
 	)
 	switch {
@@ -77,7 +78,7 @@ func exitCode(err error) int {
 		return exitLocked
 	case errors.As(err, &caller):
 		return exitInvalid
-	case errors.As(err, &refused):
+	case errors.As(err, &refused), errors.As(err, &blocked):
 		return exitRefused
 	case errors.As(err, &paused):
 		return exitPaused

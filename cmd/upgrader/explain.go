@@ -15,15 +15,15 @@ import (
 
 func explainCommand(c *console) *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain [KIND]",
-		Short: "List the kinds of steps, or describe one",
+		Use:   "explain [KIND|checks]",
+		Short: "List the kinds of steps, or describe one; list the checks of preflight",
 		Args:  cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			catalog, err := offline()
 			if err != nil || len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return kindNames(catalog), cobra.ShellCompDirectiveNoFileComp
+			return append(kindNames(catalog), "checks"), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			catalog, err := offline()
@@ -34,9 +34,13 @@ func explainCommand(c *console) *cobra.Command {
 				listKinds(c.out, catalog)
 				return nil
 			}
+			if args[0] == "checks" {
+				listChecks(c.out, catalog)
+				return nil
+			}
 			k, ok := catalog.Lookup(args[0])
 			if !ok {
-				return invalid("there is no kind %q; there are %s", args[0], strings.Join(kindNames(catalog), ", "))
+				return invalid("there is no kind %q; there are %s, and checks", args[0], strings.Join(kindNames(catalog), ", "))
 			}
 			explain(c.out, k)
 			return nil
@@ -56,6 +60,21 @@ func listKinds(out io.Writer, catalog *engine.Catalog) {
 	rows := [][]string{{"KIND", "ON", "BRINGS ABOUT"}}
 	for _, k := range catalog.Kinds() {
 		rows = append(rows, []string{k.Name, string(k.Scope), firstSentence(k.Doc)})
+	}
+	for _, line := range columns(rows) {
+		writeLine(out, line)
+	}
+}
+
+// listChecks names what preflight looks for, by the names that a plan's waivers use.
+func listChecks(out io.Writer, catalog *engine.Catalog) {
+	rows := [][]string{{"CHECK", "WAIVABLE", "FINDS"}}
+	for _, k := range catalog.Checks() {
+		waivable := "yes"
+		if k.Firm {
+			waivable = "no"
+		}
+		rows = append(rows, []string{k.Name, waivable, k.Doc})
 	}
 	for _, line := range columns(rows) {
 		writeLine(out, line)

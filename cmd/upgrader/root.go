@@ -38,6 +38,7 @@ func newRoot(c *console) *cobra.Command {
 		Short: "Upgrade kubeadm clusters by versioned YAML runbooks",
 		Long: `upgrader runs versioned YAML runbooks that upgrade kubeadm clusters over SSH and the Kubernetes API.
 
+  upgrader preflight plans/1.27-to-1.28.yaml        what stands in its way, everywhere; writes nothing
   upgrader run plans/1.27-to-1.28.yaml --dry-run    what would change, on which host; writes nothing
   upgrader run plans/1.27-to-1.28.yaml              shows it, asks, and does it
   upgrader resume                                   goes on after anything that cut a run short
@@ -65,7 +66,7 @@ Exit codes: 0 done, 1 failed, 2 changes pending (--detailed-exitcode), 3 wrong u
 			root.AddCommand(cmd)
 		}
 	}
-	add("upgrade", runCommand(c, g), resumeCommand(c, g), approveCommand(c, g), unlockCommand(c))
+	add("upgrade", preflightCommand(c), runCommand(c, g), resumeCommand(c, g), approveCommand(c, g), unlockCommand(c))
 	add("watch", statusCommand(c, g), logsCommand(c, g), runsCommand(c, g))
 	add("plan", initCommand(c), validateCommand(c), explainCommand(c), graphCommand(c), schemaCommand(c), sandboxCommand(c))
 	root.AddCommand(versionCommand(c))

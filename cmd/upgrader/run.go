@@ -59,9 +59,16 @@ goes on. Either way, and after anything else that cuts a run short, ` + "`upgrad
 	f.BoolVar(&o.detailed, "detailed-exitcode", false, "with --dry-run: exit with 2 if there are changes to make")
 	f.BoolVar(&o.yes, "yes", false, "do not ask; also approve what names no approvers")
 	f.StringArrayVar(&o.vars, "var", nil, "value of a variable, name=value; may be repeated")
+	outputFlag(cmd, &o.output)
+	o.placeFlags(cmd)
+	return cmd
+}
+
+// placeFlags give a command the flags that say which cluster is meant: a real one, or one that is pretended.
+func (o *runOptions) placeFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&o.inventory, "inventory", "", "hosts and how to reach them (default: the cluster's nodes, by ~/.ssh/config)")
 	clusterFlags(cmd, &o.kubeconfig, &o.context)
-	outputFlag(cmd, &o.output)
 	f.BoolVar(&o.sandbox, "sandbox", false, "run against a pretend cluster inside this process")
 	f.IntVar(&o.controlPlanes, "control-planes", 3, "with --sandbox: number of control planes")
 	f.IntVar(&o.workers, "workers", 5, "with --sandbox: number of workers")
@@ -69,7 +76,6 @@ goes on. Either way, and after anything else that cuts a run short, ` + "`upgrad
 	f.StringVar(&o.faults, "faults", "", "with --sandbox: troubles, as seed=N,rate=R")
 	cmd.MarkFlagsMutuallyExclusive("sandbox", "kubeconfig")
 	cmd.MarkFlagsMutuallyExclusive("sandbox", "inventory")
-	return cmd
 }
 
 // check refuses flags that would have no effect.
@@ -100,27 +106,39 @@ func (o *runOptions) run(ctx context.Context, c *console, s store, path string) 
 	if !o.dryRun && !o.yes && !o.sandbox && !c.canAsk() {
 		return invalid("nobody is at a terminal to say yes: look at it with --dry-run, then run it with --yes")
 	}
-	if o.sandbox {
-		end, err := o.startSandbox(ctx, c, prep.plan)
-		if err != nil {
-			return err
-		}
-		defer end()
-	}
-	w, err := c.connect(ctx, o.place, "")
+	w, end, err := o.meet(ctx, c, prep)
 	if err != nil {
 		return err
 	}
-	if o.sandbox {
-		w.id.Name = "sandbox"
-	}
-	if err := prep.expand(w, o.sandbox); err != nil {
+	defer end()
+	if err := checkBefore(ctx, c, w, prep.graph); err != nil {
 		return err
 	}
 	if o.dryRun {
 		return dryRun(ctx, c, w, prep.graph, mode, o.detailed)
 	}
 	return o.begin(ctx, c, s, w, prep, mode)
+}
+
+// meet finds the cluster, or starts the pretend one, and lays the plan out over its hosts. end gives it back.
+func (o *runOptions) meet(ctx context.Context, c *console, prep *preparation) (w *world, end func(), err error) {
+	end = func() {}
+	if o.sandbox {
+		if end, err = o.startSandbox(ctx, c, prep.plan); err != nil {
+			return nil, nil, err
+		}
+	}
+	if w, err = c.connect(ctx, o.place, ""); err == nil {
+		if o.sandbox {
+			w.id.Name = "sandbox"
+		}
+		err = prep.expand(w, o.sandbox)
+	}
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	return w, end, nil
 }
 
 // A preparation is a plan on its way to a run.

@@ -1,0 +1,63 @@
+package preflight
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/forecast"
+)
+
+// What a plan wants of each host is read from its graph: in the order in which the hosts are changed, with the drains of
+// one rollout together.
+func TestGoalOf(t *testing.T) {
+	node := func(step, kind, host, group string, with map[string]any) engine.Node {
+		target := engine.Target{Name: host}
+		if host == "cp1" {
+			target.Groups = []string{"control-plane"}
+		}
+		return engine.Node{ID: step + "@" + host, Step: step, Kind: kind, Target: target, Group: group, With: with}
+	}
+	g := &engine.Graph{
+		Plan: "p", From: ">=1.27.0", To: "1.28.15", Groups: []engine.Group{{ID: "workers", MaxUnavailable: 2}},
+		Targets: []engine.Target{{Name: "w1"}, {Name: "w2"}, {Name: "cp1"}, {Name: "idle"}},
+		Nodes: []engine.Node{
+			node("repository", "packages.repository", "w1", "", nil), node("repository", "packages.repository", "cp1", "", nil), node("repository", "packages.repository", "idle", "", nil),
+			{ID: "backup", Step: "backup", Kind: "etcd.snapshot", Target: engine.Target{Name: "cp1", Groups: []string{"control-plane"}}},
+			node("first/kubeadm", "packages.install", "cp1", "first", map[string]any{"packages": map[string]any{"kubeadm": "1.28.15-1.1"}}),
+			node("first/upgrade", "kubeadm.upgrade", "cp1", "first", map[string]any{"patches": "/etc/patches"}),
+			node("first/drain", "node.drain", "cp1", "first", nil),
+			node("workers/drain", "node.drain", "w2", "workers", map[string]any{"deleteEmptyDir": true, "force": true, "gracePeriod": "30s"}),
+			node("workers/kubelet", "packages.install", "w2", "workers", map[string]any{"packages": map[string]any{"kubelet": "${{ vars.later }}"}}),
+			node("workers/drain", "node.drain", "w1", "workers", map[string]any{"deleteEmptyDir": true, "force": true, "gracePeriod": "30s"}),
+		},
+	}
+	got, err := GoalOf(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []HostGoal{
+		{Name: "cp1", ControlPlane: true, Revisions: map[string]string{"kubeadm": "1.28.15-1.1"}, Repository: true, Kubeadm: true, Patches: "/etc/patches"},
+		{Name: "w2", Revisions: map[string]string{"kubelet": "${{ vars.later }}"}},
+		{Name: "w1", Revisions: map[string]string{}, Repository: true},
+		{Name: "idle", Revisions: map[string]string{}, Repository: true},
+	}
+	if d := cmp.Diff(want, got.Hosts); d != "" {
+		t.Errorf("hosts (-want +got)\n%s", d)
+	}
+	drains := []forecast.Group{
+		{Nodes: []string{"cp1"}, AtOnce: 1, Options: forecast.Options{IgnoreDaemonSets: true}},
+		{Nodes: []string{"w2", "w1"}, AtOnce: 2, Options: forecast.Options{IgnoreDaemonSets: true, DeleteEmptyDir: true, Force: true, GracePeriod: 30e9}},
+	}
+	if d := cmp.Diff(drains, got.Drains, cmpopts.IgnoreFields(forecast.Options{}, "PodSelector")); d != "" {
+		t.Errorf("drains (-want +got)\n%s", d)
+	}
+	if !got.Saves || got.To.String() != "1.28.15" {
+		t.Errorf("%+v", got)
+	}
+	if r := got.Host("w2").revisions(); len(r) > 0 {
+		t.Errorf("what only a run can know is not asked of apt: %q", r)
+	}
+}

@@ -1,0 +1,99 @@
+package preflight
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/finding"
+)
+
+// Every kind makes the checks of an area that there is, and is a gate with valid defaults that needs no cluster.
+func TestKinds(t *testing.T) {
+	var areas []string
+	for _, c := range checks() {
+		areas = append(areas, c.area)
+	}
+	for _, k := range Kinds(Eyes{}) {
+		if !slices.Contains(areas, k.Name) {
+			t.Errorf("%s makes no check", k.Name)
+		}
+		if _, gate := k.New().(engine.Gate); !gate {
+			t.Errorf("%s is no gate", k.Name)
+		}
+		if v, ok := k.New().(interface{ Validate() error }); ok && v.Validate() != nil {
+			t.Errorf("%s: its defaults are not valid: %v", k.Name, v.Validate())
+		}
+	}
+}
+
+// No two checks have one name, each says what it finds, and the two that must not be waived cannot be.
+func TestChecks(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range Checks() {
+		if seen[c.Name] || c.Doc == "" || !strings.Contains(c.Name, ".") {
+			t.Errorf("%+v", c)
+		}
+		seen[c.Name] = true
+		if firm := c.Name == "etcd.quorum" || c.Name == "version.skew"; firm && !c.Firm {
+			t.Errorf("%s can be waived", c.Name)
+		}
+	}
+}
+
+// A gate refuses with everything that blocks, and with nothing else.
+func TestRefusal(t *testing.T) {
+	blocker := finding.Finding{Check: "host.swap", Severity: finding.Blocker, Where: "w1", What: "swap is on", Remedy: "swapoff -a"}
+	waived, warning, other := blocker, blocker, blocker
+	waived.Waived = &engine.Waiver{}
+	warning.Severity = finding.Warning
+	other.Where, other.Remedy = "w2", "swapoff -a there"
+	for name, tt := range map[string]struct {
+		found       []finding.Finding
+		why, remedy string
+	}{
+		"nothing":      {},
+		"only a word":  {found: []finding.Finding{waived, warning}},
+		"one":          {[]finding.Finding{blocker, warning}, "w1: swap is on (host.swap)", "swapoff -a"},
+		"more of them": {[]finding.Finding{blocker, other}, "w1: swap is on (host.swap); w2: swap is on (host.swap)", "`upgrader preflight` tells"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := refusal(tt.found)
+			var refused *engine.RefusedError
+			switch {
+			case tt.why == "" && err != nil:
+				t.Errorf("refused: %v", err)
+			case tt.why == "":
+			case !errors.As(err, &refused) || refused.Why != tt.why || !strings.HasPrefix(refused.Remedy, tt.remedy):
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// A waiver lets a finding of its check pass while it holds, but never one of a firm check.
+func TestWaivers(t *testing.T) {
+	for name, tt := range map[string]struct {
+		check string
+		until time.Time
+		waive bool
+	}{
+		"while it holds": {"host.swap", now.Add(time.Hour), true},
+		"afterwards":     {"host.swap", now, false},
+		"a firm check":   {"host.root", now.Add(time.Hour), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := healthy(t)
+			onW1("unattended \n", "unattended \nswap /swapfile file 2097148 0 -2\n", "user 0", "user 1000")(t, v)
+			v.Goal.Waivers = []engine.Waiver{{Check: tt.check, Where: "w1", Reason: "x", Until: tt.until}}
+			for _, f := range Judge(v, hostFit) {
+				if waived := f.Waived != nil; waived != (tt.waive && f.Check == tt.check) {
+					t.Errorf("%s waived: %t", f.Check, waived)
+				}
+			}
+		})
+	}
+}

@@ -55,34 +55,78 @@ func (c *Client) Groups(ctx context.Context) (map[string][]string, error) {
 // Tracks returns what was left on every object of a resource, read in this version of its group. A resource that the
 // version does not have has none.
 func (c *Client) Tracks(ctx context.Context, group, version, resource string) ([]Track, error) {
+	objects, err := pages[metav1.PartialObjectMetadata](ctx, c, "who wrote the "+resource, "/apis", group, version, resource)
 	var all []Track
+	for i := range objects {
+		all = append(all, tracks(&objects[i].ObjectMeta)...)
+	}
+	return all, err
+}
+
+// pages reads a list as plain JSON, page by page, its metadata only where the server can leave out the rest. What is not
+// served has no objects.
+func pages[T any](ctx context.Context, c *Client, what string, path ...string) ([]T, error) {
+	var all []T
 	next := ""
 	for {
-		var page metav1.PartialObjectMetadataList
-		err := c.read(ctx, "who wrote the "+resource, func() *rest.Request {
-			r := c.rest.Get().AbsPath("/apis", group, version, resource).SetHeader("Accept", metadataOnly).Param("limit", strconv.Itoa(pageSize))
+		var page struct {
+			Metadata metav1.ListMeta `json:"metadata"`
+			Items    []T             `json:"items"`
+		}
+		err := c.read(ctx, what, func() *rest.Request {
+			r := c.rest.Get().AbsPath(path...).Param("limit", strconv.Itoa(pageSize))
+			if _, metadata := any(page.Items).([]metav1.PartialObjectMetadata); metadata {
+				r = r.SetHeader("Accept", metadataOnly)
+			}
 			if next != "" {
 				r = r.Param("continue", next)
 			}
 			return r
 		}, decode(&page))
-		if apierrors.IsNotFound(err) {
+		switch {
+		case apierrors.IsNotFound(err):
 			return nil, nil
-		}
-		if next != "" && apierrors.IsResourceExpired(err) {
+		case next != "" && apierrors.IsResourceExpired(err):
 			next, all = "", nil
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			return nil, err
 		}
-		for i := range page.Items {
-			all = append(all, tracks(&page.Items[i].ObjectMeta)...)
-		}
-		if next = page.Continue; next == "" {
+		all = append(all, page.Items...)
+		if next = page.Metadata.Continue; next == "" {
 			return all, nil
 		}
 	}
+}
+
+// A persistentVolume is one with the fields of its spec by their names: one of them is called like its volume plugin.
+type persistentVolume struct {
+	Metadata metav1.ObjectMeta          `json:"metadata"`
+	Spec     map[string]json.RawMessage `json:"spec"`
+}
+
+// VolumesOn returns the names of the persistent volumes that use one of these volume plugins, such as "cephfs", by plugin.
+func (c *Client) VolumesOn(ctx context.Context, plugins []string) (map[string][]string, error) {
+	volumes, err := pages[persistentVolume](ctx, c, "the persistent volumes", core, "persistentvolumes")
+	used := map[string][]string{}
+	for _, v := range volumes {
+		for _, p := range plugins {
+			if _, uses := v.Spec[p]; uses {
+				used[p] = append(used[p], v.Metadata.Name)
+			}
+		}
+	}
+	return used, err
+}
+
+// Drivers returns the names of the CSI drivers that are installed.
+func (c *Client) Drivers(ctx context.Context) ([]string, error) {
+	objects, err := pages[metav1.PartialObjectMetadata](ctx, c, "the CSI drivers", storage, "csidrivers")
+	var names []string
+	for i := range objects {
+		names = append(names, objects[i].Name)
+	}
+	return names, err
 }
 
 // TracksOf returns what was left on one object; ErrNotFound if it is not there.

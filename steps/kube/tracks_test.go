@@ -105,3 +105,20 @@ func TestReach(t *testing.T) {
 		t.Errorf("an error of the server: %v", err)
 	}
 }
+
+// Volumes are found by the plugin that they use, and the drivers that could take them over by name.
+func TestVolumesOn(t *testing.T) {
+	c := asking(t, answers{
+		"/api/v1/persistentvolumes": `{"items":[{"metadata":{"name":"a"},"spec":{"capacity":{},"cephfs":{"monitors":[]}}},{"metadata":{"name":"b"},"spec":{"csi":{"driver":"x"}}},
+			{"metadata":{"name":"c"},"spec":{"awsElasticBlockStore":{}}}]}`,
+		"/apis/storage.k8s.io/v1/csidrivers": `{"items":[{"metadata":{"name":"ebs.csi.aws.com"}}]}`,
+	})
+	used, err := c.VolumesOn(t.Context(), []string{"cephfs", "awsElasticBlockStore", "rbd"})
+	if d := cmp.Diff(map[string][]string{"cephfs": {"a"}, "awsElasticBlockStore": {"c"}}, used); d != "" || err != nil {
+		t.Errorf("%v (-want +got)\n%s", err, d)
+	}
+	drivers, err := c.Drivers(t.Context())
+	if d := cmp.Diff([]string{"ebs.csi.aws.com"}, drivers); d != "" || err != nil {
+		t.Errorf("%v (-want +got)\n%s", err, d)
+	}
+}

@@ -14,15 +14,40 @@ import (
 	"upgrader.dev/upgrader/steps/survey"
 )
 
-// resources are those whose removed versions somebody may have written objects in.
-func resources(removed []knowledge.API) []survey.Resource {
-	var all []survey.Resource
-	for _, a := range removed {
-		if r := (survey.Resource{Group: a.Group, Plural: a.Resource}); !slices.Contains(all, r) {
-			all = append(all, r)
+// questions are about what the target removes: who wrote objects of those resources, which volumes use those plugins.
+func (v *View) questions() survey.Questions {
+	var q survey.Questions
+	for _, a := range v.removed() {
+		if r := (survey.Resource{Group: a.Group, Plural: a.Resource}); !slices.Contains(q.Resources, r) {
+			q.Resources = append(q.Resources, r)
 		}
 	}
-	return all
+	for _, x := range v.Knowledge.VolumesRemoved(v.span()) {
+		q.Plugins = append(q.Plugins, x.Name)
+	}
+	return q
+}
+
+// removedVolumes: no persistent volume needs a volume plugin that the target lacks, unless the CSI driver is there that
+// Kubernetes hands it to.
+func removedVolumes(v *View) (found []finding.Finding) {
+	if v.Cluster == nil {
+		return nil
+	}
+	for _, x := range v.Knowledge.VolumesRemoved(v.span()) {
+		volumes := v.Cluster.Volumes[x.Name]
+		if len(volumes) == 0 || x.CSIDriver != "" && slices.Contains(v.Cluster.Drivers, x.CSIDriver) {
+			continue
+		}
+		remedy := cmp.Or(x.Note, "make the volumes anew with a CSI driver before the upgrade")
+		if x.CSIDriver != "" {
+			remedy = "install the CSI driver " + x.CSIDriver + ", which Kubernetes hands these volumes to"
+		}
+		found = append(found, finding.Finding{Severity: finding.Blocker, Where: x.Name,
+			What:     fmt.Sprintf("volumes need the volume plugin %s, which Kubernetes %s does not have any more", x.Name, x.RemovedIn),
+			Evidence: "PersistentVolumes " + few(volumes), Remedy: remedy})
+	}
+	return found
 }
 
 func (v *View) removed() []knowledge.API {

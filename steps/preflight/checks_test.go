@@ -120,6 +120,7 @@ func TestEachTroubleIsFound(t *testing.T) {
 			towards("1.31.14", "1.30.14")(t, v)
 			onW1("--node-ip=", "--iptables-drop-bit=15 --node-ip=")(t, v)
 		}, "config.flags", finding.Blocker, "w1", "--iptables-drop-bit: removed", "kubeadm-flags.env", "version.skew packages.offered"},
+		"a removed volume plugin":    {func(_ *testing.T, v *View) { v.Cluster.Volumes = map[string][]string{"gcePersistentDisk": {"data-0"}} }, "api.volumes", finding.Blocker, "gcePersistentDisk", "1.28 does not have", "pd.csi.storage.gke.io", ""},
 		"a removed flag of the roll": {func(_ *testing.T, v *View) { configure(v, "scheduler:\n  extraArgs:\n    lock-object-name: x\n") }, "config.flags", finding.Blocker, "ConfigMap kubeadm-config", "--lock-object-name", "leader-elect-resource-name", ""},
 		"the same in v1beta4": {func(_ *testing.T, v *View) {
 			configure(v, "scheduler:\n  extraArgs:\n  - name: lock-object-name\n    value: x\n")

@@ -26,7 +26,7 @@ type Eyes struct {
 // cluster's API could not be read; a host that could not be is a finding.
 func (e Eyes) Look(ctx context.Context, goal Goal) (*View, error) {
 	return e.look(ctx, goal, func(ctx context.Context, v *View) (*survey.Cluster, error) {
-		return survey.Consult(ctx, e.Cluster, resources(v.removed()))
+		return survey.Consult(ctx, e.Cluster, v.questions())
 	})
 }
 

@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"upgrader.dev/upgrader/engine"
@@ -99,12 +100,18 @@ func (*drainGate) Gate()   {}
 
 // Observe looks at the host.
 func (g *hostGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
+	if underway(s) {
+		return nil, nil
+	}
 	h := HostGoal{Name: s.Target.Name, Revisions: g.Packages, ControlPlane: isControlPlane(s), Repository: true}
 	return nil, open(ctx, s, g.eyes.glance, g.Version, Goal{Hosts: []HostGoal{h}}, hostFit)
 }
 
 // Observe looks at the cluster and the hosts of its control plane.
 func (g *clusterGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
+	if len(s.InWork) > 0 { // cluster.healthy and etcd.healthy know how to wait for what this run is in the middle of
+		return nil, nil
+	}
 	hosts, err := g.eyes.controlPlanes(ctx)
 	if err != nil {
 		return nil, err
@@ -114,6 +121,9 @@ func (g *clusterGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Cha
 
 // Observe looks at the host's configuration.
 func (g *configGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
+	if underway(s) {
+		return nil, nil
+	}
 	h := HostGoal{Name: s.Target.Name, ControlPlane: isControlPlane(s), Kubeadm: true, Patches: g.Patches}
 	return nil, open(ctx, s, g.eyes.glance, g.Version, Goal{Hosts: []HostGoal{h}}, g.area)
 }
@@ -126,6 +136,9 @@ func (g *drainGate) Validate() error {
 
 // Observe foretells the drain of the node.
 func (g *drainGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
+	if underway(s) {
+		return nil, nil
+	}
 	selects, err := kube.Selector(g.PodSelector)
 	if err != nil {
 		return nil, err
@@ -136,14 +149,11 @@ func (g *drainGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Chang
 	return nil, open(ctx, s, g.eyes.Look, "", Goal{Drains: []forecast.Group{drain}}, nodeDrainable)
 }
 
-func isControlPlane(s engine.Scene) bool {
-	for _, g := range s.Target.Groups {
-		if g == "control-plane" {
-			return true
-		}
-	}
-	return false
-}
+func isControlPlane(s engine.Scene) bool { return slices.Contains(s.Target.Groups, "control-plane") }
+
+// underway tells that this run is in the middle of changing the host: a resume may be what makes it well again, and is
+// never locked out.
+func underway(s engine.Scene) bool { return slices.Contains(s.InWork, s.Target.Name) }
 
 // open looks for a goal and refuses with what blocks it.
 func open(ctx context.Context, s engine.Scene, look func(context.Context, Goal) (*View, error), version string, goal Goal, area string) error {

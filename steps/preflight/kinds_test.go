@@ -97,3 +97,14 @@ func TestWaivers(t *testing.T) {
 		})
 	}
 }
+
+// A gate never looks at a host that the run is in the middle of: a resume may be what makes it well again. Eyes that see
+// nothing would panic here.
+func TestGatesLetAResumeThrough(t *testing.T) {
+	for _, k := range Kinds(Eyes{}) {
+		scene := engine.Scene{Target: engine.Target{Name: "w1"}, InWork: []string{"w1"}}
+		if changes, err := k.New().Observe(t.Context(), scene); err != nil || changes != nil {
+			t.Errorf("%s: %v %v", k.Name, changes, err)
+		}
+	}
+}

@@ -135,7 +135,7 @@ func held(v *View) (found []finding.Finding) {
 	for _, h := range v.answered() {
 		goal := v.Goal.Host(h.Name)
 		for _, name := range h.Apt.Held {
-			if _, ours := goal.Revisions[name]; ours || !h.Apt.Touches(name) {
+			if _, ours := goal.Revisions[name]; ours || !h.Apt.Touches(name) && !blames(h.Apt, name) {
 				continue
 			}
 			found = append(found, finding.Finding{Severity: finding.Blocker, Where: h.Name, What: "the package " + name + " is held, and has to be upgraded with those of the plan",
@@ -143,6 +143,12 @@ func held(v *View) (found []finding.Finding) {
 		}
 	}
 	return found
+}
+
+// blames tells whether apt gives a package as the reason why it cannot install the others: it moves none that is held,
+// but for those that it is asked for.
+func blames(a survey.Apt, name string) bool {
+	return a.Fails && slices.ContainsFunc(a.Says, func(line string) bool { return slices.Contains(strings.Fields(line), name) })
 }
 
 // signatures: the package lists were signed by a key that still holds.

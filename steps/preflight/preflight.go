@@ -61,6 +61,7 @@ func checks() []check {
 
 		{of("api.requested", "API versions in use that the target removes"), apiRemoved, requestedAPIs, nil},
 		{of("api.stored", "objects last written in API versions that the target removes"), apiRemoved, storedAPIs, nil},
+		{of("api.volumes", "volumes whose plugin the target removes"), apiRemoved, removedVolumes, nil},
 		{of("api.unseen", "API servers that have not run for long enough to know"), apiRemoved, freshServers, nil},
 
 		{of("config.flags", "flags, values and admission plugins that the target refuses"), configRemoved, flags, nil},

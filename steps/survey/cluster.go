@@ -24,6 +24,8 @@ type Cluster struct {
 	Webhooks  []kube.Webhook
 	Tracks    map[Resource][]kube.Track // what was left on the objects of the resources asked about
 	Addons    map[string][]kube.Track   // and on what kubeadm upgrades inside the cluster: "Deployment coredns"
+	Volumes   map[string][]string       // persistent volumes of the volume plugins asked about, by plugin
+	Drivers   []string                  // CSI drivers; asked for only where a volume needs one
 	Balancer  Balancer
 }
 
@@ -42,9 +44,15 @@ func configMaps() []string {
 	return []string{"kubeadm-config", "kubelet-config", "coredns", "kube-proxy"}
 }
 
-// Consult asks the API everything, several questions at a time. resources are those whose objects' writers are of
-// interest. An error of the API comes back wrapped, as the client made it.
-func Consult(ctx context.Context, client *kube.Client, resources []Resource) (*Cluster, error) {
+// Questions are what the API is asked beside what it is always asked.
+type Questions struct {
+	Resources []Resource // whose objects' writers are of interest
+	Plugins   []string   // volume plugins whose volumes are
+}
+
+// Consult asks the API everything, several questions at a time. An error of the API comes back wrapped, as the client made
+// it.
+func Consult(ctx context.Context, client *kube.Client, q Questions) (*Cluster, error) {
 	c := &Cluster{
 		At: time.Now(), Server: client.Host(), Configs: map[string]map[string]string{}, Leaders: map[string]kube.Leader{},
 		Tracks: map[Resource][]kube.Track{}, Addons: map[string][]kube.Track{},
@@ -57,7 +65,8 @@ func Consult(ctx context.Context, client *kube.Client, resources []Resource) (*C
 		func(ctx context.Context) (err error) { c.Budgets, err = client.Budgets(ctx, ""); return err },
 		func(ctx context.Context) (err error) { c.Webhooks, err = client.Webhooks(ctx); return err },
 		r.configs, r.leaders, r.addons,
-		func(ctx context.Context) error { return r.tracks(ctx, resources) },
+		func(ctx context.Context) error { return r.tracks(ctx, q.Resources) },
+		func(ctx context.Context) error { return r.volumes(ctx, q.Plugins) },
 	)
 	if err != nil {
 		return nil, err
@@ -140,6 +149,18 @@ func (r *reader) addons(ctx context.Context) error {
 		r.into.Addons[name] = tracks
 	}
 	return nil
+}
+
+// volumes reads which volumes use these plugins, and the drivers if any does.
+func (r *reader) volumes(ctx context.Context, plugins []string) (err error) {
+	if len(plugins) == 0 {
+		return nil
+	}
+	if r.into.Volumes, err = r.client.VolumesOn(ctx, plugins); err != nil || len(r.into.Volumes) == 0 {
+		return err
+	}
+	r.into.Drivers, err = r.client.Drivers(ctx)
+	return err
 }
 
 // tracks reads each resource in the version that its group prefers. A group or resource that is not served has none.

@@ -44,7 +44,7 @@ func newRoot(c *console) *cobra.Command {
   upgrader resume                                   goes on after anything that cut a run short
   upgrader run plans/1.27-to-1.28.yaml --sandbox    the same on a pretend cluster inside this process
 
-Exit codes: 0 done, 1 failed, 2 changes pending (--detailed-exitcode), 3 wrong usage or invalid plan, 4 a gate refused,
+Exit codes: 0 done, 1 failed, 2 changes pending (--detailed-exitcode), 3 wrong usage or invalid plan, 4 a gate or preflight refused,
 5 paused and resumable, 6 locked by another upgrader, 130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -67,7 +67,7 @@ Exit codes: 0 done, 1 failed, 2 changes pending (--detailed-exitcode), 3 wrong u
 		}
 	}
 	add("upgrade", preflightCommand(c), runCommand(c, g), resumeCommand(c, g), approveCommand(c, g), unlockCommand(c))
-	add("watch", statusCommand(c, g), logsCommand(c, g), runsCommand(c, g))
+	add("watch", statusCommand(c, g), logsCommand(c, g), runsCommand(c, g), doctorCommand(c))
 	add("plan", initCommand(c), validateCommand(c), explainCommand(c), graphCommand(c), schemaCommand(c), sandboxCommand(c))
 	root.AddCommand(versionCommand(c))
 	return root

@@ -16,6 +16,7 @@ type State struct {
 	Broken    []string            // packages that dpkg was interrupted in configuring, with their state; installing goes on with them
 	Stuck     []string            // packages that it was interrupted in unpacking: only installing them again repairs them
 	Orphan    string              // a maintainer script that outlived its dpkg: "pid 4711: sh ..."
+	Journal   bool                // dpkg left updates unmerged: apt refuses until `dpkg --configure -a`
 	Lock      string              // who holds a lock of apt or dpkg: "unattended-upgr (pid 812)"
 }
 
@@ -25,7 +26,7 @@ func Look(ctx context.Context, hosts remote.Hosts, host string, names []string) 
 	if err != nil {
 		return nil, err
 	}
-	s := &State{Installed: map[string]string{}, Offered: map[string][]string{}, Broken: w.broken, Stuck: w.stuck, Orphan: w.orphan, Lock: w.lock}
+	s := &State{Installed: map[string]string{}, Offered: map[string][]string{}, Broken: w.broken, Stuck: w.stuck, Orphan: w.orphan, Journal: w.journal, Lock: w.lock}
 	for _, name := range slices.Sorted(maps.Keys(w.states)) {
 		state := w.states[name]
 		if state.installed() {

@@ -69,6 +69,7 @@ func TestEachTroubleIsFound(t *testing.T) {
 		"a repository out of reach":   {onW1("remote kubeadm 1.28.15-1.1\nremote kubelet 1.28.15-1.1\nremote kubectl 1.28.15-1.1\n", "unreachable https://pkgs.k8s.io/core:/stable:/v1.28/deb curl: (7) refused\n"), "packages.offered", finding.Blocker, "w1", "cannot be asked for kubeadm", "make it reachable", ""},
 		"dpkg interrupted":            {func(_ *testing.T, v *View) { v.Packages["w1"].Broken = []string{"nginx (iF)"} }, "packages.dpkg", finding.Warning, "w1", "in configuring", "dpkg --configure -a", ""},
 		"dpkg interrupted worse":      {func(_ *testing.T, v *View) { v.Packages["w1"].Stuck = []string{"kubelet"} }, "packages.dpkg", finding.Blocker, "w1", "in unpacking", "--reinstall kubelet", ""},
+		"updates of dpkg unmerged":    {func(_ *testing.T, v *View) { v.Packages["w1"].Journal = true }, "packages.dpkg", finding.Warning, "w1", "unmerged", "dpkg --configure -a", ""},
 		"an orphan of dpkg":           {func(_ *testing.T, v *View) { v.Packages["w1"].Orphan = "pid 7: sh" }, "packages.dpkg", finding.Blocker, "w1", "whose dpkg is gone", "dpkg --configure -a", ""},
 		"a lock":                      {func(_ *testing.T, v *View) { v.Packages["w1"].Lock = "apt-get (pid 7)" }, "packages.lock", finding.Warning, "w1", "uses apt or dpkg now", "let it end", ""},
 		"apt refuses":                 {offers("== simulation\nfails\n|E: Unable to correct problems, you have held broken packages.\n"), "packages.installable", finding.Blocker, "w1", "apt cannot install", "apt-get -s install kubeadm=1.28.15-1.1", ""},

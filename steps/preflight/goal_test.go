@@ -29,9 +29,10 @@ func TestGoalOf(t *testing.T) {
 			node("first/kubeadm", "packages.install", "cp1", "first", map[string]any{"packages": map[string]any{"kubeadm": "1.28.15-1.1"}}),
 			node("first/upgrade", "kubeadm.upgrade", "cp1", "first", map[string]any{"patches": "/etc/patches"}),
 			node("first/drain", "node.drain", "cp1", "first", nil),
-			node("workers/drain", "node.drain", "w2", "workers", map[string]any{"deleteEmptyDir": true, "force": true, "gracePeriod": "30s"}),
+			// settings stand in the graph as text
+			node("workers/drain", "node.drain", "w2", "workers", map[string]any{"deleteEmptyDir": "true", "force": "true", "gracePeriod": "30s"}),
 			node("workers/kubelet", "packages.install", "w2", "workers", map[string]any{"packages": map[string]any{"kubelet": "${{ vars.later }}"}}),
-			node("workers/drain", "node.drain", "w1", "workers", map[string]any{"deleteEmptyDir": true, "force": true, "gracePeriod": "30s"}),
+			node("workers/drain", "node.drain", "w1", "workers", map[string]any{"deleteEmptyDir": "true", "force": "true", "gracePeriod": "30s"}),
 		},
 	}
 	got, err := GoalOf(g)

@@ -93,6 +93,9 @@ func dpkg(v *View) (found []finding.Finding) {
 		case state.Orphan != "":
 			found = append(found, finding.Finding{Severity: finding.Blocker, Where: h.Name, What: "a maintainer script still runs whose dpkg is gone",
 				Evidence: state.Orphan, Remedy: "let it end, or end it, then run `dpkg --configure -a`"})
+		case state.Journal:
+			found = append(found, finding.Finding{Severity: finding.Warning, Where: h.Name, What: "dpkg was interrupted, and left updates of its database unmerged",
+				Evidence: "/var/lib/dpkg/updates is not empty", Remedy: "run `dpkg --configure -a` there and see that it succeeds"})
 		case len(state.Broken) > 0:
 			found = append(found, finding.Finding{Severity: finding.Warning, Where: h.Name, What: "dpkg was interrupted in configuring packages",
 				Evidence: "dpkg-query: " + strings.Join(state.Broken, ", "), Remedy: "run `dpkg --configure -a` there and see that it succeeds"})

@@ -24,6 +24,11 @@ type check struct {
 
 // checks is the table of contents: every check, in the order in which an operator would think of them.
 func checks() []check {
+	return slices.Concat(hostChecks(), controlPlaneChecks(), changeChecks(), drainChecks())
+}
+
+// hostChecks are about each host by itself.
+func hostChecks() []check {
 	return []check{
 		{firm("version.skew", "versions that may not run beside each other, or from which the target cannot be reached"), "version.skew", versions, nil},
 
@@ -49,7 +54,12 @@ func checks() []check {
 		{of("packages.installable", "what apt refuses to install"), hostFit, installable, nil},
 		{of("packages.held", "held packages that would have to move too"), hostFit, held, nil},
 		{of("packages.signature", "package lists whose signing key has expired"), hostFit, signatures, nil},
+	}
+}
 
+// controlPlaneChecks are about what holds the cluster together.
+func controlPlaneChecks() []check {
+	return []check{
 		{of("node.ready", "nodes that are not Ready, or short of room"), controlPlaneFit, nodesReady, nil},
 		{of("control-plane.pods", "static pods of the control plane that do not run"), controlPlaneFit, staticPods, nil},
 		{of("control-plane.api", "API servers that are not ready on their own host"), controlPlaneFit, apiServers, nil},
@@ -58,7 +68,12 @@ func checks() []check {
 		{firm("etcd.quorum", "members of etcd that are not well, learners and alarms"), controlPlaneFit, quorum, nil},
 		{of("etcd.quota", "databases of etcd near their quota"), controlPlaneFit, quota, nil},
 		{of("etcd.snapshot", "plans that change etcd and neither take nor find a fresh snapshot"), controlPlaneFit, snapshots, nil},
+	}
+}
 
+// changeChecks are about what the target changes: what Kubernetes removed, what kubeadm writes anew.
+func changeChecks() []check {
+	return []check{
 		{of("api.requested", "API versions in use that the target removes"), apiRemoved, requestedAPIs, nil},
 		{of("api.stored", "objects last written in API versions that the target removes"), apiRemoved, storedAPIs, nil},
 		{of("api.volumes", "volumes whose plugin the target removes"), apiRemoved, removedVolumes, nil},
@@ -71,7 +86,12 @@ func checks() []check {
 		{of("config.kubelet", "edits of kubelets' configuration that kubeadm would undo"), configErased, editedKubelets, nil},
 		{of("config.addons", "edits of CoreDNS and kube-proxy that kubeadm would undo"), configErased, editedAddons, nil},
 		{of("config.corefile", "Corefiles that kubeadm cannot carry over"), configErased, dnsMigration, nil},
+	}
+}
 
+// drainChecks are about the drains of the plan, in its order.
+func drainChecks() []check {
+	return []check{
 		{of("drain.slow", "drains that may take longer than a quarter of an hour"), nodeDrainable, slowDrains, nil},
 		{of("drain.bare", "pods without a controller, which do not come back"), nodeDrainable, drains, []engine.Check{
 			of("drain.unknown", "hosts of the plan that the cluster has no node for"),

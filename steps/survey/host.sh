@@ -152,7 +152,7 @@ if [ -f "$m/kube-apiserver.yaml" ]; then
     echo ready
     ask /metrics | grep -E '^(apiserver_requested_deprecated_apis\{|process_start_time_seconds )' || :
   else
-    echo "silent $(echo "$said" | tail -n 1)"
+    echo "silent $(echo "$said" | grep '^\[-\]' | tr '\n' ' ' || :)$(echo "$said" | tail -n 1)"
   fi
   if [ -n "$VERSION" ] && [ "$(kubeadm version -o short 2>/dev/null)" = "v$VERSION" ]; then
     echo "== difference"

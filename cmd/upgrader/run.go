@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,11 +112,18 @@ func (o *runOptions) run(ctx context.Context, c *console, s store, path string) 
 		return err
 	}
 	defer end()
-	if err := checkBefore(ctx, c, w, prep.graph); err != nil {
+	if o.dryRun {
+		blocked := checkBefore(ctx, c, w, prep.graph)
+		if _, only := errors.AsType[*blockedError](blocked); blocked != nil && !only {
+			return blocked
+		}
+		return cmp.Or(blocked, dryRun(ctx, c, w, prep.graph, mode, o.detailed))
+	}
+	if err := refuseIfLocked(ctx, w); err != nil { // before the checks: a cluster in the middle of an upgrade passes few of them
 		return err
 	}
-	if o.dryRun {
-		return dryRun(ctx, c, w, prep.graph, mode, o.detailed)
+	if err := checkBefore(ctx, c, w, prep.graph); err != nil {
+		return err
 	}
 	return o.begin(ctx, c, s, w, prep, mode)
 }
@@ -182,9 +190,6 @@ func (p *preparation) expand(w *world, sandbox bool) error {
 
 // begin asks, makes the run's directory and performs the run. Nothing is written before the person has said yes.
 func (o *runOptions) begin(ctx context.Context, c *console, s store, w *world, prep *preparation, mode string) error {
-	if err := refuseIfLocked(ctx, w); err != nil {
-		return err
-	}
 	if !o.yes && c.canAsk() && !o.sandbox {
 		if err := confirmRun(ctx, c, w, prep.graph); err != nil {
 			return err

@@ -44,7 +44,7 @@ func choices(h *survey.Host, goal HostGoal, state *packages.State, name string) 
 	if !goal.Repository {
 		return state.Offered[name]
 	}
-	return slices.Concat(h.Apt.Remote[name], state.Offered[name])
+	return each(slices.Concat(h.Apt.Remote[name], state.Offered[name]))
 }
 
 func unavailable(h *survey.Host, goal HostGoal, lacking, seen []string) finding.Finding {
@@ -68,6 +68,17 @@ func inRepository(h *survey.Host, goal HostGoal) bool {
 		}
 	}
 	return true
+}
+
+// each is a list without what it has twice.
+func each(all []string) []string {
+	var once []string
+	for _, x := range all {
+		if !slices.Contains(once, x) {
+			once = append(once, x)
+		}
+	}
+	return once
 }
 
 // few names the first of many, newest first.

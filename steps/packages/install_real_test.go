@@ -49,6 +49,29 @@ func TestRealInstallKeepsHoldsAsFound(t *testing.T) {
 	}
 }
 
+// A host that loses its power while dpkg unpacks comes back with updates that are not merged, and among them a package that
+// can be configured by nobody: dpkg --configure -a merges the first and fails over the second, which is installed again.
+func TestRealInstallAfterPowerWasLostWhileUnpacking(t *testing.T) {
+	h := upgradable(t, nil)
+	stanza := ""
+	for part := range strings.SplitSeq(h.read("var/lib/dpkg/status"), "\n\n") {
+		if strings.HasPrefix(part, "Package: kubelet\n") {
+			stanza = strings.Replace(part, "ok installed", "reinstreq unpacked", 1)
+		}
+	}
+	if !strings.Contains(stanza, "reinstreq") {
+		t.Fatalf("no kubelet in %s", h.read("var/lib/dpkg/status"))
+	}
+	h.write("var/lib/dpkg/updates/0001", strings.TrimSpace(stanza)+"\n")
+	did := apply(t, h, wanted(h, "kubelet=1.28.15-1.1"))
+	if diff := cmp.Diff([]string{"finish the interrupted package configuration", "install kubelet 1.28.15-1.1"}, did); diff != "" {
+		t.Error(diff)
+	}
+	if got := h.installed("kubelet"); got != "hi 1.28.15-1.1" {
+		t.Errorf("kubelet is %q", got)
+	}
+}
+
 // beKilled makes the one change that is left to do, whose dpkg is killed.
 func beKilled(t *testing.T, i *install) {
 	t.Helper()

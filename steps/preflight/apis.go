@@ -50,10 +50,7 @@ func removedVolumes(v *View) (found []finding.Finding) {
 	return found
 }
 
-func (v *View) removed() []knowledge.API {
-	after, upTo := v.span()
-	return v.Knowledge.APIsRemoved(after, upTo)
-}
+func (v *View) removed() []knowledge.API { return v.Knowledge.APIsRemoved(v.span()) }
 
 // requestedAPIs: nobody has asked an API server, since it started, for a version that the target lacks. Each API server
 // counts for itself, so each is asked.

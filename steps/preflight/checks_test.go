@@ -159,6 +159,7 @@ func TestEachTroubleIsFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := healthy(t)
 			tt.plant(t, v)
+			v.foretell()
 			found := slices.DeleteFunc(Judge(v), func(f finding.Finding) bool { return f.Severity == finding.Note })
 			i := slices.IndexFunc(found, func(f finding.Finding) bool {
 				return f.Check == tt.check && f.Severity == tt.severity && f.Where == tt.where && strings.Contains(f.What, tt.what) && strings.Contains(f.Remedy, tt.remedy)

@@ -8,35 +8,25 @@ import (
 	"upgrader.dev/upgrader/steps/forecast"
 )
 
-// forecasts foretells every drain of the plan, in its order.
-func (v *View) forecast() (forecast.Forecast, bool) {
+// foretell foretells every drain of the plan, in its order, once for all who ask: with hundreds of nodes it takes a while.
+func (v *View) foretell() {
 	if v.Cluster == nil || len(v.Goal.Drains) == 0 {
-		return forecast.Forecast{}, false
+		return
 	}
-	return forecast.Drains(forecast.Plan{Groups: v.Goal.Drains}, forecast.World{
+	v.Drains = forecast.Drains(forecast.Plan{Groups: v.Goal.Drains}, forecast.World{
 		Rooms: v.Cluster.Rooms, Workloads: v.Cluster.Workloads, Budgets: v.Cluster.Budgets, Webhooks: v.Cluster.Webhooks,
-	}), true
+	})
 }
 
 // drains are the troubles that the drains will meet. The findings carry the names of their own checks.
-func drains(v *View) []finding.Finding {
-	f, ok := v.forecast()
-	if !ok {
-		return nil
-	}
-	return f.Findings
-}
+func drains(v *View) []finding.Finding { return v.Drains.Findings }
 
 // longWait is how long a drain may be expected to take without a word: the drain timeout of the shipped plans.
 const longWait = 15 * time.Minute
 
 // slowDrains names the node whose drain will take longest, where that is long.
 func slowDrains(v *View) (found []finding.Finding) {
-	f, ok := v.forecast()
-	if !ok {
-		return nil
-	}
-	for _, o := range f.Nodes {
+	for _, o := range v.Drains.Nodes {
 		if o.Wait >= longWait {
 			found = append(found, finding.Finding{Severity: finding.Warning, Where: o.Node,
 				What: fmt.Sprintf("its drain may take %s", o.Wait), Evidence: o.Why,
@@ -49,12 +39,8 @@ func slowDrains(v *View) (found []finding.Finding) {
 // LongestDrain says which node's drain is expected to take longest, in one sentence; "" if the plan drains none or none
 // takes any time.
 func LongestDrain(v *View) string {
-	f, ok := v.forecast()
-	if !ok {
-		return ""
-	}
 	var longest forecast.Outlook
-	for _, o := range f.Nodes {
+	for _, o := range v.Drains.Nodes {
 		if o.Wait > longest.Wait {
 			longest = o
 		}

@@ -144,7 +144,9 @@ func state() *packages.State {
 
 // A healthy cluster is told nothing: neither a blocker nor a warning.
 func TestHealthyClusterHasNoFinding(t *testing.T) {
-	for _, f := range Judge(healthy(t)) {
+	v := healthy(t)
+	v.foretell()
+	for _, f := range Judge(v) {
 		if f.Severity != finding.Note {
 			t.Errorf("%+v", f)
 		}

@@ -2,8 +2,8 @@ package preflight
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -25,32 +25,42 @@ type Eyes struct {
 // Look gathers everything that the checks need for a goal: the API and all hosts at the same time. An error means that the
 // cluster's API could not be read; a host that could not be is a finding.
 func (e Eyes) Look(ctx context.Context, goal Goal) (*View, error) {
-	return e.look(ctx, goal, func(ctx context.Context, v *View) (*survey.Cluster, error) {
-		return survey.Consult(ctx, e.Cluster, v.questions())
-	})
+	return e.look(ctx, goal,
+		func(v *View) (err error) { v.Cluster, err = survey.Consult(ctx, e.Cluster, v.questions()); return err },
+		func(v *View) error { e.askEtcd(ctx, v); return nil },
+	)
 }
 
-// glance is Look for the gates of single hosts: of the cluster it reads no more than kubeadm's configuration and the node.
+// glance is Look for the gates of single hosts: of the cluster it reads no more than kubeadm's configuration and the node,
+// and etcd is not asked.
 func (e Eyes) glance(ctx context.Context, goal Goal) (*View, error) {
-	return e.look(ctx, goal, func(ctx context.Context, v *View) (*survey.Cluster, error) {
-		return survey.Brief(ctx, e.Cluster, goal.Hosts[0].Name)
+	return e.look(ctx, goal, func(v *View) (err error) {
+		v.Cluster, err = survey.Brief(ctx, e.Cluster, goal.Hosts[0].Name)
+		return err
 	})
 }
 
-func (e Eyes) look(ctx context.Context, goal Goal, consult func(context.Context, *View) (*survey.Cluster, error)) (*View, error) {
+// look asks the hosts, and at the same time what else is of interest, each question about a part of the view of its own.
+func (e Eyes) look(ctx context.Context, goal Goal, others ...func(*View) error) (*View, error) {
 	v, err := e.begin(ctx, goal)
 	if err != nil {
 		return nil, err
 	}
+	errs := make([]error, len(others))
 	var looking sync.WaitGroup
-	looking.Go(func() { v.Cluster, err = consult(ctx, v) })
+	for i, ask := range others {
+		looking.Go(func() { errs[i] = ask(v) })
+	}
 	looking.Go(func() { e.askHosts(ctx, v) })
-	looking.Go(func() { e.askEtcd(ctx, v) })
 	looking.Wait()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return v, err
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	v.foretell()
+	return v, nil
 }
 
 // begin finds out what runs, since the questions depend on it.
@@ -130,5 +140,5 @@ func (e Eyes) controlPlanes(ctx context.Context) ([]HostGoal, error) {
 			all = append(all, HostGoal{Name: n.Name, ControlPlane: true})
 		}
 	}
-	return slices.Clip(all), nil
+	return all, nil
 }

@@ -50,7 +50,7 @@ func choices(h *survey.Host, goal HostGoal, state *packages.State, name string) 
 func unavailable(h *survey.Host, goal HostGoal, lacking, seen []string) finding.Finding {
 	f := finding.Finding{Severity: finding.Blocker, Where: h.Name, What: "no repository offers " + strings.Join(lacking, ", "),
 		Evidence: "on offer are\n" + strings.Join(seen, "\n"), Remedy: "correct the revision in the plan, or bring the repository up to date"}
-	if !goal.Repository && inRepository(h, goal) {
+	if !goal.Repository && goal.everything(h.Apt.Remote) {
 		f.What, f.Remedy = "the host's package lists do not have "+strings.Join(lacking, ", ")+", and the plan does not move its repository", "add `uses: packages.repository` with `hosts: all` to the plan"
 	}
 	if goal.Repository && h.Apt.Unreachable != "" {
@@ -60,10 +60,10 @@ func unavailable(h *survey.Host, goal HostGoal, lacking, seen []string) finding.
 	return f
 }
 
-// inRepository tells whether the target's own repository has everything that the plan wants.
-func inRepository(h *survey.Host, goal HostGoal) bool {
-	for name, want := range goal.Revisions {
-		if !slices.Contains(h.Apt.Remote[name], want) {
+// everything tells whether all that the plan wants is among these revisions, by package.
+func (h HostGoal) everything(in map[string][]string) bool {
+	for name, want := range h.Revisions {
+		if !slices.Contains(in[name], want) {
 			return false
 		}
 	}
@@ -123,7 +123,7 @@ func dpkg(v *View) (found []finding.Finding) {
 func installable(v *View) (found []finding.Finding) {
 	for _, h := range v.answered() {
 		goal, state := v.Goal.Host(h.Name), v.Packages[h.Name]
-		if !h.Apt.Simulated || state == nil || !allOffered(goal, state) {
+		if !h.Apt.Simulated || state == nil || !goal.everything(state.Offered) {
 			continue
 		}
 		if h.Apt.Fails {
@@ -132,15 +132,6 @@ func installable(v *View) (found []finding.Finding) {
 		}
 	}
 	return found
-}
-
-func allOffered(goal HostGoal, state *packages.State) bool {
-	for name, want := range goal.Revisions {
-		if !slices.Contains(state.Offered[name], want) {
-			return false
-		}
-	}
-	return true
 }
 
 // held: no package is held that has to move with those of the plan. The plan's own may be: they are held again

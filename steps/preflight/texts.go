@@ -12,7 +12,6 @@ import (
 // The files in which the settings of kubeadm clusters stand.
 const (
 	kubeletConfigFile = "/var/lib/kubelet/config.yaml"
-	kubeletFlagsFile  = "/var/lib/kubelet/kubeadm-flags.env"
 	manifests         = "/etc/kubernetes/manifests/"
 )
 

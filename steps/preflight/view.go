@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/steps/etcd"
+	"upgrader.dev/upgrader/steps/forecast"
 	"upgrader.dev/upgrader/steps/knowledge"
 	"upgrader.dev/upgrader/steps/packages"
 	"upgrader.dev/upgrader/steps/skew"
@@ -23,6 +24,7 @@ type View struct {
 	Packages   map[string]*packages.State // by host
 	Etcd       *etcd.Report
 	Knowledge  *knowledge.Base
+	Drains     forecast.Forecast // what the drains of the goal will meet; see foretell
 }
 
 // host is the answer of a host by its name, or nil.

@@ -7,15 +7,23 @@ import (
 // A Graph is a plan expanded over its hosts: ordered, serialisable, digested, and all the scheduler knows. Expanding
 // the same plan and inventory gives the same bytes.
 type Graph struct {
-	Plan    string            `json:"plan"`             // the plan's name
-	From    string            `json:"from,omitempty"`   // versions.from, a constraint
-	To      string            `json:"to,omitempty"`     // versions.to
-	Vars    map[string]string `json:"vars,omitempty"`   // the values used, secrets as references
-	Targets []Target          `json:"targets"`          // every host of the inventory, in its order
-	Nodes   []Node            `json:"nodes"`            // in the order written, hosts in the order of their rollout
-	Groups  []Group           `json:"groups,omitempty"` // rollouts
-	Waivers []Waiver          `json:"waivers,omitempty"`
-	Digest  string            `json:"digest"` // over everything above
+	Plan     string            `json:"plan"`           // the plan's name
+	From     string            `json:"from,omitempty"` // versions.from, a constraint
+	To       string            `json:"to,omitempty"`   // versions.to
+	Vars     map[string]string `json:"vars,omitempty"` // the values used, secrets as references
+	Targets  []Target          `json:"targets"`        // every host of the inventory, in its order
+	Nodes    []Node            `json:"nodes"`          // in the order written, hosts in the order of their rollout
+	Barriers []Barrier         `json:"barriers,omitempty"`
+	Groups   []Group           `json:"groups,omitempty"` // rollouts
+	Waivers  []Waiver          `json:"waivers,omitempty"`
+	Digest   string            `json:"digest"` // over everything above
+}
+
+// A Barrier is a place where many wait for many: it is met when all that it needs is. With one, a unit that comes after
+// 5,000 hosts costs one need a node, and not 5,000.
+type Barrier struct {
+	ID    string   `json:"id"`    // the path of the unit that ends here and "/*"; no node is called so
+	Needs []string `json:"needs"` // IDs of nodes and of barriers, which stand before this one
 }
 
 // A Node is one step on one target.
@@ -27,7 +35,7 @@ type Node struct {
 	Target  Target         `json:"target"`          // Name is Cluster for the steps that concern no host
 	With    map[string]any `json:"with,omitempty"`  // what the plan gives, evaluated but for what only a run can know
 	When    string         `json:"when,omitempty"`  // CEL over run-time facts; what was decidable is decided already
-	Needs   []string       `json:"needs,omitempty"` // IDs of nodes that must be settled well before this one starts
+	Needs   []string       `json:"needs,omitempty"` // IDs of nodes and barriers that must be settled well before this one starts
 	Group   string         `json:"group,omitempty"` // the rollout it belongs to, if any
 	Timeout time.Duration  `json:"timeout"`         // from its first start; waiting counts, across resumes
 	Retry   Retry          `json:"retry"`

@@ -95,11 +95,7 @@ func NewReducer(g *Graph, limit int) *Reducer {
 	for i := range g.Nodes {
 		n, st := &g.Nodes[i], &r.nodes[i]
 		st.state = Pending
-		for _, need := range n.Needs {
-			if j, ok := r.index[need]; ok {
-				st.needs = append(st.needs, j)
-			}
-		}
+		st.needs = r.resolve(nil, n.Needs)
 		if st.group = r.byName[n.Group]; st.group != nil {
 			st.group.add(n.Target.Name, i)
 			st.group.finally = n.Finally
@@ -107,6 +103,18 @@ func NewReducer(g *Graph, limit int) *Reducer {
 	}
 	r.noteNeeded()
 	return r
+}
+
+// resolve finds the nodes behind needs, through barriers.
+func (r *Reducer) resolve(found []int, needs []string) []int {
+	for _, need := range needs {
+		if j, ok := r.index[need]; ok {
+			found = append(found, j)
+		} else if b := slices.IndexFunc(r.graph.Barriers, func(b Barrier) bool { return b.ID == need }); b >= 0 {
+			found = r.resolve(found, r.graph.Barriers[b].Needs)
+		}
+	}
+	return found
 }
 
 // Next takes one event and returns what is to be done now, in order.

@@ -11,7 +11,14 @@ type Record struct {
 	Time time.Time `json:"time"`
 	Kind Kind      `json:"kind"`
 
+	// Elapsed is how long processes have been at work on the run, all together, when this was written. It is what waits,
+	// soaks and deadlines are counted by: no clock can be set back or forward under it. Records of format 1 have none.
+	Elapsed time.Duration `json:"elapsed,omitempty"`
+
+	Format  int               `json:"format,omitempty"`  // Begin: the format of the records that follow
 	Node    string            `json:"node,omitempty"`    // step@host
+	Host    string            `json:"host,omitempty"`    // Intent: the target, which outlives the node's name in an edited plan
+	Uses    string            `json:"uses,omitempty"`    // Intent: the kind of the step, which does too
 	Ticket  string            `json:"ticket,omitempty"`  // of an effect
 	Say     string            `json:"say,omitempty"`     // the words of a change
 	Of      string            `json:"of,omitempty"`      // the one thing among many that it is about
@@ -27,6 +34,10 @@ type Record struct {
 	Who     string            `json:"who,omitempty"`     // the person of a decision
 	Until   time.Time         `json:"until,omitzero"`    // of a wait that has an end
 }
+
+// Format is the format of the records that this program writes, and the newest that it reads. Format 1 had no Elapsed, Host
+// and Uses.
+const Format = 2
 
 // Kind says what a record tells.
 type Kind string

@@ -83,34 +83,6 @@ func TestARolloutDoneFinallyGoesOverEveryHost(t *testing.T) {
 	})
 }
 
-// While a host of the rollout is at work or watched, room will come of itself: that is no time of waiting for others.
-func TestPatienceDoesNotRunOutInASoak(t *testing.T) {
-	g := &Graph{Groups: []Group{{ID: "g", Hosts: []string{"h1", "h2", "h3"}, MaxUnavailable: 2, Soak: time.Minute}}}
-	for _, h := range g.Groups[0].Hosts {
-		g.Nodes = append(g.Nodes, Node{ID: "up@" + h, Group: "g", Target: Target{Name: h}})
-	}
-	r, at := NewReducer(g, 8), time.Unix(0, 0)
-	next := func(ev journal.Record) []Command { ev.Time = at; return r.Next(ev) }
-	down := map[string]string{}
-	next(journal.Record{Kind: journal.Begin})
-	next(journal.Record{Kind: journal.Down, Group: "g"})                    // h1, h2 in
-	next(journal.Record{Kind: journal.Settled, Node: "up@h1", State: Done}) // nothing was changed on h1: through
-	down["h1"] = "cordoned by hand"
-	next(journal.Record{Kind: journal.Down, Group: "g", Hosts: down}) // no room for h3
-	next(journal.Record{Kind: journal.Intent, Node: "up@h2", Repeat: string(Convergent), Ticket: "t"})
-	at = at.Add(13 * time.Minute) // a long drain
-	next(journal.Record{Kind: Tick})
-	next(journal.Record{Kind: journal.Down, Group: "g", Hosts: down})
-	next(journal.Record{Kind: journal.Settled, Node: "up@h2", State: Done}) // soaks now, a minute
-	next(journal.Record{Kind: journal.Down, Group: "g", Hosts: down})
-	at = at.Add(time.Minute) // the soak is over: h1 is down, one more may go
-	for _, c := range next(journal.Record{Kind: Tick}) {
-		if c.Do == Finish {
-			t.Errorf("the run finished %s although there is room for h3 now", c.State)
-		}
-	}
-}
-
 type retryBinder struct{ binder }
 
 func (retryBinder) Retry(*Node, error) (bool, error) { return true, nil }
@@ -277,7 +249,7 @@ func TestAFullDiskStillTakesOutcomes(t *testing.T) {
 		})
 		g := &Graph{Nodes: []Node{node("x@h", "x", "h", ""), node("y@h", "y", "h", "")}}
 		_, err := (&Runner{Graph: g, Run: "r", Log: log, Binder: binder{"x": x, "y": y}, Settler: w}).Start(t.Context(), nil)
-		if Underway(log.records) {
+		if Recall(g, log.records).Underway() {
 			t.Errorf("%v; the effect of x was given up", err)
 		}
 	})
@@ -306,20 +278,4 @@ func TestARolloutDoneFinallyIsDoneByEveryProcess(t *testing.T) {
 			t.Errorf("%s: ran %d times in two processes", s.State, ran)
 		}
 	})
-}
-
-// Only one step at a time may have the API away, however close together two begin.
-func TestOneOutageAtATime(t *testing.T) {
-	var o window
-	away := []Change{{Outage: time.Minute}}
-	if why := o.open("a", away); why != "" {
-		t.Error(why)
-	}
-	if why := o.open("b", away); why != "a has the API away for a moment" {
-		t.Errorf("b: %q", why)
-	}
-	o.close("a")
-	if why := o.open("b", away); why != "" {
-		t.Error(why)
-	}
 }

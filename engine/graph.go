@@ -73,3 +73,13 @@ func (g *Graph) Lookup(id string) *Node {
 	}
 	return nil
 }
+
+// barrier returns the barrier of this ID, or nil.
+func (g *Graph) barrier(id string) *Barrier {
+	for i := range g.Barriers {
+		if g.Barriers[i].ID == id {
+			return &g.Barriers[i]
+		}
+	}
+	return nil
+}

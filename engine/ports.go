@@ -11,7 +11,13 @@ import (
 type Binder interface {
 	// Bind evaluates the node's expressions over the facts known so far. It is pure. before holds what they yielded when
 	// the node first started, by expression; a resume uses these values instead of new ones.
-	Bind(n *Node, facts Facts, before map[string]string) (Bound, error)
+	Bind(n *Node, facts Known, before map[string]string) (Bound, error)
+}
+
+// Known is what a binder may ask for. Asking for one fact costs the same however many there are.
+type Known interface {
+	Fact(name string) (string, bool)
+	All() Facts // a copy
 }
 
 // Facts about the run itself that a Binder is given beside those that steps told.
@@ -64,5 +70,6 @@ type Inbox interface {
 	Poll() map[string]Decision
 }
 
-// Output opens the place where the raw output of a node's effects is kept. It is called once per node and process.
+// Output opens the place where the raw output of a node's effects is kept. It is called when a node is launched. A writer
+// that is an io.Closer is closed when the node has settled; what is still written to it then is not lost.
 type Output func(node string) io.Writer

@@ -1,37 +1,10 @@
 package engine
 
 import (
-	"slices"
 	"time"
 
 	"upgrader.dev/upgrader/engine/journal"
 )
-
-// A Command is what the Reducer wants done. The runner obeys; it decides nothing.
-type Command struct {
-	Do     Verb
-	Node   string    // Launch
-	Group  string    // Look
-	At     time.Time // Wake
-	State  string    // Finish
-	Why    string    // Finish, where no node tells
-	Settle bool      // Launch: only find out what became of its effects; its turn has not come
-}
-
-// Verb is one of the things a Reducer may want.
-type Verb string
-
-const (
-	Launch Verb = "launch" // start this node
-	Look   Verb = "look"   // find out which hosts of this group are out of service, and answer with a Down record
-	Wake   Verb = "wake"   // send a Tick no earlier than At
-	Open   Verb = "open"   // every gate that a resume looks at again is open: effects may be made
-	Halt   Verb = "halt"   // running steps stop at their next change
-	Finish Verb = "finish" // nothing is running and nothing will: the run has ended in State
-)
-
-// Tick is the one event that is no journal record: time has passed.
-const Tick journal.Kind = "tick"
 
 // States of nodes and runs, as journaled and shown.
 const (
@@ -44,382 +17,379 @@ const (
 	Refused = "refused"
 	Paused  = "paused"
 	Stopped = "stopped" // left at a change boundary because the run stops; pending to a resume
+	Fenced  = "fenced"  // of a run: another upgrader has taken over, nothing is recorded any more
 )
 
-// A Reducer decides what may start. It is driven by journal records alone: feeding it the records of a past process
-// brings it where that process was. It does no I/O, reads no clock, starts no goroutine and ranges over no map, so the
-// same records always give the same commands.
+// Options say what a Reducer may count on.
+type Options struct {
+	Run      string // the run's ID, part of every ticket
+	Limit    int    // nodes at work at once; 0 means 32
+	Guarded  bool   // a lock has to be held for every effect
+	Inbox    bool   // somebody can be asked
+	Rehearse bool   // nothing is made: what would be is announced, and time does not pass
+}
+
+// A Reducer decides. It holds every effect, every host and every deadline of a run; who drives it tells it events and does
+// what its commands say. Records reach it in two ways and mean the same: those of earlier processes by Replay, those that
+// it writes itself by its own Append commands. It does no I/O, reads no clock, starts no goroutine and ranges over no map
+// where order could matter, so the same events always give the same commands. No event costs more as the run grows.
+//
+// The parts: effects.go is the table of what was begun, ledger.go who is out of service, rollout.go who may be next, turn.go
+// whose needs are met, node.go the way of one node, act.go what stands between a change and its deed.
 type Reducer struct {
-	graph  *Graph
-	nodes  []nodeState
-	index  map[string]int
-	groups []*groupState
-	byName map[string]*groupState
-	limit  int // nodes running at once
+	graph   *Graph
+	opt     Options
+	index   map[string]int32 // of nodes
+	byGroup map[string]int32
 
-	now      time.Time
-	events   int // taken so far
-	begun    bool
-	halted   bool // nothing new starts, but for what is to be done finally
-	stopped  bool // by a person: nothing starts at all
-	paused   bool
-	failed   bool
-	finished bool
-	opened   bool
-	running  int
-	out      []Command
-	why      string // of an end that no node tells
+	nodes    []nodeState
+	barriers []barrierState
+	rollouts []rollout
+	members  []member
+	hosts    ledger
+	effects  effectTable
+	timers   timers
+
+	now   time.Duration
+	wall  time.Time // of the last record of format 1
+	taken int       // records so far
+
+	begun, stopped, paused, failed, finished, opened, last bool
+	halted                                                 bool // nothing new starts, but for what is to be done finally
+	swept                                                  bool // those who wait know that the run halts
+	why                                                    string
+
+	running int
+	left    int    // nodes of the run proper that are not settled well
+	gates   int    // that a resume looks at again, and has not seen open
+	coming  [2]int // answers, timers and soaks that will have a rollout go on: of the run proper, of what is done finally
+
+	ready   [2]queue // nodes that may start: of the run proper, of what is done finally
+	gated   []int32  // nodes that may start when the gates are open
+	dirty   []int32  // rollouts to look after in this turn
+	starved []int32  // rollouts that wait for another node to end
+	permits []int32  // nodes that want to change something
+	lock    lockState
+	outage  outageState
+
+	out    []Command
+	wakeAt time.Duration
 }
 
-type nodeState struct {
-	state   string
-	needs   []int
-	group   *groupState
-	regate  bool     // a gate that this process has not yet seen open
-	changed int      // when its first effect was begun, counted in events; 0: none was
-	done    int      // when it was first done, counted in events; 0: never
-	tickets []string // of effects that were begun and are not known to have ended, but for convergent ones
-}
-
-// NewReducer prepares a run of this graph with at most limit nodes at a time.
-func NewReducer(g *Graph, limit int) *Reducer {
-	r := &Reducer{graph: g, nodes: make([]nodeState, len(g.Nodes)), index: make(map[string]int, len(g.Nodes)), byName: map[string]*groupState{}, limit: limit}
-	for i := range g.Nodes {
-		r.index[g.Nodes[i].ID] = i
+// NewReducer prepares a run of this graph, which must not be changed any more.
+func NewReducer(g *Graph, o Options) *Reducer {
+	if o.Limit <= 0 {
+		o.Limit = 32
 	}
+	r := &Reducer{graph: g, opt: o, effects: newEffectTable(), index: make(map[string]int32, len(g.Nodes)),
+		byGroup: make(map[string]int32, len(g.Groups)), nodes: make([]nodeState, len(g.Nodes)),
+		hosts: ledger{index: make(map[string]int32, len(g.Targets))}, wakeAt: -1, outage: outageState{node: nobody}}
+	r.addRollouts()
 	for i := range g.Groups {
-		gs := newGroupState(&g.Groups[i])
-		r.groups = append(r.groups, gs)
-		r.byName[gs.ID] = gs
+		r.byGroup[g.Groups[i].ID] = int32(i)
 	}
 	for i := range g.Nodes {
-		n, st := &g.Nodes[i], &r.nodes[i]
-		st.state = Pending
-		st.needs = r.resolve(nil, n.Needs)
-		if st.group = r.byName[n.Group]; st.group != nil {
-			st.group.add(n.Target.Name, i)
-			st.group.finally = n.Finally
-		}
+		r.addNode(int32(i))
 	}
-	r.noteNeeded()
+	r.addEdges()
+	r.left = r.countLeft()
 	return r
 }
 
-// resolve finds the nodes behind needs, through barriers.
-func (r *Reducer) resolve(found []int, needs []string) []int {
-	for _, need := range needs {
-		if j, ok := r.index[need]; ok {
-			found = append(found, j)
-		} else if b := slices.IndexFunc(r.graph.Barriers, func(b Barrier) bool { return b.ID == need }); b >= 0 {
-			found = r.resolve(found, r.graph.Barriers[b].Needs)
-		}
+func (r *Reducer) addNode(i int32) {
+	n, st := &r.graph.Nodes[i], &r.nodes[i]
+	r.index[n.ID] = i
+	st.member = r.memberOf(r.byGroup, n)
+	if st.member != nobody {
+		m := &r.members[st.member]
+		m.nodes = append(m.nodes, i)
+		m.left++
+		r.rollouts[m.rollout].finally = n.Finally
 	}
-	return found
 }
 
-// Next takes one event and returns what is to be done now, in order.
-func (r *Reducer) Next(ev journal.Record) []Command {
-	r.out = nil
-	if ev.Time.After(r.now) {
-		r.now = ev.Time
+func (r *Reducer) countLeft() (left int) {
+	for i := range r.nodes {
+		if !isWell(r.nodes[i].state) && !r.graph.Nodes[i].Finally {
+			left++
+		}
 	}
-	r.take(ev)
+	return left
+}
+
+// Now is how long processes have been at work on the run, all together, as far as the reducer knows: where the clock of the next
+// process begins.
+func (r *Reducer) Now() time.Duration { return r.now }
+
+// Next takes one event and returns what is to be done now, in order. The commands are good until the next call.
+func (r *Reducer) Next(ev Event) []Command {
+	r.out = r.out[:0]
+	if r.finished {
+		return nil
+	}
+	r.now = max(r.now, ev.Now)
+	r.hear(ev)
 	if r.begun && !r.finished {
 		r.schedule()
 	}
 	return r.out
 }
 
-// noteNeeded finds the rollouts that something else comes after.
-func (r *Reducer) noteNeeded() {
-	for i := range r.nodes {
-		for _, j := range r.nodes[i].needs {
-			if g := r.nodes[j].group; g != nil && g != r.nodes[i].group {
-				g.needed = true
-			}
-		}
+// hear takes an event in.
+func (r *Reducer) hear(ev Event) {
+	if ev.Err != nil && ev.Err.Class == Supplanted {
+		r.supplanted(ev.Err)
+		return
+	}
+	switch ev.Kind {
+	case Began:
+		r.record(journal.Record{Kind: journal.Begin, Format: journal.Format, Digest: r.graph.Digest, Epoch: ev.Epoch, Facts: ev.Facts})
+	case Stopping:
+		r.record(journal.Record{Kind: journal.Stop, Why: ev.Why})
+	case Looked:
+		r.looked(ev)
+	case Held:
+		r.held(ev)
+	case Prepared, Observed, Made, Told, Answered, Unwritten:
+		r.hearNode(ev)
+	case Ticked:
 	}
 }
 
-// Replay takes the records of earlier processes, whose commands have been carried out or lost with them. Begin, as the
-// next event, takes the run up from there.
-func (r *Reducer) Replay(past []journal.Record) {
-	for _, ev := range past {
-		if ev.Time.After(r.now) {
-			r.now = ev.Time
-		}
-		r.take(ev)
+// supplanted ends the work of a process that must not act any more. It writes nothing: the journal may be another's.
+func (r *Reducer) supplanted(err *Failure) {
+	if !r.finished {
+		r.finished = true
+		r.want(Command{Do: Finish, State: Fenced, Why: err.Why})
 	}
-	r.begun, r.out = false, nil
+}
+
+// Replay takes the records of earlier processes. Began, as the first event, takes the run up from there.
+func (r *Reducer) Replay(past []journal.Record) {
+	for i := range past {
+		r.ReplayOne(&past[i])
+	}
+	r.adopt()
+}
+
+// Recall is a reducer that knows these records of a run, and decides nothing: to be asked.
+func Recall(g *Graph, past []journal.Record) *Reducer {
+	r := NewReducer(g, Options{})
+	r.Replay(past)
+	return r
+}
+
+// ReplayOne is Replay for one record at a time; Replayed must follow the last.
+func (r *Reducer) ReplayOne(ev *journal.Record) {
+	r.elapse(ev)
+	r.take(ev)
+}
+
+// Replayed ends a series of ReplayOne.
+func (r *Reducer) Replayed() { r.adopt() }
+
+// elapse finds out when, in elapsed time, a record was written. Those of format 1 have only a wall clock: what lies between the
+// records of one process counts, what lies between processes does not.
+func (r *Reducer) elapse(ev *journal.Record) {
+	if ev.Elapsed > 0 || ev.Kind == journal.Decision {
+		r.now = max(r.now, ev.Elapsed)
+		return
+	}
+	if ev.Kind != journal.Begin && !r.wall.IsZero() {
+		r.now += max(0, ev.Time.Sub(r.wall))
+	}
+	r.wall = ev.Time
+}
+
+// record writes a record, and takes it in as a later process will.
+func (r *Reducer) record(rec journal.Record) {
+	rec.Elapsed = r.now
+	r.take(&rec)
+	r.want(Command{Do: Append, Record: rec})
 }
 
 func (r *Reducer) want(c Command) { r.out = append(r.out, c) }
 
-func (r *Reducer) take(ev journal.Record) {
-	r.events++
+// take is what a record means, now or in a replay.
+func (r *Reducer) take(ev *journal.Record) {
+	r.taken++
 	switch ev.Kind {
 	case journal.Begin:
 		r.begin()
 	case journal.Stop:
-		r.stopped = true
-		r.halt()
+		r.stopped, r.halted = true, true
 	case journal.Down:
-		if g := r.byName[ev.Group]; g != nil {
-			g.answer(ev.Hosts, r.now)
+		r.takeDown(ev)
+	case journal.Intent:
+		if ev.State == outcomeWould {
+			return
 		}
-	case journal.Start, journal.Intent, journal.Outcome, journal.Settled, journal.Decision:
-		if i, ok := r.index[ev.Node]; ok {
+		i := r.find(ev.Node)
+		r.used(i)
+		r.takeIntent(i, ev)
+	case journal.Outcome:
+		r.used(r.find(ev.Node))
+		r.takeOutcome(ev)
+	case journal.Wait:
+		r.used(r.find(ev.Node))
+	case journal.Decision:
+		r.takeDecision(ev)
+	case journal.Start, journal.Settled:
+		if i := r.find(ev.Node); i != nobody {
+			r.used(i)
 			r.takeNode(i, ev)
 		}
 	}
 }
 
-func (r *Reducer) takeNode(i int, ev journal.Record) {
-	n, st := &r.graph.Nodes[i], &r.nodes[i]
-	switch ev.Kind {
-	case journal.Start:
-		r.setState(st, Running)
-		if st.group != nil {
-			st.group.activate(n.Target.Name)
-		}
-	case journal.Intent:
-		if st.changed == 0 {
-			st.changed = r.events
-		}
-		if ev.Repeat != string(Convergent) {
-			st.tickets = append(st.tickets, ev.Ticket)
-		}
-	case journal.Outcome:
-		st.tickets = slices.DeleteFunc(st.tickets, func(t string) bool { return t == ev.Ticket })
-	case journal.Decision:
-		if ev.State == Done && (ev.Digest == "" || ev.Digest == n.Digest) {
-			r.settle(i, Done)
-		}
-	case journal.Settled:
-		if ev.Digest != "" && ev.Digest != n.Digest {
-			r.setState(st, Pending) // what was done is not what the plan says now
-			st.done = 0
-			return
-		}
-		r.settle(i, ev.State)
+func (r *Reducer) find(node string) int32 {
+	if i, ok := r.index[node]; ok {
+		return i
 	}
+	return nobody
 }
 
-func (r *Reducer) setState(st *nodeState, state string) {
-	if st.state == Running {
-		r.running--
-	}
-	if state == Running {
-		r.running++
-	}
-	st.state = state
-}
-
-func (r *Reducer) settle(i int, state string) {
-	st := &r.nodes[i]
-	if state == Stopped {
-		state = Pending
-	}
-	r.setState(st, state)
-	switch state {
-	case Done, Skipped:
-		st.regate = false
-		if st.done == 0 {
-			st.done = r.events
-		}
-		if st.group != nil {
-			st.group.check(r, r.graph.Nodes[i].Target.Name)
-		}
-	case Paused:
-		r.paused = true
-		r.halt()
-	case Failed, Refused:
-		r.failed = true
-		if st.group == nil || state == Refused || !st.group.tolerate(r.graph.Nodes[i].Target.Name) {
-			r.halt()
-		}
-	}
-}
-
-func (r *Reducer) halt() {
-	if !r.halted {
-		r.halted = true
-		if r.begun {
-			r.want(Command{Do: Halt})
-		}
-	}
-}
-
-// begin is a process taking the run up: whatever was under way or went wrong is looked at again, gates are too, and
-// hosts in the middle of their steps keep their slots but must be allowed to go on.
+// begin is a process taking the run up: whatever was under way or went wrong is looked at again, gates are too, and hosts in the
+// middle of their steps keep their places but must be allowed to go on.
 func (r *Reducer) begin() {
-	r.begun, r.halted, r.stopped, r.paused, r.failed, r.finished, r.opened, r.why = true, false, false, false, false, false, false, ""
-	for _, g := range r.groups {
-		if g.resume(); g.finally { // done again at the end of every process
-			clear(g.stage)
-		}
-	}
+	r.begun, r.halted, r.stopped, r.paused, r.failed, r.finished, r.opened, r.last, r.swept, r.why = true, false, false, false, false, false, false, false, false, ""
+	r.timers, r.coming, r.permits, r.dirty, r.starved, r.gated = timers{}, [2]int{}, nil, nil, nil, nil
+	r.ready = [2]queue{}
+	r.lock, r.outage = lockState{}, outageState{node: nobody}
+	r.wakeAt = -1
 	for i := range r.nodes {
-		n, st := &r.graph.Nodes[i], &r.nodes[i]
-		switch {
-		case n.Finally, st.state != Done && st.state != Skipped:
-			r.setState(st, Pending)
-		case n.Gate && (st.group == nil || !st.group.done(n.Target.Name)) && st.state == Done:
-			r.setState(st, Pending)
-			st.regate = true
-		}
+		r.reopen(int32(i))
 	}
-	for i := range r.nodes {
-		if r.nodes[i].regate && !r.regateable(i) {
-			r.nodes[i].regate = false // it comes again in its turn
-		}
+	r.suspend()
+	for m := range r.members {
+		r.resumeMember(int32(m))
+	}
+	r.regate()
+	r.left = r.countLeft()
+	r.connect()
+	for g := range r.rollouts {
+		r.touch(int32(g))
 	}
 }
 
-// regateable says whether a gate can be observed before anything else starts.
-func (r *Reducer) regateable(i int) bool {
-	for _, j := range r.nodes[i].needs {
-		if st := &r.nodes[j]; st.state == Pending && !st.regate {
-			return false
-		}
+// resumeMember brings a member where a new process finds it.
+func (r *Reducer) resumeMember(m int32) {
+	mem := &r.members[m]
+	g := r.rolloutOf(m)
+	if m == g.first {
+		r.resumeRollout(g)
 	}
-	return true
+	mem.listed, mem.begun = false, false
+	switch {
+	case g.finally: // it is done again at the end of every process
+		if mem.is == watched && r.hosts.hosts[mem.host].owner == m {
+			r.setHost(mem.host, free, nobody)
+		}
+		mem.is, mem.touched = ahead, 0
+	case mem.is == failed, mem.left > 0:
+		mem.is = ahead
+	case mem.is == watched && r.now >= mem.soaked:
+		mem.is = through
+		if r.hosts.hosts[mem.host].owner == m {
+			r.setHost(mem.host, free, nobody)
+		}
+	case mem.is == watched:
+		g.soaks++
+		r.coming[0]++
+		r.timers.add(mem.soaked, alarmSoak, m)
+	}
+	if mem.is == through {
+		g.through++
+	}
 }
 
-// schedule starts what may start, and finishes the run when nothing can.
+func (r *Reducer) resumeRollout(g *rollout) {
+	g.through, g.soaks, g.failed = 0, 0, 0
+	g.waiting, g.held = queue{}, nil
+	g.looking, g.look, g.napping, g.nap, g.short, g.gaveUp, g.dirty = false, pauses{}, false, 0, -1, false, false
+}
+
+// schedule does what has become right to do, and finishes the run when nothing is left.
 func (r *Reducer) schedule() {
-	for _, g := range r.groups {
-		g.expire(r.now)
-	}
-	if !r.opened && r.gatesOpen() {
-		r.opened = true
-		r.want(Command{Do: Open})
-	}
-	if !r.halted {
-		r.launch(false)
-	}
-	if !r.halted && r.pursue(false) || r.running > 0 {
-		return
-	}
-	if !r.stopped && !r.paused && (r.launch(true) || r.pursue(true)) {
-		return
+	r.ring()
+	for again := true; again; again = len(r.dirty) > 0 || r.halted && !r.swept {
+		r.sweep()
+		r.openGates()
+		r.permit()
+		r.launch()
+		r.attend()
 	}
 	if r.running == 0 {
+		r.end()
+	}
+	r.wake()
+}
+
+// ring does what the clock says.
+func (r *Reducer) ring() {
+	for t, ok := r.timers.due(r.now); ok; t, ok = r.timers.due(r.now) {
+		switch t.what {
+		case alarmNode:
+			r.ringNode(t.id)
+		case alarmGrant:
+			r.lapse(t.id)
+		case alarmSoak:
+			r.dried(t.id)
+		case alarmRoom:
+			g := &r.rollouts[t.id]
+			g.napping = false
+			r.coming[of(g.finally)]--
+			r.touch(t.id)
+		case alarmLook:
+			r.coming[of(r.rollouts[t.id].finally)]--
+			r.touch(t.id)
+		case alarmHold:
+		}
+	}
+}
+
+// attend looks after the rollouts for which something has changed.
+func (r *Reducer) attend() {
+	list := r.dirty
+	r.dirty = nil
+	for _, g := range list {
+		r.rollouts[g].dirty = false
+		r.pursue(g)
+	}
+}
+
+// capacity is how many more nodes could be at work.
+func (r *Reducer) capacity() int { return r.opt.Limit - r.running - r.ready[of(r.last)].len() }
+
+// end finishes the run, after what is done finally.
+func (r *Reducer) end() {
+	proper := !r.halted && (r.coming[0] > 0 || r.ready[0].len() > 0)
+	if proper || r.last && r.coming[1] > 0 && !r.stopped && !r.paused {
+		return
+	}
+	if !r.last && !r.stopped && !r.paused && r.startLast() {
+		r.schedule()
+		return
+	}
+	if r.running == 0 && !r.finished {
 		r.finished = true
-		r.want(Command{Do: Finish, State: r.endState(), Why: r.why})
+		state := r.endState()
+		r.record(journal.Record{Kind: journal.End, State: state, Why: r.why})
+		r.want(Command{Do: Finish, State: state, Why: r.why})
 	}
 }
 
-// pursue lets hosts into the rollouts of the run proper, or of what is done finally, and starts what may start on them.
-// It says whether one was started, or a look or a wake-up will bring another event.
-func (r *Reducer) pursue(finally bool) bool {
-	waiting, coming := false, false
-	for _, g := range r.groups {
-		if g.finally == finally {
-			waiting = g.pursue(r) || waiting
-			coming = coming || g.looking || !g.wakeAt.IsZero()
+// startLast lets what is done finally begin, and says whether there is any.
+func (r *Reducer) startLast() bool {
+	r.last = true
+	any := r.ready[1].len() > 0
+	for i := range r.rollouts {
+		if g := &r.rollouts[i]; g.finally {
+			r.touch(int32(i))
+			any = any || r.anyWaiting(g) || len(g.held) > 0
 		}
-	}
-	return waiting && (r.launch(finally) || coming)
-}
-
-// launch starts every node that may start, of the run proper or of what is done finally, and says whether it did.
-func (r *Reducer) launch(finally bool) bool {
-	any, gates := false, r.gatesOpen()
-	for i := range r.nodes {
-		if r.running >= r.limit {
-			break
-		}
-		if r.graph.Nodes[i].Finally != finally || !r.ready(i, gates) {
-			continue
-		}
-		early := !r.inTurn(i)
-		r.setState(&r.nodes[i], Running)
-		r.want(Command{Do: Launch, Node: r.graph.Nodes[i].ID, Settle: early})
-		any = true
 	}
 	return any
-}
-
-// gatesOpen says whether every gate that a resume observes again has been seen open.
-func (r *Reducer) gatesOpen() bool {
-	for i := range r.nodes {
-		if r.nodes[i].regate {
-			return false
-		}
-	}
-	return true
-}
-
-func (r *Reducer) ready(i int, gates bool) bool {
-	st := &r.nodes[i]
-	switch {
-	case st.state != Pending:
-		return false
-	case len(st.tickets) > 0:
-		return true // finding out what became of an effect comes before everything else, and changes nothing
-	case !r.satisfied(i) || !gates && !st.regate && !r.graph.Nodes[i].Finally:
-		return false
-	}
-	return st.group == nil || st.group.admitted(r.graph.Nodes[i].Target.Name)
-}
-
-func (r *Reducer) satisfied(i int) bool {
-	for _, j := range r.nodes[i].needs {
-		if !r.well(i, j) {
-			return false
-		}
-	}
-	return true
-}
-
-// inTurn says whether all that a node waits for is a gate that is looked at again: it may find out what became of its
-// effects in the meantime, and go on once that is open.
-func (r *Reducer) inTurn(i int) bool {
-	for _, j := range r.nodes[i].needs {
-		if !r.well(i, j) && !r.nodes[j].regate {
-			return false
-		}
-	}
-	return true
-}
-
-// well says whether node j is settled well enough for node i to start: done, skipped, or on a failed host that the
-// rollout tolerates once it is over. What comes finally also follows nodes that never ran.
-func (r *Reducer) well(i, j int) bool {
-	a, b := &r.graph.Nodes[i], &r.graph.Nodes[j]
-	switch r.nodes[j].state {
-	case Done, Skipped:
-		g := r.nodes[j].group
-		return g == nil || g == r.nodes[i].group || g.stage[b.Target.Name] != soaking
-	case Running:
-		return false
-	}
-	if a.Finally {
-		return !b.Finally || r.nodes[j].state != Pending
-	}
-	g := r.nodes[j].group
-	return g != nil && g != r.nodes[i].group && g.tolerated(b.Target.Name) && g.over()
-}
-
-// InWork names the hosts that this run, in this process or an earlier one, has begun to change since a node was first
-// done, and is in the middle of. What happened to them since is the run's own doing and no reason for that node, a gate
-// that is looked at again, to stay closed. Hosts that failed are not among them: nobody is at work there any more.
-func (r *Reducer) InWork(node string) []string {
-	i, ok := r.index[node]
-	if !ok || r.nodes[i].done == 0 {
-		return nil
-	}
-	var hosts []string
-	for _, g := range r.groups {
-		for _, h := range g.Hosts {
-			s, begun := g.stage[h], g.begun(r, h)
-			if (s == held || s == inside) && begun > r.nodes[i].done && !slices.Contains(hosts, h) {
-				hosts = append(hosts, h)
-			}
-		}
-	}
-	return hosts
 }
 
 func (r *Reducer) endState() string {
@@ -428,11 +398,22 @@ func (r *Reducer) endState() string {
 		return Failed
 	case r.paused, r.stopped:
 		return Paused
-	}
-	for i := range r.nodes {
-		if s := r.nodes[i].state; s != Done && s != Skipped && !r.graph.Nodes[i].Finally {
-			return Failed // something could never start: a rollout without room
+	case r.left > 0:
+		if r.why == "" {
+			r.why = r.stuck()
 		}
+		return Failed
 	}
 	return Done
+}
+
+// wake asks for the earliest moment at which there is something to do.
+func (r *Reducer) wake() {
+	if r.finished || len(r.timers.list) == 0 {
+		return
+	}
+	if at := r.timers.list[0].at; at != r.wakeAt {
+		r.wakeAt = at
+		r.want(Command{Do: Wake, At: at})
+	}
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"maps"
-	"slices"
 	"time"
 
 	"upgrader.dev/upgrader/engine/journal"
@@ -45,12 +44,6 @@ func Report(g *Graph, records []journal.Record) Summary {
 	}
 	s.conclude()
 	return s
-}
-
-// Underway says whether an effect was begun that may still be going on: one that outlives its process, whose end nobody
-// has seen. As long as there is one, nobody else may work on the cluster.
-func Underway(records []journal.Record) bool {
-	return slices.ContainsFunc(openIntents(records), func(o open) bool { return o.repeat != Convergent })
 }
 
 func (s *Summary) fold(rec journal.Record) {

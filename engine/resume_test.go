@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,50 +76,4 @@ func TestAResumeAttachesBeforeItsGatesAreOpen(t *testing.T) {
 			t.Errorf("a new effect began %s before the gate was open", healthy.Sub(second))
 		}
 	})
-}
-
-// What this run has begun on a host since a gate opened is no reason for that gate to stay closed to a resume, which
-// could otherwise never go on to mend it. What it had done before the gate opened is.
-func TestAGateKnowsWhatIsInWork(t *testing.T) {
-	gate := func(n Node) Node { n.Gate = true; return n }
-	g := &Graph{
-		Nodes: []Node{
-			gate(node("before", "gate", Cluster, "")),
-			gate(node("first@h1", "gate", "h1", "roll", "before")), node("x@h1", "x", "h1", "roll", "first@h1"),
-			gate(node("middle@h1", "gate", "h1", "roll", "x@h1")), node("y@h1", "y", "h1", "roll", "middle@h1"),
-			gate(node("first@h2", "gate", "h2", "roll", "y@h1")), node("x@h2", "x", "h2", "roll", "first@h2"),
-		},
-		Groups: []Group{{ID: "roll", Hosts: []string{"h1", "h2"}, MaxUnavailable: 1}},
-	}
-	done := func(id string) []journal.Record {
-		return []journal.Record{{Kind: journal.Start, Node: id}, {Kind: journal.Settled, Node: id, State: Done}}
-	}
-	begun := func(id string) []journal.Record {
-		return []journal.Record{{Kind: journal.Start, Node: id}, {Kind: journal.Intent, Node: id, Ticket: id, Repeat: string(Guarded)}}
-	}
-	past := slices.Concat([]journal.Record{{Kind: journal.Begin}}, done("before"), done("first@h1"), begun("x@h1"),
-		[]journal.Record{{Kind: journal.Settled, Node: "x@h1", State: Done}}, done("middle@h1"), begun("y@h1"))
-	r := NewReducer(g, 8)
-	expect := func(when string, want map[string][]string) {
-		t.Helper()
-		for _, n := range g.Nodes {
-			if got := r.InWork(n.ID); !slices.Equal(got, want[n.ID]) {
-				t.Errorf("%s, %s: in work are %q, want %q", when, n.ID, got, want[n.ID])
-			}
-		}
-	}
-	r.Replay(past)
-	r.Next(journal.Record{Kind: journal.Begin})
-	expect("resumed", map[string][]string{"before": {"h1"}, "first@h1": {"h1"}})
-	for _, rec := range done("before") { // it was open to this resume; the next one finds h1 as this one did
-		r.Next(rec)
-	}
-	r.Next(journal.Record{Kind: journal.Begin})
-	expect("resumed again", map[string][]string{"before": {"h1"}, "first@h1": {"h1"}})
-	for _, id := range []string{"first@h1", "middle@h1", "y@h1"} {
-		for _, rec := range done(id) {
-			r.Next(rec)
-		}
-	}
-	expect("h1 is through", nil)
 }

@@ -72,10 +72,10 @@ func TestWhatIsDoneFinallyIsDoneAgainAfterAResume(t *testing.T) {
 // recall is a binder that yields the run's state, as engine/plan does: what was journaled goes before what is known.
 type recall struct{ seen []string }
 
-func (r *recall) Bind(_ *Node, facts Facts, before map[string]string) (Bound, error) {
+func (r *recall) Bind(_ *Node, facts Known, before map[string]string) (Bound, error) {
 	state, ok := before["run.state"]
 	if !ok {
-		state = facts[FactRunState]
+		state, _ = facts.Fact(FactRunState)
 	}
 	r.seen = append(r.seen, state)
 	return Bound{Step: stepFunc(func(context.Context, Scene) ([]Change, error) { return nil, nil }), Values: map[string]string{"run.state": state}}, nil
@@ -183,11 +183,11 @@ func TestAnEffectThatOutlivesItsStepIsUnderway(t *testing.T) {
 		}}
 		log := &memory{w: w}
 		s := start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Binder: binder{"x": step}, Settler: deaf{}})
-		if s.State != Failed || !Underway(log.records) {
-			t.Errorf("ended %s, underway %v; want failed with an effect that is underway", s.State, Underway(log.records))
+		if s.State != Failed || !Recall(one("x"), log.records).Underway() {
+			t.Errorf("ended %s, underway %v; want failed with an effect that is underway", s.State, Recall(one("x"), log.records).Underway())
 		}
 		s = start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Past: log.records, Binder: binder{"x": step}, Settler: w})
-		if Underway(log.records) {
+		if Recall(one("x"), log.records).Underway() {
 			t.Errorf("ended %s: settled, and still underway", s.State)
 		}
 	})

@@ -1,13 +1,11 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -32,26 +30,14 @@ type Runner struct {
 	Parallel     int  // nodes at work at once; 0 means 32
 }
 
-// An execution is one process's work on a run. The loop goroutine owns the reducer; workers append to the journal and
-// the loop learns from what they appended.
-type execution struct {
-	*Runner
-	nodes  map[string]*Node
-	logged chan struct{} // something is in queue
-	halt   chan struct{} // closed: steps stop at their next change
-	gates  chan struct{} // closed: effects may be made
-	window *window
+// interrupted is why a run stops that a person stopped.
+const interrupted = "interrupted"
 
-	mu      sync.Mutex
-	records []journal.Record // all of the run, past and present
-	queue   []journal.Record // appended and not yet seen by the loop
-	facts   Facts
-	expect  Facts // promised in a rehearsal
-	fatal   error // the journal cannot be written
-}
-
-// errDetached ends a worker without a record: this process lets go, the run is not over.
+// errDetached ends what is under way without a word: this process lets go, the run is not over.
 var errDetached = errors.New("detached")
+
+// errTimeout is why a context ends at a node's deadline.
+var errTimeout = errors.New("timed out")
 
 // Start carries the graph out and returns when nothing is running and nothing can start any more. Closing stop makes
 // running steps stop at their next change and nothing new start. Cancelling ctx lets go at once: jobs on hosts go on,
@@ -59,35 +45,57 @@ var errDetached = errors.New("detached")
 // what became of the steps is in the Summary.
 func (r *Runner) Start(ctx context.Context, stop <-chan struct{}) (Summary, error) {
 	x := newExecution(r)
-	reducer := NewReducer(r.graphToRun(), cmp.Or(r.Parallel, 32))
-	reducer.Replay(r.Past)
-	if err := r.Graph.Keeps(r.Past); err != nil {
+	if err := x.reducer.Keeps(); err != nil {
 		return x.summary(), err
 	}
-	begin := journal.Record{Kind: journal.Begin, Digest: r.Graph.Digest, Epoch: x.epoch(), Facts: r.Facts}
-	if err := x.append(begin); err != nil {
-		return x.summary(), err
-	}
-	err := x.loop(ctx, reducer, stop)
+	err := x.run(ctx, stop)
 	return x.summary(), err
 }
 
-// interrupted is why a run stops that a person stopped.
-const interrupted = "interrupted"
+// An execution is one process's work on a run. Its goroutine alone owns the reducer: it feeds it what workers bring back,
+// makes its records durable, and starts a goroutine for each of its other commands.
+type execution struct {
+	*Runner
+	reducer *Reducer
+	hands   []*hand // by node: what is kept while it is at work
+	clock   clock
+	timer   *time.Timer
+	workers sync.WaitGroup
+	inbox   mailbox
+	told    []journal.Record // of this process, for the summary
+
+	mu     sync.RWMutex
+	facts  Facts
+	expect Facts // promised in a rehearsal
+}
+
+// A clock measures how long processes have been at work on the run: what earlier ones have, and this one by a clock that nobody
+// sets.
+type clock struct {
+	before time.Duration
+	began  time.Time
+}
+
+func (c clock) now() time.Duration                 { return c.before + time.Since(c.began) }
+func (c clock) at(elapsed time.Duration) time.Time { return c.began.Add(elapsed - c.before) }
 
 func newExecution(r *Runner) *execution {
-	x := &execution{Runner: r, nodes: map[string]*Node{}, logged: make(chan struct{}, 1), halt: make(chan struct{}), gates: make(chan struct{}), window: &window{}, facts: Facts{}, expect: Facts{}}
-	for i := range r.Graph.Nodes {
-		x.nodes[r.Graph.Nodes[i].ID] = &r.Graph.Nodes[i]
-	}
-	x.records = append(x.records, r.Past...)
-	for _, rec := range r.Past {
-		if rec.Kind == journal.Outcome || rec.Kind == journal.Begin {
-			maps.Copy(x.facts, rec.Facts)
-		}
+	x := &execution{Runner: r, hands: make([]*hand, len(r.Graph.Nodes)), inbox: newMailbox(), facts: Facts{}, expect: Facts{}, timer: time.NewTimer(time.Hour)}
+	x.reducer = NewReducer(r.graphToRun(), Options{Run: r.Run, Limit: r.Parallel, Guarded: r.Guard != nil, Inbox: r.Inbox != nil, Rehearse: r.Rehearse})
+	x.reducer.Replay(r.Past)
+	for i := range r.Past {
+		x.learn(&r.Past[i])
 	}
 	maps.Copy(x.facts, r.Facts)
+	x.clock = clock{before: x.reducer.Now(), began: time.Now()}
 	return x
+}
+
+// learn takes in what a record says became known.
+func (x *execution) learn(rec *journal.Record) {
+	if rec.Kind == journal.Outcome || rec.Kind == journal.Begin {
+		maps.Copy(x.facts, rec.Facts)
+	}
 }
 
 // graphToRun is the graph itself, or for a rehearsal one without soaks: time does not pass in it.
@@ -111,211 +119,213 @@ func (x *execution) epoch() int64 {
 }
 
 func (x *execution) summary() Summary {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return Report(x.Graph, x.records)
+	return Report(x.Graph, append(append([]journal.Record(nil), x.Past...), x.told...))
 }
 
-// append makes records durable, and only then lets the loop and the watcher know of them, in the order of the journal.
-func (x *execution) append(records ...journal.Record) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.fatal != nil {
-		return x.fatal
-	}
-	for i := range records {
-		records[i].Time = time.Now()
-	}
-	if x.Log != nil && !x.Rehearse {
-		if err := x.Log.Append(records...); errors.Is(err, journal.ErrFull) {
-			return err
-		} else if err != nil {
-			x.fatal = err
-			x.nudge()
-			return err
-		}
-	}
-	x.records = append(x.records, records...)
-	x.queue = append(x.queue, records...)
-	for _, rec := range records {
-		if rec.Kind == journal.Outcome {
-			maps.Copy(x.facts, rec.Facts)
-		}
-		if x.Watch != nil {
-			x.Watch(rec)
-		}
-	}
-	x.nudge()
-	return nil
-}
-
-// nudge tells the loop that there is something to see.
-func (x *execution) nudge() {
-	select {
-	case x.logged <- struct{}{}:
-	default:
-	}
-}
-
-func (x *execution) drainQueue() []journal.Record {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	q := x.queue
-	x.queue = nil
-	return q
-}
-
-// loop owns the reducer. It ends when the reducer says that the run has ended, when ctx is cancelled, or when the
-// journal fails; in every case after the last worker has.
-func (x *execution) loop(ctx context.Context, reducer *Reducer, stop <-chan struct{}) error {
+// run feeds the reducer until it says that the run has ended, until ctx is cancelled, or until the journal fails; in every case
+// it returns after the last worker has ended.
+func (x *execution) run(ctx context.Context, stop <-chan struct{}) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	l := &loop{execution: x, reducer: reducer, timer: time.NewTimer(time.Hour)}
-	defer l.timer.Stop()
-	defer l.workers.Wait()
+	defer x.timer.Stop()
+	defer x.workers.Wait()
 	defer cancel(errDetached)
+	events := []Event{{Kind: Began, Epoch: x.epoch(), Facts: x.Runner.Facts}}
 	for {
-		for _, rec := range x.drainQueue() {
-			l.obey(ctx, reducer.Next(rec))
-		}
-		if l.ended {
-			return x.end(l.state, l.why)
-		}
-		if err := x.broken(); err != nil {
-			cancel(err)
+		ended, err := x.turn(ctx, events)
+		if ended || err != nil {
+			cancel(cmpError(err, errDetached))
 			return err
 		}
 		select {
-		case <-x.logged:
-		case now := <-l.timer.C:
-			l.wakes = slices.DeleteFunc(l.wakes, func(at time.Time) bool { return !at.After(now) })
-			l.arm()
-			l.obey(ctx, reducer.Next(journal.Record{Kind: Tick, Time: now}))
+		case <-x.inbox.full:
+			events = x.inbox.take()
+		case <-x.timer.C:
+			events = []Event{{Kind: Ticked}}
 		case <-stop:
 			stop = nil
-			if err := x.append(journal.Record{Kind: journal.Stop, Why: interrupted}); err != nil {
-				return err
-			}
+			events = []Event{{Kind: Stopping, Why: interrupted}}
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-func (x *execution) end(state, why string) error {
-	return x.append(journal.Record{Kind: journal.End, State: state, Why: why})
-}
-
-func (x *execution) broken() error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.fatal
-}
-
-func (x *execution) fail(err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.fatal == nil {
-		x.fatal = err
+func cmpError(err, otherwise error) error {
+	if err != nil {
+		return err
 	}
-	x.nudge()
+	return otherwise
 }
 
-// A loop carries out commands on behalf of the goroutine that owns the reducer.
-type loop struct {
-	*execution
-	reducer *Reducer
-	workers sync.WaitGroup
-	timer   *time.Timer
-	wakes   []time.Time // every moment asked for that has not come: each rollout has its own
-	halted  bool
-	ended   bool
-	state   string
-	why     string
-}
-
-func (l *loop) obey(ctx context.Context, commands []Command) {
-	for _, c := range commands {
-		switch c.Do {
-		case Launch:
-			w := l.worker(c)
-			l.workers.Go(func() { w.work(ctx) })
-		case Look:
-			l.workers.Go(func() { l.look(ctx, c.Group) })
-		case Wake:
-			l.wakes = append(l.wakes, c.At)
-			l.arm()
-		case Halt:
-			if !l.halted {
-				l.halted = true
-				close(l.halt)
+// turn has the reducer take events, makes all its records durable at once, and obeys its other commands.
+func (x *execution) turn(ctx context.Context, events []Event) (ended bool, err error) {
+	var records []journal.Record
+	var commands []Command
+	now := x.clock.now()
+	for _, ev := range events {
+		ev.Now = now
+		for _, c := range x.reducer.Next(ev) {
+			if c.Do == Append {
+				records = append(records, c.Record)
+			} else {
+				commands = append(commands, c)
 			}
-		case Open:
-			close(l.gates)
-		case Finish:
-			l.ended, l.state, l.why = true, c.State, c.Why
+		}
+	}
+	unwritten, err := x.append(records)
+	if err != nil {
+		return false, err
+	}
+	for i := range commands {
+		if ended, err := x.obey(ctx, &commands[i], unwritten); ended || err != nil {
+			return ended, err
+		}
+	}
+	return false, nil
+}
+
+// append makes records durable, and only then lets the watcher know of them. Where the disk has room for nothing new, it
+// records what has happened and returns what was not recorded.
+func (x *execution) append(records []journal.Record) (unwritten unwritten, err error) {
+	if len(records) == 0 {
+		return unwritten, nil
+	}
+	now := time.Now()
+	for i := range records {
+		records[i].Time = now
+	}
+	if x.Log != nil && !x.Rehearse {
+		err := x.Log.Append(records...)
+		if errors.Is(err, journal.ErrFull) && records[0].Kind != journal.Begin {
+			records, unwritten = split(records, err)
+			err = nil
+			if len(records) > 0 {
+				err = x.Log.Append(records...)
+			}
+		}
+		if err != nil {
+			return unwritten, err
+		}
+	}
+	x.tell(records)
+	for _, ev := range unwritten.events {
+		if ev.Ticket == "" {
+			ev.Node = int(x.reducer.find(ev.Why))
+		}
+		x.inbox.put(ev)
+	}
+	return unwritten, nil
+}
+
+// tell lets everybody know of records that are durable.
+func (x *execution) tell(records []journal.Record) {
+	x.mu.Lock()
+	for i := range records {
+		x.learn(&records[i])
+	}
+	x.mu.Unlock()
+	x.told = append(x.told, records...)
+	if x.Watch != nil {
+		for _, rec := range records {
+			x.Watch(rec)
 		}
 	}
 }
 
-// worker prepares for the node of a launch what only the reducer knows.
-func (l *loop) worker(c Command) *worker {
-	return &worker{execution: l.execution, node: l.nodes[c.Node], early: c.Settle, inWork: l.reducer.InWork(c.Node),
-		out: io.Discard, made: map[string]int{}, settling: make(chan struct{}, 1)}
+// unwritten is what a full disk had no room for: nothing of it may be begun.
+type unwritten struct {
+	events  []Event
+	tickets map[string]bool
+	nodes   map[string]bool
 }
 
-// arm sets the one timer for the earliest moment asked for. The reducer asks once for each, so none may be forgotten.
-func (l *loop) arm() {
-	if len(l.wakes) > 0 {
-		at := slices.MinFunc(l.wakes, time.Time.Compare)
-		l.timer.Reset(max(time.Until(at), time.Millisecond))
+// split parts records of what has happened from those that would begin something.
+func split(records []journal.Record, why error) (kept []journal.Record, un unwritten) {
+	un.tickets, un.nodes = map[string]bool{}, map[string]bool{}
+	err := &Failure{Why: why.Error()}
+	for _, rec := range records {
+		switch rec.Kind {
+		case journal.Intent:
+			un.tickets[rec.Ticket] = true
+			un.events = append(un.events, Event{Kind: Unwritten, Ticket: rec.Ticket, Err: err})
+		case journal.Start:
+			un.nodes[rec.Node] = true
+			un.events = append(un.events, Event{Kind: Unwritten, Why: rec.Node, Err: err})
+		default:
+			kept = append(kept, rec)
+		}
 	}
+	return kept, un
 }
 
-// look asks which hosts of a rollout are out of service, until there is an answer. As no step is at work whose deadline
-// would end it, patience does: the run stops, and can be resumed.
-func (l *loop) look(ctx context.Context, group string) {
-	var hosts []string
-	for _, g := range l.Graph.Groups {
-		if g.ID == group {
-			hosts = g.Hosts
+// obey carries out one command, or has a goroutine do it.
+func (x *execution) obey(ctx context.Context, c *Command, un unwritten) (ended bool, err error) {
+	switch c.Do {
+	case Finish:
+		if c.State == Fenced {
+			return true, fmt.Errorf("%w: %s", ErrFenced, c.Why)
 		}
+		return true, nil
+	case Wake:
+		x.timer.Reset(max(time.Until(x.clock.at(c.At)), 0))
+	case Announce:
+		x.announce(c)
+	case Leave:
+		x.leave(c.Node)
+	case Unask:
+		if h := x.hands[c.Node]; h != nil && h.unask != nil {
+			h.unask()
+		}
+	case Make:
+		if !un.tickets[c.Ticket] {
+			x.work(ctx, *c)
+		}
+	default:
+		if len(un.nodes) > 0 && un.nodes[x.Graph.Nodes[c.Node].ID] && c.Do != Look && c.Do != Hold {
+			return false, nil
+		}
+		x.work(ctx, *c)
 	}
-	down, since, said := map[string]string{}, time.Now(), ""
-	for wait := 200 * time.Millisecond; l.Availability != nil && !l.Rehearse; wait = min(2*wait, 5*time.Second) {
-		var err error
-		if down, err = l.Availability.Down(ctx, hosts); err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		rec := journal.Record{Kind: journal.Wait, Group: group, Why: err.Error()}
-		if time.Since(since) > patience {
-			rec.Kind, rec.Why = journal.Stop, fmt.Sprintf("%s: for %s nobody could tell which hosts are in service: %v", group, patience, err)
-		}
-		if said != rec.Why && l.append(rec) != nil || rec.Kind == journal.Stop {
-			return
-		}
-		said = rec.Why
-		if !sleep(ctx, wait) {
-			return
-		}
-	}
-	if err := l.append(journal.Record{Kind: journal.Down, Group: group, Hosts: down}); err != nil {
-		return // the loop sees that the journal is broken
-	}
+	return false, nil
 }
 
-// sleep waits, and says whether ctx is still good.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
+// work does a command in a goroutine of its own, and brings back what came of it.
+func (x *execution) work(ctx context.Context, c Command) {
+	do := x.prepare(ctx, c)
+	x.workers.Go(func() {
+		ev := do()
+		if ctx.Err() != nil && (ev.Err == nil || ev.Err.Class != Supplanted) {
+			return // this process lets go: whatever came back, the next one finds out
+		}
+		x.inbox.put(ev)
+	})
+}
+
+// A mailbox holds the events that workers bring until the reducer takes them.
+type mailbox struct {
+	full chan struct{}
+	mu   *sync.Mutex
+	list *[]Event
+}
+
+func newMailbox() mailbox { return mailbox{make(chan struct{}, 1), &sync.Mutex{}, &[]Event{}} }
+
+func (m mailbox) put(ev Event) {
+	m.mu.Lock()
+	*m.list = append(*m.list, ev)
+	m.mu.Unlock()
 	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
+	case m.full <- struct{}{}:
+	default:
 	}
+}
+
+func (m mailbox) take() []Event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	list := *m.list
+	*m.list = nil
+	return list
 }
 
 func (x *execution) output(node string) io.Writer {
@@ -325,10 +335,18 @@ func (x *execution) output(node string) io.Writer {
 	return x.Output(node)
 }
 
-// known returns a copy of the facts so far.
-func (x *execution) known() Facts {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+// Fact returns what is known by a name.
+func (x *execution) Fact(name string) (string, bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	v, ok := x.facts[name]
+	return v, ok
+}
+
+// All returns a copy of all that is known.
+func (x *execution) All() Facts {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
 	return maps.Clone(x.facts)
 }
 
@@ -337,64 +355,18 @@ func (x *execution) promised() Facts {
 	if !x.Rehearse {
 		return nil
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	x.mu.RLock()
+	defer x.mu.RUnlock()
 	return maps.Clone(x.expect)
 }
 
-func (x *execution) promise(f Facts) {
+// announce promises what changes would bring about.
+func (x *execution) announce(c *Command) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	maps.Copy(x.expect, f)
-	maps.Copy(x.facts, f)
-}
-
-// history is what earlier processes, and this one so far, recorded of a node.
-func (x *execution) history(node string) []journal.Record {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	var own []journal.Record
-	for _, rec := range x.records {
-		if rec.Node == node {
-			own = append(own, rec)
-		}
+	for _, i := range c.Changes {
+		then := x.hands[c.Node].changes[i].Then
+		maps.Copy(x.expect, then)
+		maps.Copy(x.facts, then)
 	}
-	return own
-}
-
-// decided returns the latest decision about a node.
-func (x *execution) decided(node string) Decision {
-	var d Decision
-	for _, rec := range x.history(node) {
-		if rec.Kind == journal.Decision {
-			d = Decision{Verdict: rec.State, Who: rec.Who, At: rec.Time}
-		}
-	}
-	return d
-}
-
-func ticketID(run, node string, ordinal int) string {
-	const most = 70 // leaves room for the run's ID in the 120 characters of a ticket
-	slug := make([]byte, 0, most)
-	for i := 0; i < len(node) && len(slug) < most; i++ {
-		c := node[i]
-		switch {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
-			slug = append(slug, c)
-		case c >= 'A' && c <= 'Z':
-			slug = append(slug, c+'a'-'A')
-		case len(slug) > 0 && slug[len(slug)-1] != '-':
-			slug = append(slug, '-')
-		}
-	}
-	return fmt.Sprintf("%s-%s-%08x-%d", run, slug, fnv32(node), ordinal)
-}
-
-// fnv32 keeps tickets of nodes apart whose names differ only in what a slug leaves out.
-func fnv32(s string) uint32 {
-	h := uint32(2166136261)
-	for i := 0; i < len(s); i++ {
-		h = (h ^ uint32(s[i])) * 16777619
-	}
-	return h
 }

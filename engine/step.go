@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"io"
+	"maps"
 	"time"
 )
 
@@ -71,6 +72,7 @@ type Decision struct {
 	Verdict string    // "approve" or "reject"; empty: nobody decided
 	Who     string    // as they named themselves
 	At      time.Time // when
+	Digest  string    // of the node whose question was answered; empty: of the one that the run has now
 }
 
 // Owner names this run's step on this target, for marks that a later observation must recognise as our own.
@@ -150,3 +152,12 @@ const (
 	Ended        Fate = "ended"         // as Settlement.Err says
 	Cut          Fate = "cut"           // by a reboot or a kill: how far it came is unknown, observe
 )
+
+// Fact returns one of them: Facts are Known.
+func (f Facts) Fact(name string) (string, bool) {
+	v, ok := f[name]
+	return v, ok
+}
+
+// All returns a copy.
+func (f Facts) All() Facts { return maps.Clone(f) }

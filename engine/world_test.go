@@ -84,7 +84,7 @@ func (f stepFunc) Observe(ctx context.Context, s Scene) ([]Change, error) { retu
 
 type binder map[string]Step // by kind
 
-func (b binder) Bind(n *Node, _ Facts, _ map[string]string) (Bound, error) {
+func (b binder) Bind(n *Node, _ Known, _ map[string]string) (Bound, error) {
 	return Bound{Step: b[n.Kind], Skip: n.When == "false"}, nil
 }
 

@@ -138,7 +138,7 @@ func (o *resumeOptions) graph(c *console, run listing, pinned *engine.Graph, pas
 		return nil, invalid("the plan, or the inventory, of run %s was edited since it began (as it was: %s).\nIn what is still to be done:\n%s\nto go on with the edited one: upgrader resume %s --accept-plan-change",
 			run.ID, run.dir.path("plan"), diff, run.ID)
 	}
-	if err := edited.Keeps(past); err != nil {
+	if err := engine.Recall(edited, past).Keeps(); err != nil {
 		return nil, invalid("%w\nas it was: %s", err, run.dir.path("plan"))
 	}
 	c.say("going on with the edited plan:\n%s", diff)

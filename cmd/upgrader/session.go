@@ -157,7 +157,7 @@ func (s *session) supervise(ctx context.Context, runner *engine.Runner, show vie
 // the journal could not be written. Then the lock stays the run's, as when the process detaches.
 func (s *session) underway() bool {
 	records, err := journal.Read(string(s.dir))
-	if err == nil && !engine.Underway(records) {
+	if err == nil && !engine.Recall(s.graph, records).Underway() {
 		return false
 	}
 	s.console.say("the cluster's lock stays with run %s, since a change of it may still be going on", s.manifest.ID)

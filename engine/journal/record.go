@@ -32,7 +32,8 @@ type Record struct {
 	Facts   map[string]string `json:"facts,omitempty"`   // what became known, or what expressions yielded
 	Hosts   map[string]string `json:"hosts,omitempty"`   // hosts out of service and why
 	Who     string            `json:"who,omitempty"`     // the person of a decision
-	Until   time.Time         `json:"until,omitzero"`    // of a wait that has an end
+	Outage  time.Duration     `json:"outage,omitempty"`  // Intent: how long the API may be away because of it
+	Until   time.Time         `json:"until,omitzero"`    // of a wait that has an end, and of an outage: format 1 only
 }
 
 // Format is the format of the records that this program writes, and the newest that it reads. Format 1 had no Elapsed, Host

@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"cel.dev/cel-go/cel"
@@ -20,13 +21,16 @@ func NewBinder(c *engine.Catalog) engine.Binder { return &binder{c} }
 
 type binder struct{ catalog *engine.Catalog }
 
-// Bind evaluates what Expand left open and makes the step. Values that before holds are taken from there.
-func (b *binder) Bind(n *engine.Node, facts engine.Facts, before map[string]string) (engine.Bound, error) {
+// Bind evaluates what Expand left open and makes the step. Values that before holds are taken from there; facts may be nil.
+func (b *binder) Bind(n *engine.Node, facts engine.Known, before map[string]string) (engine.Bound, error) {
 	kind, ok := b.catalog.Lookup(n.Kind)
 	if !ok {
 		return engine.Bound{}, fmt.Errorf("%s: this program has no kind %q", n.ID, n.Kind)
 	}
-	w := &binding{node: n, before: before, facts: newFactMap(facts), bound: engine.Bound{Values: map[string]string{}}}
+	if facts == nil {
+		facts = engine.Facts{}
+	}
+	w := &binding{node: n, before: before, facts: &factMap{known: facts}, bound: engine.Bound{Values: map[string]string{}}}
 	if err := w.when(); err != nil || w.bound.Skip || w.bound.Unknown != "" {
 		return w.bound, err
 	}
@@ -211,7 +215,7 @@ func (w *binding) value(text string) (ref.Val, error) {
 func (w *binding) run(e *expression) *object {
 	o := &object{runName, map[string]ref.Val{}}
 	for field, fact := range map[string]string{"id": engine.FactRunID, "state": engine.FactRunState} {
-		if v, ok := w.facts.known[fact]; ok {
+		if v, ok := w.facts.known.Fact(fact); ok {
 			o.fields[field] = types.String(v)
 		} else if strings.Contains(e.text, "run."+field) {
 			w.facts.miss(fact)
@@ -222,16 +226,41 @@ func (w *binding) run(e *expression) *object {
 }
 
 // factMap is the map facts of expressions. To ask for a fact that is not there yet yields an unknown value, which
-// `||` and `&&` can still decide, and is remembered.
+// `||` and `&&` can still decide, and is remembered. Only an expression that goes over all facts has them copied.
 type factMap struct {
-	traits.Mapper
-	known   engine.Facts
+	known   engine.Known
+	whole   traits.Mapper
 	missing string // the first that was asked for in vain
 }
 
-func newFactMap(facts engine.Facts) *factMap {
-	return &factMap{Mapper: types.NewStringStringMap(types.DefaultTypeAdapter, facts), known: facts}
+// all is every fact as a plain map.
+func (f *factMap) all() traits.Mapper {
+	if f.whole == nil {
+		f.whole = types.NewStringStringMap(types.DefaultTypeAdapter, f.known.All())
+	}
+	return f.whole
 }
+
+// ConvertToNative is of ref.Val.
+func (f *factMap) ConvertToNative(t reflect.Type) (any, error) { return f.all().ConvertToNative(t) }
+
+// ConvertToType is of ref.Val.
+func (f *factMap) ConvertToType(t ref.Type) ref.Val { return f.all().ConvertToType(t) }
+
+// Equal is of ref.Val.
+func (f *factMap) Equal(other ref.Val) ref.Val { return f.all().Equal(other) }
+
+// Type is of ref.Val.
+func (f *factMap) Type() ref.Type { return types.MapType }
+
+// Value is of ref.Val.
+func (f *factMap) Value() any { return f.all().Value() }
+
+// Iterator goes over the names of facts.
+func (f *factMap) Iterator() traits.Iterator { return f.all().Iterator() }
+
+// Size is the number of facts.
+func (f *factMap) Size() ref.Val { return f.all().Size() }
 
 func (f *factMap) miss(key string) ref.Val {
 	if f.missing == "" {
@@ -252,7 +281,7 @@ func (f *factMap) Find(key ref.Val) (ref.Val, bool) {
 	if !ok {
 		return types.NewErr("a fact is named by a string"), true
 	}
-	if v, ok := f.known[string(name)]; ok {
+	if v, ok := f.known.Fact(string(name)); ok {
 		return types.String(v), true
 	}
 	return f.miss(string(name)), true

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// The ledger is the one place that knows which hosts are out of service because of this run, or may be any moment. Every
+// rollout draws from it: a host is at work for one of them at a time, and counts in each that it belongs to.
+
+// A standing is what the run has to do with a host.
+type standing uint8
+
+const (
+	free      standing = iota // nothing
+	admitted                  // at work, untouched, and its grant has ended: it may look, and needs a new grant to change anything
+	granted                   // at work, untouched, and may be changed: a look has just found room
+	disrupted                 // at work and changed: it counts as out of service until it is through
+	soaking                   // done, and watched for a while
+	fallen                    // a step failed after a change: it counts until a look finds it in service
+	unknown                   // changed by an earlier process: keeps its place, may not be changed before a look
+)
+
+// grantLasts is how long a look is believed: a host that was let in because of it and changes nothing within this time needs a
+// new look before its first change. A drain's first look and its cordon are a second apart.
+const grantLasts = 10 * time.Second
+
+// A host is a line of the ledger.
+type host struct {
+	name    string
+	is      standing
+	owner   int32  // the member for which it is at work; nobody: none, or one that the plan lacks
+	down    string // why it was out of service at the last look; empty: it was in service
+	since   time.Duration
+	members []int32 // one for every rollout that it belongs to
+	also    []int32 // rollouts that it counts in although the plan took it out of them
+	at      [2]int  // 1 + index in touched, in loose; 0: not in it
+}
+
+func (h *host) busy() bool { return h.is >= granted && h.is <= fallen }
+
+// out says whether the host counts as out of service.
+func (h *host) out() bool { return h.busy() || h.down != "" }
+
+// A ledger is all hosts, and lists of some.
+type ledger struct {
+	hosts   []host
+	index   map[string]int32
+	touched []int32 // changed by the run, which is in the middle of them
+	loose   []int32 // fallen, or in the middle when the plan lost them: a look may free them
+}
+
+// hostOf is the host in a node's ID.
+func hostOf(node string) string { return node[strings.LastIndexByte(node, '@')+1:] }
+
+// enter finds a host's line, or begins one.
+func (l *ledger) enter(name string) int32 {
+	if i, ok := l.index[name]; ok {
+		return i
+	}
+	i := int32(len(l.hosts))
+	l.hosts = append(l.hosts, host{name: name, owner: nobody})
+	l.index[name] = i
+	return i
+}
+
+// setHost changes what the run has to do with a host, and all that is counted.
+func (r *Reducer) setHost(i int32, is standing, owner int32) {
+	h := &r.hosts.hosts[i]
+	r.count(h, -1)
+	r.own(h, -1)
+	was := h.is
+	h.is, h.owner, h.since = is, owner, r.now
+	r.own(h, 1)
+	r.count(h, 1)
+	r.hosts.note(i)
+	if is == free && was != free || is == soaking {
+		r.freed(h)
+	}
+}
+
+// own counts a host for the rollout that it is at work for.
+func (r *Reducer) own(h *host, by int) {
+	if h.owner == nobody {
+		return
+	}
+	g := r.rolloutOf(h.owner)
+	g.owned += by
+	if h.is == admitted || h.is == granted || h.is == disrupted {
+		g.working += by
+	}
+}
+
+// setDown notes what a look has found.
+func (r *Reducer) setDown(i int32, why string) {
+	h := &r.hosts.hosts[i]
+	r.count(h, -1)
+	h.down = why
+	r.count(h, 1)
+}
+
+// count adds a host to the sums of its rollouts, or takes it out.
+func (r *Reducer) count(h *host, by int) {
+	for _, m := range h.members {
+		r.rolloutOf(m).count(h, by)
+	}
+	for _, g := range h.also {
+		r.rollouts[g].count(h, by)
+	}
+}
+
+// note keeps the lists.
+func (l *ledger) note(i int32) {
+	h := &l.hosts[i]
+	l.touched = l.keep(l.touched, 0, i, h.is == disrupted || h.is == unknown)
+	l.loose = l.keep(l.loose, 1, i, h.is == fallen || h.is == unknown && h.owner == nobody)
+}
+
+// keep puts a host into a list or takes it out, in constant time.
+func (l *ledger) keep(list []int32, which int, i int32, in bool) []int32 {
+	at := l.hosts[i].at[which] - 1
+	switch {
+	case in && at < 0:
+		list = append(list, i)
+		l.hosts[i].at[which] = len(list)
+	case !in && at >= 0:
+		last := list[len(list)-1]
+		list[at], l.hosts[last].at[which] = last, at+1
+		list, l.hosts[i].at[which] = list[:len(list)-1], 0
+	}
+	return list
+}
+
+// disrupt notes an effect on a host. The first one of a rollout spends its grant.
+func (r *Reducer) disrupt(node int32, name, group string) {
+	if node == nobody {
+		r.strand(name, group)
+		return
+	}
+	m := r.nodes[node].member
+	if m == nobody {
+		return
+	}
+	mem := &r.members[m]
+	if mem.touched == 0 {
+		mem.touched = r.taken
+	}
+	if h := &r.hosts.hosts[mem.host]; h.is != disrupted || h.owner != m {
+		r.setHost(mem.host, disrupted, m)
+	}
+}
+
+// strand keeps a host in mind that was in the middle of its steps when the plan lost it, or them.
+func (r *Reducer) strand(name, group string) {
+	if group == "" {
+		return // a step of no rollout
+	}
+	i := r.hosts.enter(name)
+	h := &r.hosts.hosts[i]
+	if h.is == disrupted {
+		return
+	}
+	for g := range r.rollouts {
+		if (r.rollouts[g].ID == group || !r.known(group)) && !r.belongs(h, int32(g)) {
+			h.also = append(h.also, int32(g))
+		}
+	}
+	r.setHost(i, disrupted, nobody)
+}
+
+func (r *Reducer) known(group string) bool {
+	return slices.ContainsFunc(r.rollouts, func(g rollout) bool { return g.ID == group })
+}
+
+func (r *Reducer) belongs(h *host, g int32) bool {
+	return slices.Contains(h.also, g) || slices.ContainsFunc(h.members, func(m int32) bool { return r.members[m].rollout == g })
+}
+
+// suspend is what the end of a process does to the hosts that were at work: what was changed is unknown until a look, what was
+// not is free.
+func (r *Reducer) suspend() {
+	for i := range r.hosts.hosts {
+		h := &r.hosts.hosts[i]
+		switch h.is {
+		case admitted, granted:
+			r.setHost(int32(i), free, nobody)
+		case disrupted, fallen:
+			r.setHost(int32(i), unknown, h.owner)
+		}
+	}
+}
+
+// roomFor says whether one more host of a rollout may be out of service because of the run: this one. Others that are busy or
+// down count; a host that is down itself makes nothing worse.
+func (g *rollout) roomFor(h *host) bool {
+	busy, out := g.busy, g.out
+	if h.busy() {
+		busy--
+	}
+	if h.out() {
+		out--
+	}
+	return busy < g.MaxUnavailable && (h.down != "" || out < g.MaxUnavailable)
+}
+
+// placeFor says whether one more host may be at work: this one.
+func (g *rollout) placeFor(h *host) bool {
+	placed := g.placed
+	if h.is != free {
+		placed--
+	}
+	return placed < g.MaxUnavailable
+}
+
+// mayGrant says whether a host may be changed for a member: in its own rollout, and in every other that is at work and
+// counts it.
+func (r *Reducer) mayGrant(m int32) bool {
+	mem := &r.members[m]
+	h := &r.hosts.hosts[mem.host]
+	fits := func(g *rollout) bool { return g.roomFor(h) && (h.is == unknown || h.is == admitted || g.placeFor(h)) }
+	for _, other := range h.members {
+		if g := r.rolloutOf(other); (other == m || g.owned > 0) && !fits(g) {
+			return false
+		}
+	}
+	return true
+}
+
+// inWork names the hosts that the run has begun to change since a moment, and is in the middle of.
+func (r *Reducer) inWork(since int) []string {
+	var names []string
+	for _, i := range r.hosts.touched {
+		h := &r.hosts.hosts[i]
+		if h.owner != nobody && r.members[h.owner].touched > since {
+			names = append(names, h.name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,337 @@
+package engine
+
+import "fmt"
+
+// Whose turn it is: every node counts the needs that are not met, and whoever meets one tells those that wait for it. A
+// need within a rollout, on the same host, is met when the node is done; one from outside when its host has been watched too.
+
+// A barrierState counts what a barrier waits for.
+type barrierState struct {
+	unmet   int32
+	deps    []int32 // who waits for it: nodes, and barriers as ^index
+	finally bool    // all that it needs is done finally
+}
+
+// addEdges turns needs, which are names, into lists of who waits for whom.
+func (r *Reducer) addEdges() {
+	r.barriers = make([]barrierState, len(r.graph.Barriers))
+	barriers := make(map[string]int32, len(r.graph.Barriers))
+	for b := range r.graph.Barriers {
+		barriers[r.graph.Barriers[b].ID] = int32(b)
+		r.barriers[b].finally = true
+	}
+	for b := range r.graph.Barriers {
+		for _, need := range r.graph.Barriers[b].Needs {
+			r.addEdge(barriers, need, ^int32(b))
+		}
+	}
+	for i := range r.graph.Nodes {
+		for _, need := range r.graph.Nodes[i].Needs {
+			r.addEdge(barriers, need, int32(i))
+		}
+	}
+}
+
+func (r *Reducer) addEdge(barriers map[string]int32, need string, who int32) {
+	if b, ok := barriers[need]; ok {
+		r.barriers[b].deps = append(r.barriers[b].deps, who)
+		if who < 0 && !r.barriers[b].finally {
+			r.barriers[^who].finally = false
+		}
+		return
+	}
+	j, ok := r.index[need]
+	if !ok {
+		return
+	}
+	st := &r.nodes[j]
+	if who < 0 && !r.graph.Nodes[j].Finally {
+		r.barriers[^who].finally = false
+	}
+	if who >= 0 && st.member != nobody && r.nodes[who].member == st.member {
+		st.inner = append(st.inner, who)
+		return
+	}
+	st.outer = append(st.outer, who)
+	if st.member != nobody {
+		r.rolloutOf(st.member).needed = true
+	}
+}
+
+// connect counts anew what everybody waits for, and lists those who wait for nothing. Once a process.
+func (r *Reducer) connect() {
+	for i := range r.nodes {
+		r.nodes[i].unmet, r.nodes[i].told = 0, 0
+	}
+	for b := range r.barriers {
+		r.barriers[b].unmet = 0
+	}
+	for j := range r.nodes {
+		r.countNeeds(int32(j))
+	}
+	for b := range r.barriers {
+		if r.barriers[b].unmet > 0 {
+			for _, who := range r.barriers[b].deps {
+				r.raise(who, r.barriers[b].finally)
+			}
+		}
+	}
+	for i := range r.nodes {
+		if r.nodes[i].unmet == 0 || r.effects.open(int32(i)) != nil {
+			r.enqueue(int32(i))
+		}
+	}
+}
+
+func (r *Reducer) countNeeds(j int32) {
+	st := &r.nodes[j]
+	if !r.settledFor(j) {
+		for _, who := range st.inner {
+			r.raise(who, r.graph.Nodes[j].Finally)
+		}
+	} else {
+		st.told |= toldInner
+	}
+	if !r.settledFor(j) || st.member != nobody && r.members[st.member].is == watched {
+		for _, who := range st.outer {
+			r.raise(who, r.graph.Nodes[j].Finally)
+		}
+	} else {
+		st.told |= toldOuter
+	}
+}
+
+// raise has one more need counted. What is done finally waits for the run proper in any case, however that went.
+func (r *Reducer) raise(who int32, finally bool) {
+	switch {
+	case who < 0:
+		r.barriers[^who].unmet++
+	case finally || !r.graph.Nodes[who].Finally:
+		r.nodes[who].unmet++
+	}
+}
+
+// settledFor says whether a node is settled well enough for those after it. What is done finally also follows what failed.
+func (r *Reducer) settledFor(j int32) bool {
+	s := r.nodes[j].state
+	return isWell(s) || r.graph.Nodes[j].Finally && s != isPending && s != isRunning
+}
+
+// Whom a node has told that it is settled.
+const (
+	toldInner uint8 = 1 << iota
+	toldOuter
+)
+
+func (r *Reducer) releaseInner(j int32) {
+	if st := &r.nodes[j]; st.told&toldInner == 0 {
+		st.told |= toldInner
+		r.lower(st.inner, r.graph.Nodes[j].Finally)
+	}
+}
+
+func (r *Reducer) releaseOuter(j int32) {
+	if st := &r.nodes[j]; st.told&toldOuter == 0 {
+		st.told |= toldOuter
+		r.lower(st.outer, r.graph.Nodes[j].Finally)
+	}
+}
+
+// lower has one need less counted by each of these.
+func (r *Reducer) lower(list []int32, finally bool) {
+	for _, who := range list {
+		switch {
+		case who < 0:
+			b := &r.barriers[^who]
+			if b.unmet--; b.unmet == 0 {
+				r.lower(b.deps, b.finally)
+			}
+		case finally || !r.graph.Nodes[who].Finally:
+			st := &r.nodes[who]
+			if st.unmet--; st.unmet == 0 {
+				r.enqueue(who)
+			}
+		}
+	}
+}
+
+// unlocked says whether the gates let a node start.
+func (r *Reducer) unlocked(i int32) bool {
+	return r.opened || r.nodes[i].regate || r.graph.Nodes[i].Finally
+}
+
+// enqueue lists a node whose needs are met, or whose effects are open: as ready if its host is at work, else its host as one that
+// could be let in.
+func (r *Reducer) enqueue(i int32) {
+	st := &r.nodes[i]
+	if st.state != isPending || st.queued {
+		return
+	}
+	settles := r.effects.open(i) != nil
+	switch {
+	case settles: // finding out what became of an effect comes before everything else, and changes nothing
+	case st.unmet > 0:
+		return
+	case !r.unlocked(i):
+		r.gated = append(r.gated, i)
+		return
+	case st.member != nobody && !st.regate && !r.placed(st.member): // a gate that is looked at again changes nothing
+		r.list(st.member)
+		return
+	}
+	st.queued = true
+	r.ready[of(r.graph.Nodes[i].Finally)].put(i)
+}
+
+// placed says whether a member's host is at work for it in this process.
+func (r *Reducer) placed(m int32) bool {
+	h := &r.hosts.hosts[r.members[m].host]
+	return h.owner == m && (h.is == admitted || h.is == granted || h.is == disrupted)
+}
+
+// launch starts every node that may start.
+func (r *Reducer) launch() {
+	q := &r.ready[of(r.last)]
+	for r.running < r.opt.Limit && q.len() > 0 && r.mayLaunch() {
+		i := q.take()
+		st := &r.nodes[i]
+		st.queued = false
+		settles := r.effects.open(i) != nil
+		if st.state != isPending || !settles && st.unmet > 0 {
+			continue
+		}
+		if !settles && !st.regate && st.member != nobody && !r.placed(st.member) {
+			r.list(st.member)
+			continue
+		}
+		r.start(i)
+	}
+	if r.capacity() > 0 {
+		for _, g := range r.starved {
+			r.touch(g)
+		}
+		r.starved = r.starved[:0]
+	}
+}
+
+func (r *Reducer) mayLaunch() bool { return !r.stopped && !r.paused && (!r.halted || r.last) }
+
+// regate marks the gates that this process has to see open again before it changes anything: those that were open, but for those
+// whose needs come first, which are looked at in their turn. The needs of gates are marked before the gates, wherever they stand.
+func (r *Reducer) regate() {
+	for i := range r.nodes {
+		n, st := &r.graph.Nodes[i], &r.nodes[i]
+		st.regate = false
+		if n.Gate && !n.Finally && st.state == isDone && (st.member == nobody || r.members[st.member].is == ahead) {
+			r.setState(int32(i), isPending)
+			st.regate = true
+		}
+	}
+	r.gates = 0
+	for _, i := range r.inOrder() {
+		if st := &r.nodes[i]; st.regate {
+			if st.regate = r.needsGatesOnly(i); st.regate {
+				r.gates++
+			}
+		}
+	}
+}
+
+// inOrder are the gates marked, each after those that it needs.
+func (r *Reducer) inOrder() []int32 {
+	var order []int32
+	seen := map[string]bool{}
+	var visit func(id string)
+	visit = func(id string) {
+		if seen[id] {
+			return
+		}
+		seen[id] = true
+		for _, need := range r.needsOf(id) {
+			visit(need)
+		}
+		if i := r.find(id); i != nobody && r.nodes[i].regate {
+			order = append(order, i)
+		}
+	}
+	for i := range r.nodes {
+		if r.nodes[i].regate {
+			visit(r.graph.Nodes[i].ID)
+		}
+	}
+	return order
+}
+
+// needsOf are the names that a node or a barrier needs.
+func (r *Reducer) needsOf(id string) []string {
+	if i := r.find(id); i != nobody {
+		return r.graph.Nodes[i].Needs
+	}
+	if b := r.graph.barrier(id); b != nil {
+		return b.Needs
+	}
+	return nil
+}
+
+// needsGatesOnly says whether all that a node waits for is gates that are looked at again.
+func (r *Reducer) needsGatesOnly(i int32) bool {
+	seen := map[string]bool{}
+	var only func(ids []string) bool
+	only = func(ids []string) bool {
+		for _, id := range ids {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			if j := r.find(id); j != nobody {
+				if !r.wellFor(i, j) && !r.nodes[j].regate {
+					return false
+				}
+			} else if !only(r.needsOf(id)) {
+				return false
+			}
+		}
+		return true
+	}
+	return only(r.graph.Nodes[i].Needs)
+}
+
+// wellFor says whether node j is settled well enough for node i.
+func (r *Reducer) wellFor(i, j int32) bool {
+	m := r.nodes[j].member
+	return r.settledFor(j) && (m == nobody || m == r.nodes[i].member || r.members[m].is != watched)
+}
+
+// openGates lets effects be made once every gate has been seen open.
+func (r *Reducer) openGates() {
+	if r.opened || r.gates > 0 {
+		return
+	}
+	r.opened = true
+	list := r.gated
+	r.gated = nil
+	for _, i := range list {
+		r.enqueue(i)
+	}
+	for g := range r.rollouts {
+		r.touch(int32(g))
+	}
+}
+
+// stuck says why a run ends although steps are left: the first of them that nothing started, and what it waits for.
+func (r *Reducer) stuck() string {
+	for i := range r.nodes {
+		st := &r.nodes[i]
+		if isWell(st.state) || r.graph.Nodes[i].Finally {
+			continue
+		}
+		n := &r.graph.Nodes[i]
+		for _, need := range n.Needs {
+			if j := r.find(need); j == nobody || !r.wellFor(int32(i), j) {
+				return fmt.Sprintf("%s could never start: it needs %s", n.ID, need)
+			}
+		}
+		return fmt.Sprintf("%s could never start", n.ID)
+	}
+	return ""
+}

@@ -213,14 +213,14 @@ func (g *rollout) placeFor(h *host) bool {
 	return placed < g.MaxUnavailable
 }
 
-// mayGrant says whether a host may be changed for a member: in its own rollout, and in every other that is at work and
-// counts it.
+// mayGrant says whether a host may be changed for a member: in its own rollout, and in every other that counts it and is at work,
+// or could be.
 func (r *Reducer) mayGrant(m int32) bool {
 	mem := &r.members[m]
 	h := &r.hosts.hosts[mem.host]
 	fits := func(g *rollout) bool { return g.roomFor(h) && (h.is == unknown || h.is == admitted || g.placeFor(h)) }
 	for _, other := range h.members {
-		if g := r.rolloutOf(other); (other == m || g.owned > 0) && !fits(g) {
+		if g := r.rolloutOf(other); (other == m || g.owned > 0 || r.anyWaiting(g)) && !fits(g) {
 			return false
 		}
 	}

@@ -302,8 +302,8 @@ func (r *Reducer) writeOff(ev *journal.Record) {
 		r.effects.close(e)
 	}
 	r.setDown(i, "")
-	r.hosts.hosts[i].also = nil
 	r.setHost(i, free, nobody)
+	r.hosts.hosts[i].also = nil
 }
 
 // start launches a node.

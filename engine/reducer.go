@@ -252,6 +252,7 @@ func (r *Reducer) find(node string) int32 {
 // begin is a process taking the run up: whatever was under way or went wrong is looked at again, gates are too, and hosts in the
 // middle of their steps keep their places but must be allowed to go on.
 func (r *Reducer) begin() {
+	r.adopt()
 	r.begun, r.halted, r.stopped, r.paused, r.failed, r.finished, r.opened, r.last, r.swept, r.why = true, false, false, false, false, false, false, false, false, ""
 	r.timers, r.coming, r.permits, r.dirty, r.starved, r.gated = timers{}, [2]int{}, nil, nil, nil, nil
 	r.ready = [2]queue{}

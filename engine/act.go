@@ -226,6 +226,7 @@ func (r *Reducer) ended(i int32, w *work, ev Event) {
 	}
 	if ev.Kind == Unwritten {
 		r.effects.close(e)
+		r.nodes[i].effects-- // no journal knows of it: the next one has its ticket
 		w.failures, w.halt = append(w.failures, ev.Err), true
 		r.finishEffect(i, w)
 		return

@@ -49,11 +49,12 @@ type effectTable struct {
 	byTicket map[string]*effect
 	byNode   map[int32][]*effect
 	byHost   map[string][]*effect
-	underway int // open, and not convergent: they may outlive every process
+	underway int             // open, and not convergent: they may outlive every process
+	made     map[string]bool // digests of steps that the graph lacks, and whose once-effect was made
 }
 
 func newEffectTable() effectTable {
-	return effectTable{byTicket: map[string]*effect{}, byNode: map[int32][]*effect{}, byHost: map[string][]*effect{}}
+	return effectTable{byTicket: map[string]*effect{}, byNode: map[int32][]*effect{}, byHost: map[string][]*effect{}, made: map[string]bool{}}
 }
 
 func (t *effectTable) add(e *effect) {
@@ -156,6 +157,8 @@ func (r *Reducer) takeOutcome(ev *journal.Record) {
 	if e.Node != nobody {
 		st := &r.nodes[e.Node]
 		st.made = ev.State == outcomeOK && (e.Digest == "" || e.Digest == r.graph.Nodes[e.Node].Digest)
+	} else if e.Repeat == Once && ev.State == outcomeOK && e.Digest != "" {
+		r.effects.made[e.Digest] = true
 	}
 	if ev.State == outcomeCut && e.Repeat == Once {
 		r.effects.cut(e)
@@ -185,6 +188,21 @@ func (r *Reducer) adopt() {
 	for _, e := range strays {
 		if i := r.heir(e); i != nobody {
 			r.effects.give(e, i)
+		}
+	}
+	r.inherit()
+}
+
+// inherit lets a step that was only renamed know that its once-effect was made.
+func (r *Reducer) inherit() {
+	if len(r.effects.made) == 0 {
+		return
+	}
+	for i := range r.nodes {
+		n, st := &r.graph.Nodes[i], &r.nodes[i]
+		if st.attempt == 0 && !n.Finally && st.state == isPending && r.effects.made[n.Digest] {
+			st.made = true
+			delete(r.effects.made, n.Digest)
 		}
 	}
 }

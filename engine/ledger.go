@@ -35,7 +35,7 @@ type host struct {
 	since   time.Duration
 	members []int32 // one for every rollout that it belongs to
 	also    []int32 // rollouts that it counts in although the plan took it out of them
-	at      [2]int  // 1 + index in touched, in loose; 0: not in it
+	at      [3]int  // 1 + index in touched, in loose, in down; 0: not in it
 }
 
 func (h *host) busy() bool { return h.is >= granted && h.is <= fallen }
@@ -49,6 +49,7 @@ type ledger struct {
 	index   map[string]int32
 	touched []int32 // changed by the run, which is in the middle of them
 	loose   []int32 // fallen, or in the middle when the plan lost them: a look may free them
+	down    []int32 // out of service at the last look
 }
 
 // hostOf is the host in a node's ID.
@@ -98,6 +99,7 @@ func (r *Reducer) setDown(i int32, why string) {
 	r.count(h, -1)
 	h.down = why
 	r.count(h, 1)
+	r.hosts.note(i)
 }
 
 // count adds a host to the sums of its rollouts, or takes it out.
@@ -115,6 +117,7 @@ func (l *ledger) note(i int32) {
 	h := &l.hosts[i]
 	l.touched = l.keep(l.touched, 0, i, h.is == disrupted || h.is == unknown)
 	l.loose = l.keep(l.loose, 1, i, h.is == fallen || h.is == unknown && h.owner == nobody)
+	l.down = l.keep(l.down, 2, i, h.down != "")
 }
 
 // keep puts a host into a list or takes it out, in constant time.
@@ -157,21 +160,33 @@ func (r *Reducer) strand(name, group string) {
 		return // a step of no rollout
 	}
 	i := r.hosts.enter(name)
-	h := &r.hosts.hosts[i]
-	if h.is == disrupted {
-		return
+	owner := nobody
+	if g, ok := r.byGroup[group]; ok {
+		owner = r.memberIn(i, g)
 	}
+	if owner == nobody {
+		r.countAlso(i, group)
+	} else if m := &r.members[owner]; m.touched == 0 {
+		m.touched = r.taken
+	}
+	if h := &r.hosts.hosts[i]; h.is != disrupted {
+		r.setHost(i, disrupted, owner)
+	}
+}
+
+// countAlso has a host counted in the rollout that it was taken out of, or in all if that is gone.
+func (r *Reducer) countAlso(i int32, group string) {
+	h := &r.hosts.hosts[i]
+	r.count(h, -1)
 	for g := range r.rollouts {
 		if (r.rollouts[g].ID == group || !r.known(group)) && !r.belongs(h, int32(g)) {
 			h.also = append(h.also, int32(g))
 		}
 	}
-	r.setHost(i, disrupted, nobody)
+	r.count(h, 1)
 }
 
-func (r *Reducer) known(group string) bool {
-	return slices.ContainsFunc(r.rollouts, func(g rollout) bool { return g.ID == group })
-}
+func (r *Reducer) known(group string) bool { _, ok := r.byGroup[group]; return ok }
 
 func (r *Reducer) belongs(h *host, g int32) bool {
 	return slices.Contains(h.also, g) || slices.ContainsFunc(h.members, func(m int32) bool { return r.members[m].rollout == g })
@@ -189,6 +204,29 @@ func (r *Reducer) suspend() {
 			r.setHost(int32(i), unknown, h.owner)
 		}
 	}
+}
+
+// handOver leaves the hosts that the run proper has in the middle to what is done finally.
+func (r *Reducer) handOver() {
+	for i := range r.hosts.hosts {
+		switch h := &r.hosts.hosts[i]; h.is {
+		case admitted, granted:
+			r.setHost(int32(i), free, nobody)
+		case disrupted, soaking:
+			r.setHost(int32(i), unknown, h.owner)
+		}
+	}
+}
+
+// handBack frees a host, or returns it to the rollout of the run proper that is in the middle of it.
+func (r *Reducer) handBack(i int32) {
+	for _, m := range r.hosts.hosts[i].members {
+		if mem := &r.members[m]; mem.touched > 0 && mem.is != through && !r.rolloutOf(m).finally {
+			r.setHost(i, unknown, m)
+			return
+		}
+	}
+	r.setHost(i, free, nobody)
 }
 
 // roomFor says whether one more host of a rollout may be out of service because of the run: this one. Others that are busy or
@@ -218,6 +256,9 @@ func (g *rollout) placeFor(h *host) bool {
 func (r *Reducer) mayGrant(m int32) bool {
 	mem := &r.members[m]
 	h := &r.hosts.hosts[mem.host]
+	if h.owner != m && h.owner != nobody && h.is != fallen && !(h.is == unknown && r.rolloutOf(m).finally) {
+		return false // another rollout is at work on it
+	}
 	fits := func(g *rollout) bool { return g.roomFor(h) && (h.is == unknown || h.is == admitted || g.placeFor(h)) }
 	for _, other := range h.members {
 		if g := r.rolloutOf(other); (other == m || g.owned > 0 || r.anyWaiting(g)) && !fits(g) {

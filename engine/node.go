@@ -303,7 +303,10 @@ func (r *Reducer) writeOff(ev *journal.Record) {
 	}
 	r.setDown(i, "")
 	r.setHost(i, free, nobody)
-	r.hosts.hosts[i].also = nil
+	h := &r.hosts.hosts[i]
+	r.count(h, -1)
+	h.also = nil
+	r.count(h, 1)
 }
 
 // start launches a node.

@@ -50,9 +50,10 @@ type Reducer struct {
 	effects  effectTable
 	timers   timers
 
-	now   time.Duration
-	wall  time.Time // of the last record of format 1
-	taken int       // records so far
+	now    time.Duration
+	format int       // of the records that are replayed
+	wall   time.Time // of the last record of format 1
+	taken  int       // records so far
 
 	begun, stopped, paused, failed, finished, opened, last bool
 	halted                                                 bool // nothing new starts, but for what is to be done finally
@@ -191,7 +192,10 @@ func (r *Reducer) Replayed() { r.adopt() }
 // elapse finds out when, in elapsed time, a record was written. Those of format 1 have only a wall clock: what lies between the
 // records of one process counts, what lies between processes does not.
 func (r *Reducer) elapse(ev *journal.Record) {
-	if ev.Elapsed > 0 || ev.Kind == journal.Decision {
+	if ev.Kind == journal.Begin {
+		r.format = ev.Format
+	}
+	if r.format > 1 || ev.Elapsed > 0 || ev.Kind == journal.Decision {
 		r.now = max(r.now, ev.Elapsed)
 		return
 	}
@@ -383,11 +387,24 @@ func (r *Reducer) end() {
 // startLast lets what is done finally begin, and says whether there is any.
 func (r *Reducer) startLast() bool {
 	r.last = true
+	r.handOver()
 	any := r.ready[1].len() > 0
 	for i := range r.rollouts {
 		if g := &r.rollouts[i]; g.finally {
-			r.touch(int32(i))
-			any = any || r.anyWaiting(g) || len(g.held) > 0
+			any = r.listAll(int32(i)) || any
+		}
+	}
+	return any
+}
+
+// listAll lists every member of a rollout that could be let in, and says whether there is one.
+func (r *Reducer) listAll(i int32) bool {
+	g, any := &r.rollouts[i], false
+	for m := g.first; m < g.first+int32(len(g.Hosts)); m++ {
+		if r.startable(m) {
+			r.members[m].listed = false
+			r.list(m)
+			any = true
 		}
 	}
 	return any

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,7 +30,6 @@ type rollout struct {
 
 	waiting queue   // members whose next step could start, by position; some have been let in since
 	held    []int32 // members whose host is unknown, and whose next step could start
-	down    []int32 // hosts that were out of service at the last look
 
 	looking bool
 	look    pauses
@@ -149,7 +149,7 @@ func (r *Reducer) list(m int32) {
 	mem := &r.members[m]
 	g := r.rolloutOf(m)
 	h := &r.hosts.hosts[mem.host]
-	if mem.listed || h.is == unknown && h.owner != m && h.owner != nobody {
+	if mem.listed || h.is == unknown && h.owner != m && h.owner != nobody && !r.rollouts[mem.rollout].finally {
 		return // it is listed when the other rollout has done with it
 	}
 	mem.listed = true
@@ -313,20 +313,16 @@ func (r *Reducer) takeDown(ev *journal.Record) {
 	if !ok {
 		return
 	}
-	g := &r.rollouts[i]
-	for _, h := range g.down {
-		if ev.Hosts[r.hosts.hosts[h].name] == "" {
+	for _, h := range slices.Clone(r.hosts.down) {
+		if ev.Hosts[r.hosts.hosts[h].name] == "" && r.belongs(&r.hosts.hosts[h], i) {
 			r.setDown(h, "")
 		}
 	}
-	g.down = g.down[:0]
-	for name, why := range ev.Hosts {
-		if h, known := r.hosts.index[name]; known && why != "" {
-			r.setDown(h, why)
-			g.down = append(g.down, h)
+	for _, name := range slices.Sorted(maps.Keys(ev.Hosts)) {
+		if h, known := r.hosts.index[name]; known && ev.Hosts[name] != "" {
+			r.setDown(h, ev.Hosts[name])
 		}
 	}
-	slices.Sort(g.down)
 	r.recover(i)
 }
 
@@ -366,7 +362,7 @@ func (r *Reducer) letIn(i int32) {
 			all = false
 		}
 	}
-	for _, h := range slices.Clone(g.down) {
+	for _, h := range slices.Clone(r.hosts.down) {
 		if m := r.memberIn(h, i); m != nobody && r.members[m].listed && r.hosts.hosts[h].is == free && r.capacity() > 0 && r.canaryAllows(g, m) && r.mayGrant(m) {
 			r.grant(m)
 			any = true
@@ -506,8 +502,11 @@ func (r *Reducer) giveUp(i int32) {
 func (r *Reducer) noRoom(i int32) string {
 	g := &r.rollouts[i]
 	why := fmt.Sprintf("%s: for %s there was no room for another host (maxUnavailable %d)", g.ID, patience, g.MaxUnavailable)
-	for _, j := range g.down {
+	for _, j := range slices.Sorted(slices.Values(r.hosts.down)) {
 		h := &r.hosts.hosts[j]
+		if !r.belongs(h, i) {
+			continue
+		}
 		why += fmt.Sprintf("; %s: %s", h.name, h.down)
 		if slices.Contains(h.also, i) {
 			why += fmt.Sprintf(", and it was in the middle of its steps when the plan lost it: bring it back, or say that it does not matter: upgrader resume %s --settle %s=done", r.opt.Run, h.name)
@@ -545,7 +544,7 @@ func (r *Reducer) pass(m int32, own bool) {
 	mem.is, mem.touched = through, 0
 	g.through++
 	if own {
-		r.setHost(mem.host, free, nobody)
+		r.handBack(mem.host)
 	}
 	r.over(mem.rollout)
 }
@@ -578,7 +577,7 @@ func (r *Reducer) fall(m int32) bool {
 	h := &r.hosts.hosts[mem.host]
 	if h.owner == m {
 		if mem.touched == 0 {
-			r.setHost(mem.host, free, nobody)
+			r.handBack(mem.host)
 		} else {
 			r.setHost(mem.host, fallen, m)
 		}

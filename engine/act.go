@@ -25,37 +25,37 @@ const lockProof = time.Second
 
 // A lockState is what is known of the cluster's lock.
 type lockState struct {
-	proved bool
-	at     time.Duration // when it was proved
-	asking bool
-	why    string        // why it could not be
-	pause  time.Duration // before it is asked for again
-	next   time.Duration
+	Proved bool
+	At     time.Duration // when it was proved
+	Asking bool
+	Why    string        // why it could not be
+	Pause  time.Duration // before it is asked for again
+	Next   time.Duration
 }
 
 // An outageState is the time in which the cluster's API may be away because of one step. Only that step may act in it.
 type outageState struct {
-	node  int32
-	until time.Duration
+	Node  int32
+	Until time.Duration
 }
 
-func (o *outageState) open(now time.Duration) bool { return o.node != nobody && now < o.until }
+func (o *outageState) open(now time.Duration) bool { return o.Node != nobody && now < o.Until }
 
 func (o *outageState) extend(node int32, until time.Duration) {
-	if o.node != node || until > o.until {
-		o.node, o.until = node, until
+	if o.Node != node || until > o.Until {
+		o.Node, o.Until = node, until
 	}
 }
 
 func (o *outageState) end(node int32) {
-	if o.node == node {
-		*o = outageState{node: nobody}
+	if o.Node == node {
+		*o = outageState{Node: nobody}
 	}
 }
 
 // reopenOutage lets the API be away while an effect of an earlier process is settled.
 func (r *Reducer) reopenOutage(i int32) {
-	if !r.outage.open(r.now) || r.outage.node == i {
+	if !r.outage.open(r.now) || r.outage.Node == i {
 		r.outage.extend(i, r.now+settleWindow)
 	}
 }
@@ -68,7 +68,7 @@ func (r *Reducer) propose(i int32, w *work, changes []Proposal) {
 			return
 		}
 	}
-	w.stage, w.proposals, w.next, w.halt, w.failures, w.refusals = wanting, changes, 0, false, nil, nil
+	w.Stage, w.Proposals, w.Next, w.Halt, w.Failures, w.Refusals = wanting, changes, 0, false, nil, nil
 	r.permits = append(r.permits, i)
 }
 
@@ -77,7 +77,7 @@ func (r *Reducer) unfit(i int32, w *work, p *Proposal) *Failure {
 	switch {
 	case p.Say == "" || p.Repeat == "":
 		return &Failure{Why: fmt.Sprintf("%s asked for an incomplete change %q, which is an error in upgrader itself", r.graph.Nodes[i].Kind, p.Say)}
-	case w.made[p.Say+"\x00"+p.Of] >= rounds:
+	case w.Made[p.Say+"\x00"+p.Of] >= rounds:
 		return &Failure{Why: fmt.Sprintf("did not converge: %q was done %d times and is still to be done", strings.TrimSpace(p.Say+" "+p.Of), rounds)}
 	}
 	return nil
@@ -90,7 +90,7 @@ func (r *Reducer) permit() {
 	var still []int32
 	for _, i := range list {
 		w := r.nodes[i].work
-		if w != nil && w.stage == wanting && !r.begins(i, w) || w != nil && w.stage == making && !r.continues(i, w) {
+		if w != nil && w.Stage == wanting && !r.begins(i, w) || w != nil && w.Stage == making && !r.continues(i, w) {
 			still = append(still, i)
 		}
 	}
@@ -101,13 +101,13 @@ func (r *Reducer) permit() {
 func (r *Reducer) begins(i int32, w *work) bool {
 	why, ok := r.mayAct(i, w)
 	switch {
-	case w.stage != wanting: // it has settled
+	case w.Stage != wanting: // it has settled
 	case ok:
 		r.act(i, w)
 	default:
 		r.say(i, w, why)
-		if w.ring == 0 {
-			r.setRing(i, w, w.deadline)
+		if w.Ring == 0 {
+			r.setRing(i, w, w.Deadline)
 		}
 		return false
 	}
@@ -121,7 +121,7 @@ func (r *Reducer) continues(i int32, w *work) bool {
 	case ok && !r.halting(i, w):
 		r.beginEffects(i, w)
 	case why != "" || r.halting(i, w):
-		w.halt = true
+		w.Halt = true
 		r.checkEffects(i, w)
 	default:
 		return false
@@ -134,16 +134,16 @@ func (r *Reducer) mayAct(i int32, w *work) (why string, ok bool) {
 	st := &r.nodes[i]
 	switch {
 	case r.halting(i, w):
-		r.settled(i, Stopped, w.why)
+		r.settled(i, Stopped, w.Why)
 		return "", false
-	case r.now >= w.deadline:
-		r.fail(i, w, r.timedOut(i, w, "to "+strings.TrimSpace(w.proposals[0].Say+" "+w.proposals[0].Of)))
+	case r.now >= w.Deadline:
+		r.fail(i, w, r.timedOut(i, w, "to "+strings.TrimSpace(w.Proposals[0].Say+" "+w.Proposals[0].Of)))
 		return "", false
-	case r.outage.open(r.now) && r.outage.node != i:
-		return r.graph.Nodes[r.outage.node].ID + " has the API away for a moment", false
-	case !w.undoing && !r.graph.Nodes[i].Finally && !r.opened:
+	case r.outage.open(r.now) && r.outage.Node != i:
+		return r.graph.Nodes[r.outage.Node].ID + " has the API away for a moment", false
+	case !w.Undoing && !r.graph.Nodes[i].Finally && !r.opened:
 		return "the gates are looked at again first", false
-	case st.member != nobody && !w.undoing && !r.mayChange(st.member): // what is taken back makes room
+	case st.member != nobody && !w.Undoing && !r.mayChange(st.member): // what is taken back makes room
 		g := r.members[st.member].rollout
 		r.touch(g)
 		return r.roomWords(g), false
@@ -164,35 +164,35 @@ func (r *Reducer) roomWords(i int32) string {
 func (r *Reducer) mayHold(i int32) (why string, ok bool) {
 	l := &r.lock
 	switch {
-	case !r.opt.Guarded || r.outage.open(r.now) && r.outage.node == i || l.proved && r.now-l.at < lockProof:
+	case !r.opt.Guarded || r.outage.open(r.now) && r.outage.Node == i || l.Proved && r.now-l.At < lockProof:
 		return "", true
-	case !l.asking && r.now >= l.next:
-		l.asking = true
+	case !l.Asking && r.now >= l.Next:
+		l.Asking = true
 		r.want(Command{Do: Hold})
 	}
-	return l.why, false
+	return l.Why, false
 }
 
 // held takes in whether the lock is.
 func (r *Reducer) held(ev Event) {
 	l := &r.lock
-	l.asking = false
+	l.Asking = false
 	if ev.Err == nil {
-		*l = lockState{proved: true, at: r.now}
+		*l = lockState{Proved: true, At: r.now}
 		return
 	}
-	l.proved = false
-	l.why = "the cluster's lock cannot be renewed, so nothing new is started: " + ev.Err.Why
-	l.pause = min(max(2*l.pause, firstPause), longestPause)
-	l.next = r.now + l.pause
-	r.timers.add(l.next, alarmHold, 0)
+	l.Proved = false
+	l.Why = "the cluster's lock cannot be renewed, so nothing new is started: " + ev.Err.Why
+	l.Pause = min(max(2*l.Pause, firstPause), longestPause)
+	l.Next = r.now + l.Pause
+	r.timers.add(l.Next, alarmHold, 0)
 }
 
 // act begins as many of the changes as may be under way at once.
 func (r *Reducer) act(i int32, w *work) {
-	w.stage, w.ring = making, 0
-	for c := range w.proposals {
-		if o := w.proposals[c].Outage; o > 0 {
+	w.Stage, w.Ring = making, 0
+	for c := range w.Proposals {
+		if o := w.Proposals[c].Outage; o > 0 {
 			r.outage.extend(i, r.now+o)
 		}
 	}
@@ -200,51 +200,51 @@ func (r *Reducer) act(i int32, w *work) {
 }
 
 func (r *Reducer) beginEffects(i int32, w *work) {
-	for !w.halt && w.next < len(w.proposals) && w.inflight < parallel {
+	for !w.Halt && w.Next < len(w.Proposals) && w.Inflight < parallel {
 		r.beginEffect(i, w)
 	}
 }
 
 // beginEffect journals the intent of the next change and has it made.
 func (r *Reducer) beginEffect(i int32, w *work) {
-	n, p, c := &r.graph.Nodes[i], &w.proposals[w.next], w.next
-	w.next++
-	w.inflight++
+	n, p, c := &r.graph.Nodes[i], &w.Proposals[w.Next], w.Next
+	w.Next++
+	w.Inflight++
 	ticket := ticketID(r.opt.Run, n.ID, int(r.nodes[i].effects)+1)
 	rec := journal.Record{Kind: journal.Intent, Node: n.ID, Ticket: ticket, Host: n.Target.Name, Uses: n.Kind, Say: p.Say, Of: p.Of,
 		Repeat: string(p.Repeat), Why: p.Expects, Digest: n.Digest, Group: n.Group, Outage: p.Outage}
 	r.record(rec)
-	r.effects.byTicket[ticket].change = c
-	r.want(Command{Do: Make, Node: int(i), Change: c, Ticket: ticket, Until: w.deadline, Exempt: r.outage.open(r.now) && r.outage.node == i})
+	r.effects.byTicket[ticket].Change = c
+	r.want(Command{Do: Make, Node: int(i), Change: c, Ticket: ticket, Until: w.Deadline, Exempt: r.outage.open(r.now) && r.outage.Node == i})
 }
 
 // ended takes in the end of an effect, or that nobody knows it.
 func (r *Reducer) ended(i int32, w *work, ev Event) {
 	e := r.effects.byTicket[ev.Ticket]
-	if w.stage != making || e.Cut {
+	if w.Stage != making || e.Cut {
 		return
 	}
 	if ev.Kind == Unwritten {
 		r.effects.close(e)
 		r.nodes[i].effects-- // no journal knows of it: the next one has its ticket
-		w.failures, w.halt = append(w.failures, ev.Err), true
+		w.Failures, w.Halt = append(w.Failures, ev.Err), true
 		r.finishEffect(i, w)
 		return
 	}
 	switch err := ev.Err; {
 	case err == nil:
 		r.outcome(e, outcomeOK, "", ev.Facts)
-		w.count(&w.proposals[e.change])
+		w.count(&w.Proposals[e.Change])
 	case err.Class == Doubts && e.Repeat == Convergent:
 		r.outcome(e, outcomeDoubt, err.Why, nil)
-		w.count(&w.proposals[e.change])
+		w.count(&w.Proposals[e.Change])
 	case err.Class == Doubts:
-		w.doubts = append(w.doubts, e)
+		w.Doubts = append(w.Doubts, e.Ticket)
 		r.settleNext(i, w)
 		return
 	case err.Class == Waits:
 		r.outcome(e, outcomeRefused, err.Why, nil)
-		w.refusals = append(w.refusals, err.Why)
+		w.Refusals = append(w.Refusals, err.Why)
 	default:
 		r.outcome(e, outcomeFailed, err.Why, nil)
 		r.spoil(w, e, err)
@@ -256,7 +256,7 @@ func (r *Reducer) ended(i int32, w *work, ev Event) {
 func (r *Reducer) spoil(w *work, e *effect, err *Failure) {
 	f := *err
 	f.Why = e.Say + ": " + f.Why
-	w.failures, w.halt = append(w.failures, &f), true
+	w.Failures, w.Halt = append(w.Failures, &f), true
 }
 
 func (r *Reducer) outcome(e *effect, state, why string, facts map[string]string) {
@@ -265,24 +265,24 @@ func (r *Reducer) outcome(e *effect, state, why string, facts map[string]string)
 
 // settleNext asks about the next effect in doubt: one at a time, since they share their step's patience.
 func (r *Reducer) settleNext(i int32, w *work) {
-	if w.settling != nil || len(w.doubts) == 0 {
+	if w.Settling != "" || len(w.Doubts) == 0 {
 		return
 	}
-	w.settling, w.doubts = w.doubts[0], w.doubts[1:]
-	r.ask(i, w.settling)
+	w.Settling, w.Doubts = w.Doubts[0], w.Doubts[1:]
+	r.ask(i, w.Settling)
 }
 
 // tell takes in what became of an effect that was in doubt, or was left open by an earlier process.
 func (r *Reducer) tell(i int32, w *work, ev Event) {
-	e := w.settling
-	if e == nil || e.Ticket != ev.Ticket || w.stage != settling && w.stage != making {
+	e := r.effects.byTicket[ev.Ticket]
+	if w.Settling != ev.Ticket || w.Stage != settling && w.Stage != making {
 		return
 	}
 	if ev.Fate == "" {
 		r.untold(i, w, e, ev.Err)
 		return
 	}
-	w.settling = nil
+	w.Settling = ""
 	switch {
 	case ev.Fate == Ended && ev.Err == nil:
 		r.outcome(e, outcomeOK, "", ev.Facts)
@@ -302,9 +302,9 @@ func (r *Reducer) untold(i int32, w *work, e *effect, err *Failure) {
 	passes := err.Class == Passes || err.Class == Doubts || err.Late
 	why := fmt.Sprintf("%s may still be running on %s: %s", e.Say, e.Host, err.Why)
 	switch {
-	case passes && r.now < w.deadline && !r.halting(i, w):
+	case passes && r.now < w.Deadline && !r.halting(i, w):
 		r.say(i, w, why)
-		if w.stage == making {
+		if w.Stage == making {
 			r.retell(i, w)
 			return
 		}
@@ -322,25 +322,25 @@ func (r *Reducer) untold(i int32, w *work, e *effect, err *Failure) {
 
 // retell asks again after a pause, while other effects of the same observation go on.
 func (r *Reducer) retell(i int32, w *work) {
-	w.ring = min(r.now+w.pause, w.deadline)
-	w.pause = min(2*w.pause, longestPause)
-	r.timers.add(w.ring, alarmNode, i)
+	w.Ring = min(r.now+w.Pause, w.Deadline)
+	w.Pause = min(2*w.Pause, longestPause)
+	r.timers.add(w.Ring, alarmNode, i)
 }
 
 // leaveOpen gives up waiting for an effect: the next process settles it.
 func (r *Reducer) leaveOpen(i int32, w *work, err *Failure) {
-	w.settling = nil
-	if w.stage == settling {
+	w.Settling = ""
+	if w.Stage == settling {
 		if err == nil {
-			r.settled(i, Stopped, w.why)
+			r.settled(i, Stopped, w.Why)
 		} else {
 			r.conclude(i, err)
 		}
 		return
 	}
-	w.halt = true
+	w.Halt = true
 	if err != nil {
-		w.failures = append(w.failures, err)
+		w.Failures = append(w.Failures, err)
 	}
 	r.finishEffect(i, w)
 }
@@ -348,10 +348,10 @@ func (r *Reducer) leaveOpen(i int32, w *work, err *Failure) {
 // afterTold goes on where an effect was in doubt. One that ended badly fails the step as if it had been watched.
 func (r *Reducer) afterTold(i int32, w *work) {
 	switch {
-	case w.stage == making:
+	case w.Stage == making:
 		r.finishEffect(i, w)
-	case len(w.failures) > 0:
-		r.giveIn(i, w, w.failures[0])
+	case len(w.Failures) > 0:
+		r.giveIn(i, w, w.Failures[0])
 	default:
 		r.goOn(i, w)
 	}
@@ -359,9 +359,9 @@ func (r *Reducer) afterTold(i int32, w *work) {
 
 // finishEffect begins the next change where one has ended, or sums up when all have.
 func (r *Reducer) finishEffect(i int32, w *work) {
-	w.inflight--
+	w.Inflight--
 	r.settleNext(i, w)
-	if !w.halt && w.next < len(w.proposals) {
+	if !w.Halt && w.Next < len(w.Proposals) {
 		if !slices.Contains(r.permits, i) {
 			r.permits = append(r.permits, i) // the next one is begun when nothing stands in its way
 		}
@@ -372,7 +372,7 @@ func (r *Reducer) finishEffect(i int32, w *work) {
 
 // checkEffects sums up when nothing is under way any more.
 func (r *Reducer) checkEffects(i int32, w *work) {
-	if w.inflight == 0 && w.settling == nil && (w.halt || w.next == len(w.proposals)) {
+	if w.Inflight == 0 && w.Settling == "" && (w.Halt || w.Next == len(w.Proposals)) {
 		r.sumUp(i, w)
 	}
 }
@@ -381,20 +381,20 @@ func (r *Reducer) checkEffects(i int32, w *work) {
 func (r *Reducer) sumUp(i int32, w *work) {
 	e := r.effects.undecided(i)
 	switch {
-	case r.effects.mayRun(i) != nil && len(w.failures) == 0:
-		r.settled(i, Stopped, w.why)
-	case len(w.failures) > 0:
-		r.fail(i, w, joined(w.failures))
+	case r.effects.mayRun(i) != nil && len(w.Failures) == 0:
+		r.settled(i, Stopped, w.Why)
+	case len(w.Failures) > 0:
+		r.fail(i, w, joined(w.Failures))
 	case e != nil:
 		r.conclude(i, &Failure{Class: Asks, Why: r.question(e)})
-	case len(w.refusals) > 0:
-		r.wait(i, w, strings.Join(w.refusals, "; "), observing)
-	case r.halting(i, w) && w.next < len(w.proposals):
-		r.settled(i, Stopped, w.why)
-	case w.once && r.nodes[i].made && w.next == len(w.proposals):
+	case len(w.Refusals) > 0:
+		r.wait(i, w, strings.Join(w.Refusals, "; "), observing)
+	case r.halting(i, w) && w.Next < len(w.Proposals):
+		r.settled(i, Stopped, w.Why)
+	case w.Once && r.nodes[i].made && w.Next == len(w.Proposals):
 		r.settled(i, Done, "")
 	default:
-		w.pause = firstPause
+		w.Pause = firstPause
 		r.observe(i, w)
 	}
 }

@@ -41,7 +41,7 @@ type effect struct {
 	Outage bool   `json:"outage,omitempty"` // the API may be away because of it
 	Cut    bool   `json:"cut,omitempty"`    // it ended in the middle: a person has to say what is true
 
-	change int // index in the proposals of this process
+	Change int `json:"change,omitempty"` // index in the proposals of this process
 }
 
 // An effectTable holds effects by ticket and, within nodes and hosts, in the order in which they were begun.

@@ -75,31 +75,31 @@ func isWell(c condition) bool { return c == isDone || c == isSkipped }
 
 // work is what is known of a node only while it is at work.
 type work struct {
-	stage    stage
-	early    bool // its turn has not come: it only settles what is open
-	skip     bool // `when` is false: it only settles what is open
-	once     bool
-	undoes   bool
-	undoing  bool
-	asked    bool
-	deadline time.Duration
-	tries    int           // failed attempts
-	backoff  time.Duration // before the next one
-	pause    time.Duration // before the next look
-	ring     time.Duration // when its timer rings; 0: it has none
-	then     stage         // after the pause
-	why      string        // what was last said about waiting
-	made     map[string]int
-	cause    *Failure // undoing: why
+	Stage    stage
+	Early    bool // its turn has not come: it only settles what is open
+	Skip     bool // `when` is false: it only settles what is open
+	Once     bool
+	Undoes   bool
+	Undoing  bool
+	Asked    bool
+	Deadline time.Duration
+	Tries    int           // failed attempts
+	Backoff  time.Duration // before the next one
+	Pause    time.Duration // before the next look
+	Ring     time.Duration // when its timer rings; 0: it has none
+	Then     stage         // after the pause
+	Why      string        // what was last said about waiting
+	Made     map[string]int
+	Cause    *Failure // undoing: why
 
-	proposals []Proposal
-	next      int // of proposals: to be made
-	inflight  int
-	halt      bool // no more of the proposals are begun
-	doubts    []*effect
-	settling  *effect
-	failures  []*Failure
-	refusals  []string
+	Proposals []Proposal
+	Next      int // of proposals: to be made
+	Inflight  int
+	Halt      bool     // no more of the proposals are begun
+	Doubts    []string // tickets that nobody knows the end of
+	Settling  string   // the one that is asked about
+	Failures  []*Failure
+	Refusals  []string
 }
 
 // stage is what a node at work is doing.
@@ -313,7 +313,7 @@ func (r *Reducer) writeOff(ev *journal.Record) {
 func (r *Reducer) start(i int32) {
 	n, st := &r.graph.Nodes[i], &r.nodes[i]
 	r.setState(i, isRunning)
-	st.work = &work{early: st.unmet > 0 && !r.needsGatesOnly(i), pause: firstPause, backoff: n.Retry.Backoff}
+	st.work = &work{Early: st.unmet > 0 && !r.needsGatesOnly(i), Pause: firstPause, Backoff: n.Retry.Backoff}
 	state := Running
 	if n.Finally {
 		if state = Done; r.failed {
@@ -338,9 +338,9 @@ func (r *Reducer) hearNode(ev Event) {
 		return // it has settled: a late answer
 	}
 	switch {
-	case ev.Kind == Prepared && w.stage == binding:
+	case ev.Kind == Prepared && w.Stage == binding:
 		r.bound(i, w, ev)
-	case ev.Kind == Observed && w.stage == observing:
+	case ev.Kind == Observed && w.Stage == observing:
 		r.observed(i, w, ev)
 	case ev.Kind == Made, ev.Kind == Unwritten && ev.Ticket != "":
 		r.ended(i, w, ev)
@@ -348,7 +348,7 @@ func (r *Reducer) hearNode(ev Event) {
 		r.conclude(i, ev.Err)
 	case ev.Kind == Told:
 		r.tell(i, w, ev)
-	case ev.Kind == Answered && w.stage == asking:
+	case ev.Kind == Answered && w.Stage == asking:
 		r.answered(i, w, ev)
 	}
 }
@@ -365,9 +365,9 @@ func (r *Reducer) bound(i int32, w *work, ev Event) {
 		ev.Skip = true
 	}
 	r.record(journal.Record{Kind: journal.Start, Node: n.ID, Attempt: st.attempt + 1, Facts: ev.Values})
-	w.once, w.undoes = ev.Once && !r.opt.Rehearse, ev.Undoes && !r.opt.Rehearse
-	w.deadline = r.now + max(n.Timeout-st.spent, min(n.Timeout, time.Minute)) // one good look at least
-	w.skip = ev.Skip
+	w.Once, w.Undoes = ev.Once && !r.opt.Rehearse, ev.Undoes && !r.opt.Rehearse
+	w.Deadline = r.now + max(n.Timeout-st.spent, min(n.Timeout, time.Minute)) // one good look at least
+	w.Skip = ev.Skip
 	r.goOn(i, w)
 }
 
@@ -376,21 +376,21 @@ func (r *Reducer) goOn(i int32, w *work) {
 	n := &r.graph.Nodes[i]
 	for e := r.effects.open(i); e != nil; e = r.effects.open(i) {
 		if e.Repeat != Convergent {
-			w.stage, w.settling = settling, e
+			w.Stage, w.Settling = settling, e.Ticket
 			if e.Outage {
 				r.reopenOutage(i)
 			}
-			r.ask(i, e)
+			r.ask(i, e.Ticket)
 			return
 		}
 		r.record(journal.Record{Kind: journal.Outcome, Node: n.ID, Ticket: e.Ticket, State: outcomeDoubt})
 	}
 	switch {
-	case w.early:
-		r.settled(i, Stopped, w.why)
-	case w.skip:
+	case w.Early:
+		r.settled(i, Stopped, w.Why)
+	case w.Skip:
 		r.settled(i, Skipped, "")
-	case w.once && r.nodes[i].made:
+	case w.Once && r.nodes[i].made:
 		r.settled(i, Done, "")
 	case r.effects.undecided(i) != nil && !r.opt.Rehearse:
 		r.settled(i, Paused, r.question(r.effects.undecided(i)))
@@ -400,14 +400,14 @@ func (r *Reducer) goOn(i int32, w *work) {
 }
 
 // ask has the target asked what became of an effect.
-func (r *Reducer) ask(i int32, e *effect) {
-	r.want(Command{Do: Settle, Node: int(i), Ticket: e.Ticket, Until: r.nodes[i].work.deadline})
+func (r *Reducer) ask(i int32, ticket string) {
+	r.want(Command{Do: Settle, Node: int(i), Ticket: ticket, Until: r.nodes[i].work.Deadline})
 }
 
 func (r *Reducer) observe(i int32, w *work) {
 	st := &r.nodes[i]
-	w.stage = observing
-	c := Command{Do: Observe, Node: int(i), Until: w.deadline, Since: st.since, Decision: st.said, Undo: w.undoing}
+	w.Stage = observing
+	c := Command{Do: Observe, Node: int(i), Until: w.Deadline, Since: st.since, Decision: st.said, Undo: w.Undoing}
 	if r.graph.Nodes[i].Gate && st.done > 0 {
 		c.InWork = r.inWork(st.done)
 	}
@@ -421,14 +421,14 @@ func (r *Reducer) observed(i int32, w *work, ev Event) {
 		return
 	}
 	if why, waits := r.waits(i, w, ev.Err); waits {
-		if w.undoing {
-			w.pause = longestPause
+		if w.Undoing {
+			w.Pause = longestPause
 		}
 		r.wait(i, w, why, observing)
 		return
 	}
 	switch {
-	case ev.Err != nil && w.undoing:
+	case ev.Err != nil && w.Undoing:
 		r.undone(i, w, ev.Err)
 	case ev.Err != nil && ev.Err.Class == Asks:
 		r.askPerson(i, w, ev.Err)
@@ -436,7 +436,7 @@ func (r *Reducer) observed(i int32, w *work, ev Event) {
 		r.fail(i, w, r.timedOut(i, w, ev.Err.Why))
 	case ev.Err != nil:
 		r.fail(i, w, ev.Err)
-	case len(ev.Changes) == 0 && w.undoing:
+	case len(ev.Changes) == 0 && w.Undoing:
 		r.undone(i, w, nil)
 	case len(ev.Changes) == 0:
 		r.settled(i, Done, "")
@@ -466,62 +466,62 @@ func (r *Reducer) wait(i int32, w *work, why string, then stage) {
 		return
 	}
 	r.say(i, w, why)
-	if r.now >= w.deadline {
+	if r.now >= w.Deadline {
 		r.fail(i, w, r.timedOut(i, w, ""))
 		return
 	}
-	w.stage, w.then = waiting, then
-	r.setRing(i, w, min(r.now+w.pause, w.deadline))
-	w.pause = min(2*w.pause, longestPause)
+	w.Stage, w.Then = waiting, then
+	r.setRing(i, w, min(r.now+w.Pause, w.Deadline))
+	w.Pause = min(2*w.Pause, longestPause)
 }
 
 // say journals what is waited for.
 func (r *Reducer) say(i int32, w *work, why string) {
-	if why != w.why && why != "" {
-		w.why = why
+	if why != w.Why && why != "" {
+		w.Why = why
 		r.record(journal.Record{Kind: journal.Wait, Node: r.graph.Nodes[i].ID, Why: why})
 	}
 }
 
 func (r *Reducer) setRing(i int32, w *work, at time.Duration) {
-	w.ring = at
+	w.Ring = at
 	r.timers.add(at, alarmNode, i)
 }
 
 // ringNode is the end of a pause.
 func (r *Reducer) ringNode(i int32) {
 	w := r.nodes[i].work
-	if w == nil || w.ring == 0 || r.now < w.ring {
+	if w == nil || w.Ring == 0 || r.now < w.Ring {
 		return
 	}
-	w.ring = 0
+	w.Ring = 0
 	switch {
-	case w.stage == making && w.settling != nil && r.now < w.deadline:
-		r.ask(i, w.settling)
-	case w.stage == making && w.settling != nil:
+	case w.Stage == making && w.Settling != "" && r.now < w.Deadline:
+		r.ask(i, w.Settling)
+	case w.Stage == making && w.Settling != "":
 		r.leaveOpen(i, w, r.timedOut(i, w, ""))
-	case w.stage != waiting && w.stage != wanting:
-	case r.now >= w.deadline:
+	case w.Stage != waiting && w.Stage != wanting:
+	case r.now >= w.Deadline:
 		r.fail(i, w, r.timedOut(i, w, ""))
-	case w.stage == wanting:
-	case w.then == settling:
-		w.stage = settling
-		r.ask(i, w.settling)
+	case w.Stage == wanting:
+	case w.Then == settling:
+		w.Stage = settling
+		r.ask(i, w.Settling)
 	default:
 		r.observe(i, w)
 	}
 }
 
 func (r *Reducer) timedOut(i int32, w *work, why string) *Failure {
-	if w.why != "" {
-		why = w.why
+	if w.Why != "" {
+		why = w.Why
 	}
 	return &Failure{Late: true, Why: fmt.Sprintf("timed out after %s, still waiting: %s", r.graph.Nodes[i].Timeout, why)}
 }
 
 // halting says whether a node stops at its next change; never for what is done finally, or taken back.
 func (r *Reducer) halting(i int32, w *work) bool {
-	return r.halted && !r.graph.Nodes[i].Finally && !w.undoing
+	return r.halted && !r.graph.Nodes[i].Finally && !w.Undoing
 }
 
 // sweep ends what only waits, once the run halts.
@@ -536,9 +536,9 @@ func (r *Reducer) sweep() {
 			continue
 		}
 		switch {
-		case w.stage == waiting, w.stage == wanting:
-			r.settled(int32(i), Stopped, w.why)
-		case w.stage == asking:
+		case w.Stage == waiting, w.Stage == wanting:
+			r.settled(int32(i), Stopped, w.Why)
+		case w.Stage == asking:
 			r.want(Command{Do: Unask, Node: i})
 		}
 	}
@@ -547,19 +547,19 @@ func (r *Reducer) sweep() {
 // fail ends an attempt, and makes another if that may help.
 func (r *Reducer) fail(i int32, w *work, err *Failure) {
 	n := &r.graph.Nodes[i]
-	if w.undoing {
+	if w.Undoing {
 		r.undone(i, w, err)
 		return
 	}
-	w.tries++
-	if w.tries >= n.Retry.Attempts || !r.again(i, w, err) {
+	w.Tries++
+	if w.Tries >= n.Retry.Attempts || !r.again(i, w, err) {
 		r.giveIn(i, w, err)
 		return
 	}
-	w.pause = w.backoff
-	w.backoff = min(2*w.backoff, max(n.Retry.Max, n.Retry.Backoff))
-	r.wait(i, w, fmt.Sprintf("%s; attempt %d of %d follows", err.Why, w.tries+1, n.Retry.Attempts), observing)
-	w.pause = firstPause
+	w.Pause = w.Backoff
+	w.Backoff = min(2*w.Backoff, max(n.Retry.Max, n.Retry.Backoff))
+	r.wait(i, w, fmt.Sprintf("%s; attempt %d of %d follows", err.Why, w.Tries+1, n.Retry.Attempts), observing)
+	w.Pause = firstPause
 }
 
 // again says whether a failed attempt may be made again: never while an effect of it may be going on, or waits for a person.
@@ -575,17 +575,17 @@ func (r *Reducer) again(i int32, w *work, err *Failure) bool {
 
 // giveIn takes a step back that has failed for good, if it can be and nothing of it is in doubt.
 func (r *Reducer) giveIn(i int32, w *work, err *Failure) {
-	if !w.undoes || r.effects.open(i) != nil {
+	if !w.Undoes || r.effects.open(i) != nil {
 		r.conclude(i, err)
 		return
 	}
-	w.undoing, w.cause, w.deadline, w.why, w.pause = true, err, r.now+undoTime, "", longestPause
+	w.Undoing, w.Cause, w.Deadline, w.Why, w.Pause = true, err, r.now+undoTime, "", longestPause
 	r.observe(i, w)
 }
 
 // undone ends a node whose step was taken back, or could not be.
 func (r *Reducer) undone(i int32, w *work, err *Failure) {
-	cause := *w.cause
+	cause := *w.Cause
 	if err != nil {
 		cause.Why += "\nand it could not be taken back: " + err.Why
 	}
@@ -620,17 +620,17 @@ func (r *Reducer) settled(i int32, state, why string) {
 
 // askPerson brings a step's question to a person, once.
 func (r *Reducer) askPerson(i int32, w *work, err *Failure) {
-	if !r.opt.Inbox || w.asked {
+	if !r.opt.Inbox || w.Asked {
 		r.conclude(i, err)
 		return
 	}
 	if r.halting(i, w) {
-		r.settled(i, Stopped, w.why)
+		r.settled(i, Stopped, w.Why)
 		return
 	}
-	w.asked, w.stage, w.cause = true, asking, err
+	w.Asked, w.Stage, w.Cause = true, asking, err
 	r.say(i, w, err.Why)
-	r.want(Command{Do: Ask, Node: int(i), Why: err.Why, Until: w.deadline})
+	r.want(Command{Do: Ask, Node: int(i), Why: err.Why, Until: w.Deadline})
 }
 
 func (r *Reducer) answered(i int32, w *work, ev Event) {
@@ -642,14 +642,14 @@ func (r *Reducer) answered(i int32, w *work, ev Event) {
 			d.Digest = n.Digest
 		}
 		r.record(journal.Record{Kind: journal.Decision, Node: n.ID, State: d.Verdict, Who: d.Who, Time: d.At, Digest: d.Digest})
-		w.cause = nil
+		w.Cause = nil
 		r.observe(i, w)
 	case r.halting(i, w):
-		r.settled(i, Stopped, w.why)
-	case r.now >= w.deadline:
-		r.fail(i, w, r.timedOut(i, w, w.cause.Why))
+		r.settled(i, Stopped, w.Why)
+	case r.now >= w.Deadline:
+		r.fail(i, w, r.timedOut(i, w, w.Cause.Why))
 	default:
-		r.conclude(i, w.cause)
+		r.conclude(i, w.Cause)
 	}
 }
 
@@ -693,10 +693,10 @@ func (r *Reducer) announce(i int32, w *work, changes []Proposal) bool {
 
 // count counts a change by its words, and returns how often it has come.
 func (w *work) count(p *Proposal) int {
-	if w.made == nil {
-		w.made = map[string]int{}
+	if w.Made == nil {
+		w.Made = map[string]int{}
 	}
 	key := p.Say + "\x00" + p.Of
-	w.made[key]++
-	return w.made[key]
+	w.Made[key]++
+	return w.Made[key]
 }

@@ -46,10 +46,10 @@ func (q *queue) take() int32 {
 
 // A timer is something that the reducer does by itself at a moment of elapsed time.
 type timer struct {
-	at   time.Duration
-	seq  int // in the order in which they were set, so that equal moments have an order
-	what alarm
-	id   int32 // of a node, a host, a member, a rollout
+	At   time.Duration
+	Seq  int // in the order in which they were set, so that equal moments have an order
+	What alarm
+	ID   int32 // of a node, a host, a member, a rollout
 }
 
 // alarm is what a timer is for.
@@ -73,7 +73,7 @@ type timers struct {
 func (t *timers) Len() int { return len(t.list) }
 func (t *timers) Less(i, j int) bool {
 	a, b := t.list[i], t.list[j]
-	return a.at < b.at || a.at == b.at && a.seq < b.seq
+	return a.At < b.At || a.At == b.At && a.Seq < b.Seq
 }
 func (t *timers) Swap(i, j int) { t.list[i], t.list[j] = t.list[j], t.list[i] }
 
@@ -94,7 +94,7 @@ func (t *timers) add(at time.Duration, what alarm, id int32) {
 
 // due takes the next timer whose moment has come.
 func (t *timers) due(now time.Duration) (timer, bool) {
-	if len(t.list) == 0 || t.list[0].at > now {
+	if len(t.list) == 0 || t.list[0].At > now {
 		return timer{}, false
 	}
 	return heap.Pop(t).(timer), true

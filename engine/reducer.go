@@ -84,7 +84,7 @@ func NewReducer(g *Graph, o Options) *Reducer {
 	}
 	r := &Reducer{graph: g, opt: o, effects: newEffectTable(), index: make(map[string]int32, len(g.Nodes)),
 		byGroup: make(map[string]int32, len(g.Groups)), nodes: make([]nodeState, len(g.Nodes)),
-		hosts: ledger{index: make(map[string]int32, len(g.Targets))}, wakeAt: -1, outage: outageState{node: nobody}}
+		hosts: ledger{index: make(map[string]int32, len(g.Targets))}, wakeAt: -1, outage: outageState{Node: nobody}}
 	r.addRollouts()
 	for i := range g.Groups {
 		r.byGroup[g.Groups[i].ID] = int32(i)
@@ -260,7 +260,7 @@ func (r *Reducer) begin() {
 	r.begun, r.halted, r.stopped, r.paused, r.failed, r.finished, r.opened, r.last, r.swept, r.why = true, false, false, false, false, false, false, false, false, ""
 	r.timers, r.coming, r.permits, r.dirty, r.starved, r.gated = timers{}, [2]int{}, nil, nil, nil, nil
 	r.ready = [2]queue{}
-	r.lock, r.outage = lockState{}, outageState{node: nobody}
+	r.lock, r.outage = lockState{}, outageState{Node: nobody}
 	r.wakeAt = -1
 	for i := range r.nodes {
 		r.reopen(int32(i))
@@ -333,21 +333,21 @@ func (r *Reducer) schedule() {
 // ring does what the clock says.
 func (r *Reducer) ring() {
 	for t, ok := r.timers.due(r.now); ok; t, ok = r.timers.due(r.now) {
-		switch t.what {
+		switch t.What {
 		case alarmNode:
-			r.ringNode(t.id)
+			r.ringNode(t.ID)
 		case alarmGrant:
-			r.lapse(t.id)
+			r.lapse(t.ID)
 		case alarmSoak:
-			r.dried(t.id)
+			r.dried(t.ID)
 		case alarmRoom:
-			g := &r.rollouts[t.id]
+			g := &r.rollouts[t.ID]
 			g.napping = false
 			r.coming[of(g.finally)]--
-			r.touch(t.id)
+			r.touch(t.ID)
 		case alarmLook:
-			r.coming[of(r.rollouts[t.id].finally)]--
-			r.touch(t.id)
+			r.coming[of(r.rollouts[t.ID].finally)]--
+			r.touch(t.ID)
 		case alarmHold:
 		}
 	}
@@ -430,7 +430,7 @@ func (r *Reducer) wake() {
 	if r.finished || len(r.timers.list) == 0 {
 		return
 	}
-	if at := r.timers.list[0].at; at != r.wakeAt {
+	if at := r.timers.list[0].At; at != r.wakeAt {
 		r.wakeAt = at
 		r.want(Command{Do: Wake, At: at})
 	}

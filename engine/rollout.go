@@ -42,8 +42,8 @@ type rollout struct {
 
 // pauses are the lengthening waits between tries of something that fails, and since when it does.
 type pauses struct {
-	pause, next, since time.Duration
-	why                string
+	Pause, Next, Since time.Duration
+	Why                string
 }
 
 // A member is a host in a rollout.
@@ -167,7 +167,7 @@ func (r *Reducer) pursue(i int32) {
 	if g.gaveUp || g.looking || g.finally != r.last || r.halted && !g.finally || !r.wants(i) {
 		return
 	}
-	if r.now < g.nap || r.now < g.look.next {
+	if r.now < g.nap || r.now < g.look.Next {
 		return // a timer will come back to it
 	}
 	g.looking = true
@@ -273,21 +273,21 @@ func (r *Reducer) looked(ev Event) {
 // blind waits before it looks again, and ends the run when nobody could tell for too long.
 func (r *Reducer) blind(i int32, err *Failure) {
 	g := &r.rollouts[i]
-	if g.look.why == "" {
-		g.look.since = r.now
+	if g.look.Why == "" {
+		g.look.Since = r.now
 	}
-	if r.now-g.look.since > patience {
+	if r.now-g.look.Since > patience {
 		r.record(journal.Record{Kind: journal.Stop, Why: fmt.Sprintf("%s: for %s nobody could tell which hosts are in service: %s", g.ID, patience, err.Why)})
 		return
 	}
-	if g.look.why != err.Why {
-		g.look.why = err.Why
+	if g.look.Why != err.Why {
+		g.look.Why = err.Why
 		r.record(journal.Record{Kind: journal.Wait, Group: g.ID, Why: err.Why})
 	}
-	g.look.pause = min(max(2*g.look.pause, 200*time.Millisecond), lookAgain)
-	g.look.next = r.now + g.look.pause
+	g.look.Pause = min(max(2*g.look.Pause, 200*time.Millisecond), lookAgain)
+	g.look.Next = r.now + g.look.Pause
 	r.coming[of(g.finally)]++ // the timer stands for it
-	r.timers.add(g.look.next, alarmLook, i)
+	r.timers.add(g.look.Next, alarmLook, i)
 }
 
 // foreign leaves out the hosts that the run itself has out of service: they are counted anyway.

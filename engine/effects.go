@@ -41,6 +41,7 @@ type effect struct {
 	Outage bool   `json:"outage,omitempty"` // the API may be away because of it
 	Cut    bool   `json:"cut,omitempty"`    // it ended in the middle: a person has to say what is true
 
+	Order  int `json:"order"`            // among all of the run
 	Change int `json:"change,omitempty"` // index in the proposals of this process
 }
 
@@ -49,6 +50,7 @@ type effectTable struct {
 	byTicket map[string]*effect
 	byNode   map[int32][]*effect
 	byHost   map[string][]*effect
+	ever     int             // effects, so far
 	underway int             // open, and not convergent: they may outlive every process
 	made     map[string]bool // digests of steps that the graph lacks, and whose once-effect was made
 }
@@ -58,6 +60,11 @@ func newEffectTable() effectTable {
 }
 
 func (t *effectTable) add(e *effect) {
+	if e.Order == 0 {
+		t.ever++
+		e.Order = t.ever
+	}
+	t.ever = max(t.ever, e.Order)
 	t.byTicket[e.Ticket] = e
 	t.byNode[e.Node] = append(t.byNode[e.Node], e)
 	t.byHost[e.Host] = append(t.byHost[e.Host], e)

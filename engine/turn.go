@@ -69,16 +69,21 @@ func (r *Reducer) connect() {
 	for j := range r.nodes {
 		r.countNeeds(int32(j))
 	}
+	r.raiseBarriers()
+	for i := range r.nodes {
+		if r.nodes[i].unmet == 0 || r.effects.open(int32(i)) != nil {
+			r.enqueue(int32(i))
+		}
+	}
+}
+
+// raiseBarriers has those counted that are not met, each before those that need it.
+func (r *Reducer) raiseBarriers() {
 	for b := range r.barriers {
 		if r.barriers[b].unmet > 0 {
 			for _, who := range r.barriers[b].deps {
 				r.raise(who, r.barriers[b].finally)
 			}
-		}
-	}
-	for i := range r.nodes {
-		if r.nodes[i].unmet == 0 || r.effects.open(int32(i)) != nil {
-			r.enqueue(int32(i))
 		}
 	}
 }

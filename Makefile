@@ -8,10 +8,14 @@ CONTROL_PLANES ?= 1
 WORKERS        ?= 1
 VERSION        ?= 1.27.3
 HOST           ?= cp1
+# The simulation: `make sim SEEDS=100000`, or one seed with its trace: `make sim SEED=1234`
+SEEDS          ?= 20000
+FROM           ?= 1
+SEED           ?=
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.7.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check fmt vet layers lint test race generate clean lab lab-up lab-ssh lab-down e2e e2e-full
+.PHONY: help build demo check fmt vet layers lint test race sim planted bench bench-ssh generate clean lab lab-up lab-ssh lab-down e2e e2e-full
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +48,15 @@ test: ## every test; under the race detector where goroutines meet
 
 race: ## every test under the race detector; takes longer
 	$(GO) test -race $(PACKAGES)
+
+sim: ## SEEDS=20000 runs of the reducer in worlds that go wrong, judged; or one: SEED=1234
+	$(GO) test -count=1 ./engine/sim -run 'TestSeeds$$' $(if $(SEED),-v -seeds 1 -from $(SEED),-seeds $(SEEDS) -from $(FROM))
+
+planted: ## prove that the simulation finds mistakes: each of those planted in the reducer is caught
+	$(GO) test -count=1 -tags planted -v ./engine/sim -run TestPlanted
+
+bench: ## what a run costs at two sizes or more: a table; see examples/bench
+	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./engine/... ./cmd/upgrader ./steps/remote
 
 generate: ## write schemas and golden files anew from the Go types and plans; then read the diff
 	$(GO) test ./schemas ./plans ./engine/plan ./cmd/upgrader -update

@@ -222,29 +222,3 @@ func TestAcknowledgedRecordsSurvive(t *testing.T) {
 		}
 	})
 }
-
-func BenchmarkAppend(b *testing.B) {
-	j, _, err := Open(b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if err := j.Append(Record{Kind: Intent, Node: "workers/drain@w1", Say: "evict its pods", Of: "shop/cart-0"}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkRead10k(b *testing.B) {
-	var data []byte
-	var s sum
-	for i := range 10000 {
-		line, next, _ := encode(Record{Seq: int64(i + 1), Kind: Intent, Node: "workers/drain@w1", Say: "evict its pods"}, s)
-		data, s = append(data, line...), next
-	}
-	for b.Loop() {
-		if r, _, _, err := decode(data); err != nil || len(r) != 10000 {
-			b.Fatal(err)
-		}
-	}
-}

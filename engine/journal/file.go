@@ -1,10 +1,6 @@
 package journal
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -29,68 +25,67 @@ var ErrFull = errors.New("no room for another record, so nothing new is started"
 
 // A File is the open journal of one run. It is safe for concurrent use. One process holds it at a time.
 type File struct {
-	mu   sync.Mutex
-	f    *os.File
-	size int64
-	seq  int64
-	sum  sum
-	err  error // the first failed write: nothing is appended after it
+	mu    sync.Mutex
+	f     *os.File
+	size  int64
+	seq   int64
+	chain chain
+	buf   []byte
+	err   error // the first failed write: nothing is appended after it
 }
 
-// Open takes the journal in dir, creating it if there is none, and returns what it holds. A torn last record, as a
-// crash leaves it, is cut off; it was never acknowledged. Any other damage is an ErrDamaged, and the file is left alone.
+// Open is OpenScan for those who want to keep all records: it returns what the journal holds.
 func Open(dir string) (*File, []Record, error) {
-	path := filepath.Join(dir, Name)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	records := expect(dir)
+	j, err := OpenScan(dir, func(r *Record) error {
+		records = append(records, *r)
+		return nil
+	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening the journal: %w", err)
-	}
-	j := &File{f: f}
-	records, err := j.load(path)
-	if err != nil {
-		_ = f.Close()
 		return nil, nil, err
 	}
 	return j, records, nil
 }
 
-func (j *File) load(path string) ([]Record, error) {
+// OpenScan takes the journal in dir, creating it if there is none, and calls each with what it holds, as Scan does. A torn
+// last record, as a crash leaves it, is cut off; it was never acknowledged. Any other damage is an ErrDamaged, and the
+// file is left alone, as it is after an error of each.
+func OpenScan(dir string, each func(*Record) error) (*File, error) {
+	path := filepath.Join(dir, Name)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	j := &File{f: f}
+	if err := j.load(path, each); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return j, nil
+}
+
+func (j *File) load(path string, each func(*Record) error) error {
 	if err := lockSoon(j.f); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	data, err := os.ReadFile(path)
+	found, err := scan(j.f, path, each)
 	if err != nil {
-		return nil, fmt.Errorf("reading the journal: %w", err)
+		return err
 	}
-	records, end, s, err := decode(data)
+	info, err := j.f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("reading the journal: %w", err)
 	}
-	if end < len(data) {
-		if err := j.f.Truncate(int64(end)); err != nil {
-			return nil, fmt.Errorf("cutting the torn record off %s: %w", path, err)
+	if found.size < info.Size() {
+		if err := j.f.Truncate(found.size); err != nil {
+			return fmt.Errorf("cutting the torn record off %s: %w", path, err)
 		}
 	}
 	if err := errors.Join(j.f.Sync(), syncDir(filepath.Dir(path))); err != nil {
-		return nil, fmt.Errorf("syncing %s: %w", path, err)
+		return fmt.Errorf("syncing %s: %w", path, err)
 	}
-	j.size, j.sum, j.seq = int64(end), s, int64(len(records))
-	return records, nil
-}
-
-// Read returns what the journal in dir holds, without taking it: its writer may be at work. A torn last record is left
-// out.
-func Read(dir string) ([]Record, error) {
-	path := filepath.Join(dir, Name)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the journal: %w", err)
-	}
-	records, _, _, err := decode(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return records, nil
+	j.size, j.seq, j.chain = found.size, found.records, found.chain
+	return nil
 }
 
 // InUse says whether a process holds the journal in dir.
@@ -133,27 +128,35 @@ func (j *File) Append(records ...Record) error {
 	if err := reserve(j.f, j.size); err != nil && startsSomething(records) {
 		return fmt.Errorf("journal %s: %w: %w", j.f.Name(), ErrFull, err)
 	}
-	var buf bytes.Buffer
-	seq, s := j.seq, j.sum
-	for i := range records {
-		seq++
-		records[i].Seq = seq
-		if records[i].Time.IsZero() {
-			records[i].Time = time.Now()
-		}
-		line, next, err := encode(records[i], s)
-		if err != nil {
-			return err
-		}
-		buf.Write(line)
-		s = next
+	data, err := j.encode(records)
+	if err != nil {
+		return err
 	}
-	if err := j.write(buf.Bytes()); err != nil {
+	if err := j.write(data); err != nil {
 		j.err = fmt.Errorf("writing the journal: %w", err)
 		return j.err
 	}
-	j.seq, j.sum, j.size = seq, s, j.size+int64(buf.Len())
+	j.seq, j.size = j.seq+int64(len(records)), j.size+int64(len(data))
 	return nil
+}
+
+// encode makes the lines of the next records. They go on from the chain only if all of them could be made.
+func (j *File) encode(records []Record) ([]byte, error) {
+	before, now := j.chain.sum, time.Now()
+	j.buf = j.buf[:0]
+	for i := range records {
+		r := &records[i]
+		r.Seq = j.seq + int64(i) + 1
+		if r.Time.IsZero() {
+			r.Time = now
+		}
+		var err error
+		if j.buf, err = j.chain.appendLine(j.buf, r); err != nil {
+			j.chain.sum = before
+			return nil, err
+		}
+	}
+	return j.buf, nil
 }
 
 // write is all or nothing as far as a process that lives on can tell: a short write is taken back.
@@ -190,33 +193,4 @@ func syncDir(dir string) error {
 	}
 	defer d.Close()
 	return d.Sync()
-}
-
-// A sum is the chained checksum: of the record before, and this one's bytes.
-type sum [sha256.Size]byte
-
-// A line ends with the first eight bytes of its sum, in hex; that is enough against accidents, which is all it is for.
-const (
-	sumKey    = `,"sum":"`
-	sumDigits = 16
-	suffix    = len(sumKey) + sumDigits + len("\"}")
-)
-
-func chain(before sum, body []byte) sum {
-	h := sha256.New()
-	h.Write(before[:])
-	h.Write(body)
-	return sum(h.Sum(nil))
-}
-
-func encode(r Record, before sum) ([]byte, sum, error) {
-	body, err := json.Marshal(r)
-	if err != nil {
-		return nil, before, fmt.Errorf("encoding record %d: %w", r.Seq, err)
-	}
-	body = body[:len(body)-1] // the closing brace comes after the sum
-	s := chain(before, body)
-	line := append(body, sumKey...)
-	line = hex.AppendEncode(line, s[:sumDigits/2])
-	return append(line, "\"}\n"...), s, nil
 }

@@ -1,0 +1,72 @@
+package journal
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+)
+
+// A sum is the chained checksum: of the record before, and this one's bytes.
+type sum [sha256.Size]byte
+
+// A line ends with the first eight bytes of its sum, in hex; that is enough against accidents, which is all it is for.
+const (
+	sumKey    = `,"sum":"`
+	sumDigits = 16
+	suffix    = len(sumKey) + sumDigits + len("\"}")
+)
+
+// A chain goes along the lines of a journal, writing or verifying them. Its sum is that of the line before.
+type chain struct {
+	sum  sum
+	hash hash.Hash
+}
+
+func newChain() chain { return chain{hash: sha256.New()} }
+
+func (c *chain) next(body []byte) {
+	c.hash.Reset()
+	c.hash.Write(c.sum[:])
+	c.hash.Write(body)
+	c.hash.Sum(c.sum[:0])
+}
+
+// appendLine appends r's line to b: what encoding/json would write, and the sum as the last field.
+func (c *chain) appendLine(b []byte, r *Record) ([]byte, error) {
+	start := len(b)
+	b, err := appendBody(b, r)
+	if err != nil {
+		return b, err
+	}
+	c.next(b[start:])
+	b = append(b, sumKey...)
+	b = hex.AppendEncode(b, c.sum[:sumDigits/2])
+	return append(b, "\"}\n"...), nil
+}
+
+// verify says whether a line, given without its newline, is the chain's next one, and goes on to it if it is.
+func (c *chain) verify(line []byte) bool {
+	body, digits, ok := cutSum(line)
+	if !ok {
+		return false
+	}
+	before := c.sum
+	c.next(body)
+	var want [sumDigits]byte
+	hex.Encode(want[:], c.sum[:sumDigits/2])
+	if string(digits) != string(want[:]) {
+		c.sum = before
+		return false
+	}
+	return true
+}
+
+// cutSum parts a line, given without its newline, into what its sum was made of and the digits of the sum.
+func cutSum(line []byte) (body, digits []byte, ok bool) {
+	line, ok = bytes.CutSuffix(line, []byte("\"}"))
+	if at := len(line) - sumDigits - len(sumKey); ok && at > 0 && string(line[at:at+len(sumKey)]) == sumKey {
+		return line[:at], line[at+len(sumKey):], true
+	}
+	return nil, nil, false
+}

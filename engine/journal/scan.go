@@ -1,0 +1,139 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Scan calls each with every record of the journal in dir, in order, without taking the journal: its writer may be at work.
+// A torn last record is left out. The checksum of a record is right when each sees it, but damage may still come after
+// it, so what was folded counts only if Scan returns nil. The record is each's until it returns: what outlives that is
+// copied (*r is enough). An error of each ends the scan and is returned as it is.
+func Scan(dir string, each func(*Record) error) error {
+	path := filepath.Join(dir, Name)
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("reading the journal: %w", err)
+	}
+	defer f.Close()
+	_, err = scan(f, path, each)
+	return err
+}
+
+// Read returns all that Scan tells, at 320 bytes a record and more: who folds a journal is better off with Scan.
+func Read(dir string) ([]Record, error) {
+	records := expect(dir)
+	err := Scan(dir, func(r *Record) error {
+		records = append(records, *r)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return records, nil
+}
+
+// expect makes room for as many records as the journal in dir has lines. Growing step by step would take it twice.
+func expect(dir string) []Record {
+	f, err := os.Open(filepath.Join(dir, Name))
+	if err != nil {
+		return nil // opening it for its records says so
+	}
+	defer f.Close()
+	lines := 0
+	for buf := make([]byte, chunk); ; {
+		n, err := f.Read(buf)
+		lines += bytes.Count(buf[:n], []byte("\n"))
+		if err != nil {
+			return make([]Record, 0, lines)
+		}
+	}
+}
+
+// An extent is what was found whole: how many records, of how many bytes, and the chain behind them.
+type extent struct {
+	records int64
+	size    int64
+	chain   chain
+}
+
+// scan reads f, which is the file at path, from its beginning. Whether the checksums are right is found out by a goroutine
+// of its own, ahead of the decoding: each takes about as long as the other.
+func scan(f io.Reader, path string, each func(*Record) error) (extent, error) {
+	v := startVerifier(f)
+	defer v.stop()
+	d := replayer{decoder: newDecoder(), each: each}
+	for lines := range v.verified {
+		if err := d.replay(lines); err != nil {
+			return extent{}, d.tell(path, err)
+		}
+		v.free <- lines
+	}
+	found := extent{records: d.records, size: d.size, chain: v.chain}
+	if v.err != nil {
+		return extent{}, fmt.Errorf("reading the journal: %w", v.err)
+	}
+	if len(v.rest) == 0 {
+		return found, nil
+	}
+	tail, err := io.ReadAll(io.MultiReader(bytes.NewReader(v.rest), f))
+	if err != nil {
+		return extent{}, fmt.Errorf("reading the journal: %w", err)
+	}
+	if !torn(tail) {
+		err := errors.New("its checksum is wrong and it is not a write cut short")
+		return extent{}, d.tell(path, damage{err})
+	}
+	return found, nil
+}
+
+// A replayer decodes verified lines and shows the records.
+type replayer struct {
+	decoder decoder
+	each    func(*Record) error
+	record  Record
+	records int64 // shown so far
+	size    int64 // their lines' bytes
+}
+
+func (d *replayer) replay(lines []byte) error {
+	for len(lines) > 0 {
+		n := bytes.IndexByte(lines, '\n')
+		if err := d.decode(lines[:n]); err != nil {
+			return err
+		}
+		if err := d.each(&d.record); err != nil {
+			return err
+		}
+		lines = lines[n+1:]
+		d.records++
+		d.size += int64(n) + 1
+	}
+	return nil
+}
+
+func (d *replayer) decode(line []byte) error {
+	body, _, _ := cutSum(line)
+	if err := d.decoder.decode(body, &d.record); err != nil {
+		return damage{fmt.Errorf("its checksum is right, but: %w", err)}
+	}
+	if d.record.Seq != d.records+1 {
+		return damage{fmt.Errorf("its checksum is right, but it says that it is record %d", d.record.Seq)}
+	}
+	return nil
+}
+
+// Damage is an error that is to be told with the place it was found at.
+type damage struct{ error }
+
+func (d *replayer) tell(path string, err error) error {
+	var at damage
+	if errors.As(err, &at) {
+		return fmt.Errorf("%s: %w at record %d (byte %d): %w", path, ErrDamaged, d.records+1, d.size, at.error)
+	}
+	return err
+}

@@ -25,13 +25,14 @@ var ErrFull = errors.New("no room for another record, so nothing new is started"
 
 // A File is the open journal of one run. It is safe for concurrent use. One process holds it at a time.
 type File struct {
-	mu    sync.Mutex
-	f     *os.File
-	size  int64
-	seq   int64
-	chain chain
-	buf   []byte
-	err   error // the first failed write: nothing is appended after it
+	mu       sync.Mutex
+	f        *os.File
+	size     int64
+	reserved int64 // up to where the disk has room for it
+	seq      int64
+	chain    chain
+	buf      []byte
+	err      error // the first failed write: nothing is appended after it
 }
 
 // Open is OpenScan for those who want to keep all records: it returns what the journal holds.
@@ -125,9 +126,11 @@ func (j *File) Append(records ...Record) error {
 	if j.err != nil {
 		return j.err
 	}
-	if err := reserve(j.f, j.size); err != nil && startsSomething(records) {
+	reserved, err := reserve(j.f, j.size, j.reserved)
+	if err != nil && startsSomething(records) {
 		return fmt.Errorf("journal %s: %w: %w", j.f.Name(), ErrFull, err)
 	}
+	j.reserved = reserved
 	data, err := j.encode(records)
 	if err != nil {
 		return err

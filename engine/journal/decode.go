@@ -30,6 +30,7 @@ func (d decoder) fast(body []byte, r *Record) bool {
 	return c.skip(`{"seq":`) && c.digits(&r.Seq) &&
 		c.skip(`,"time":`) && c.instant(&r.Time) &&
 		c.skip(`,"kind":`) && c.quoted((*string)(&r.Kind)) &&
+		c.number(`,"from":`, &r.From) &&
 		c.number(`,"elapsed":`, (*int64)(&r.Elapsed)) &&
 		c.count(`,"format":`, &r.Format) &&
 		c.text(`,"node":`, &r.Node) &&

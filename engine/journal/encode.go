@@ -18,6 +18,7 @@ func appendBody(b []byte, r *Record) ([]byte, error) {
 	w.time(`,"time":`, r.Time)
 	w.b = append(w.b, `,"kind":`...)
 	w.quote(string(r.Kind))
+	w.number(`,"from":`, r.From)
 	w.number(`,"elapsed":`, int64(r.Elapsed))
 	w.number(`,"format":`, int64(r.Format))
 	w.text(`,"node":`, r.Node)

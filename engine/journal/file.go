@@ -117,9 +117,9 @@ func lock(f *os.File) error {
 	return err
 }
 
-// Append writes the records with one fsync and returns when they are durable, having filled in Seq and, where it is
-// zero, Time. After a failed write nothing is appended any more: what a failed fsync left on the disk cannot be known
-// without reading it anew. The disk keeps a reserve, so that outcomes still fit when intents no longer do.
+// Append writes the records with one fsync and returns when they are durable, having filled in Seq, From, the Format of a
+// Begin and, where it is zero, Time. After a failed write nothing is appended any more: what a failed fsync left on the
+// disk cannot be known without reading it anew. The disk keeps a reserve, so that outcomes still fit when intents no longer do.
 func (j *File) Append(records ...Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -149,10 +149,7 @@ func (j *File) encode(records []Record) ([]byte, error) {
 	j.buf = j.buf[:0]
 	for i := range records {
 		r := &records[i]
-		r.Seq = j.seq + int64(i) + 1
-		if r.Time.IsZero() {
-			r.Time = now
-		}
+		j.number(r, i, now)
 		var err error
 		if j.buf, err = j.chain.appendLine(j.buf, r); err != nil {
 			j.chain.sum = before
@@ -160,6 +157,20 @@ func (j *File) encode(records []Record) ([]byte, error) {
 		}
 	}
 	return j.buf, nil
+}
+
+// number fills in what the journal knows of the i-th record of an append.
+func (j *File) number(r *Record, i int, now time.Time) {
+	r.Seq, r.From = j.seq+int64(i)+1, 0
+	if i > 0 {
+		r.From = j.seq + 1
+	}
+	if r.Kind == Begin {
+		r.Format = Format
+	}
+	if r.Time.IsZero() {
+		r.Time = now
+	}
 }
 
 // write is all or nothing as far as a process that lives on can tell: a short write is taken back.

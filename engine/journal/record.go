@@ -11,6 +11,10 @@ type Record struct {
 	Time time.Time `json:"time"`
 	Kind Kind      `json:"kind"`
 
+	// From is the first record of the append that this one was part of, if that is another. A journal that cannot be read from
+	// some record on tells by it a write cut short from damage. Records of format 1 have none.
+	From int64 `json:"from,omitempty"`
+
 	// Elapsed is how long processes have been at work on the run, all together, when this was written. It is what waits,
 	// soaks and deadlines are counted by: no clock can be set back or forward under it. Records of format 1 have none.
 	Elapsed time.Duration `json:"elapsed,omitempty"`
@@ -36,8 +40,8 @@ type Record struct {
 	Until   time.Time         `json:"until,omitzero"`    // of a wait that has an end, and of an outage: format 1 only
 }
 
-// Format is the format of the records that this program writes, and the newest that it reads. Format 1 had no Elapsed, Host
-// and Uses.
+// Format is the format of the records that this program writes, and the newest that it reads. Format 1 had no From,
+// Elapsed, Host and Uses.
 const Format = 2
 
 // Kind says what a record tells.

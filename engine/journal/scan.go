@@ -73,22 +73,13 @@ func scan(f io.Reader, path string, each func(*Record) error) (extent, error) {
 		}
 		v.free <- lines
 	}
-	found := extent{records: d.records, size: d.size, chain: v.chain}
 	if v.err != nil {
 		return extent{}, fmt.Errorf("reading the journal: %w", v.err)
 	}
-	if len(v.rest) == 0 {
-		return found, nil
+	if err := d.judge(io.MultiReader(bytes.NewReader(v.rest), f)); err != nil {
+		return extent{}, d.tell(path, err)
 	}
-	tail, err := io.ReadAll(io.MultiReader(bytes.NewReader(v.rest), f))
-	if err != nil {
-		return extent{}, fmt.Errorf("reading the journal: %w", err)
-	}
-	if !torn(tail) {
-		err := errors.New("its checksum is wrong and it is not a write cut short")
-		return extent{}, d.tell(path, damage{err})
-	}
-	return found, nil
+	return extent{records: d.records, size: d.size, chain: v.chain}, nil
 }
 
 // A replayer decodes verified lines and shows the records.
@@ -98,6 +89,7 @@ type replayer struct {
 	record  Record
 	records int64 // shown so far
 	size    int64 // their lines' bytes
+	format  int   // of the last process that began
 }
 
 func (d *replayer) replay(lines []byte) error {
@@ -123,6 +115,21 @@ func (d *replayer) decode(line []byte) error {
 	}
 	if d.record.Seq != d.records+1 {
 		return damage{fmt.Errorf("its checksum is right, but it says that it is record %d", d.record.Seq)}
+	}
+	if d.record.Kind == Begin {
+		d.format = d.record.Format
+	}
+	return nil
+}
+
+// judge says what is wrong with what follows the last verified line: nothing, if it is torn.
+func (d *replayer) judge(rest io.Reader) error {
+	torn, err := tail{at: d.size, seq: d.records + 1, format: d.format}.torn(rest)
+	if err != nil {
+		return fmt.Errorf("reading the journal: %w", err)
+	}
+	if !torn {
+		return damage{errors.New("its checksum is wrong and it is not a write cut short")}
 	}
 	return nil
 }

@@ -20,6 +20,9 @@ var ErrLocked = errors.New("journal is in use by another process")
 // wraps it names the record. Nothing is repaired: a person has to look.
 var ErrDamaged = errors.New("journal is damaged")
 
+// ErrNewer says that a newer program wrote to this journal, in a format that this one does not know.
+var ErrNewer = errors.New("was written by a newer upgrader")
+
 // ErrFull says that the disk has no room for anything new. What is under way can still be recorded.
 var ErrFull = errors.New("no room for another record, so nothing new is started")
 

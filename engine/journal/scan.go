@@ -66,10 +66,10 @@ type extent struct {
 func scan(f io.Reader, path string, each func(*Record) error) (extent, error) {
 	v := startVerifier(f)
 	defer v.stop()
-	d := replayer{decoder: newDecoder(), each: each}
+	d := replayer{path: path, decoder: newDecoder(), each: each}
 	for lines := range v.verified {
 		if err := d.replay(lines); err != nil {
-			return extent{}, d.tell(path, err)
+			return extent{}, d.tell(err)
 		}
 		v.free <- lines
 	}
@@ -77,13 +77,14 @@ func scan(f io.Reader, path string, each func(*Record) error) (extent, error) {
 		return extent{}, fmt.Errorf("reading the journal: %w", v.err)
 	}
 	if err := d.judge(io.MultiReader(bytes.NewReader(v.rest), f)); err != nil {
-		return extent{}, d.tell(path, err)
+		return extent{}, d.tell(err)
 	}
 	return extent{records: d.records, size: d.size, chain: v.chain}, nil
 }
 
 // A replayer decodes verified lines and shows the records.
 type replayer struct {
+	path    string
 	decoder decoder
 	each    func(*Record) error
 	record  Record
@@ -116,8 +117,11 @@ func (d *replayer) decode(line []byte) error {
 	if d.record.Seq != d.records+1 {
 		return damage{fmt.Errorf("its checksum is right, but it says that it is record %d", d.record.Seq)}
 	}
-	if d.record.Kind == Begin {
-		d.format = d.record.Format
+	if d.record.Kind != Begin {
+		return nil
+	}
+	if d.format = d.record.Format; d.format > Format {
+		return fmt.Errorf("%s %w (format %d; this one reads up to %d): go on with that one", d.path, ErrNewer, d.format, Format)
 	}
 	return nil
 }
@@ -137,10 +141,10 @@ func (d *replayer) judge(rest io.Reader) error {
 // Damage is an error that is to be told with the place it was found at.
 type damage struct{ error }
 
-func (d *replayer) tell(path string, err error) error {
+func (d *replayer) tell(err error) error {
 	var at damage
 	if errors.As(err, &at) {
-		return fmt.Errorf("%s: %w at record %d (byte %d): %w", path, ErrDamaged, d.records+1, d.size, at.error)
+		return fmt.Errorf("%s: %w at record %d (byte %d): %w", d.path, ErrDamaged, d.records+1, d.size, at.error)
 	}
 	return err
 }

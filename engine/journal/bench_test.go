@@ -17,7 +17,7 @@ func at(i int) Record {
 	host, node := i/7%5000, i/7/5000
 	id := fmt.Sprintf("workers/packages-%d@worker-%04d.example.org", node%9, host)
 	r := Record{Time: time.Unix(1767225600, int64(i)*1_234_567).UTC(), Elapsed: time.Duration(i) * 1_234_567, Node: id}
-	digest := fmt.Sprintf("sha256:%016x%016x", host*2654435761, node*40503)
+	digest := fmt.Sprintf("sha256:%016x%016x", host*40503, node*65537)
 	ticket := fmt.Sprintf("20260101-%08x-%d-%d", host, node, i%7/4)
 	switch i % 7 {
 	case 0:

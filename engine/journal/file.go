@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -69,7 +68,7 @@ func OpenScan(dir string, each func(*Record) error) (*File, error) {
 }
 
 func (j *File) load(path string, each func(*Record) error) error {
-	if err := lockSoon(j.f); err != nil {
+	if err := lock(j.f); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	found, err := scan(j.f, path, each)
@@ -90,34 +89,6 @@ func (j *File) load(path string, each func(*Record) error) error {
 	}
 	j.size, j.seq, j.chain = found.size, found.records, found.chain
 	return nil
-}
-
-// InUse says whether a process holds the journal in dir.
-func InUse(dir string) bool {
-	f, err := os.OpenFile(filepath.Join(dir, Name), os.O_RDWR, 0)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return errors.Is(lock(f), ErrLocked)
-}
-
-// lockSoon is lock, but does not take somebody who only asks (InUse) for a writer: asking is over in no time.
-func lockSoon(f *os.File) error {
-	err := lock(f)
-	for tries := 0; tries < 20 && errors.Is(err, ErrLocked); tries++ {
-		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // flock(2) tells nobody when it is free; 0.2 s in all
-		err = lock(f)
-	}
-	return err
-}
-
-func lock(f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return ErrLocked
-	}
-	return err
 }
 
 // Append writes the records with one fsync and returns when they are durable, having filled in Seq, From, the Format of a

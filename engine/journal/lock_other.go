@@ -1,0 +1,40 @@
+//go:build !linux
+
+package journal
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// lock takes the journal for this process, or says that it is taken. Who only asks (InUse) has to take it too, but not for
+// long, and is not taken for a writer.
+func lock(f *os.File) error {
+	err := flock(f)
+	for tries := 0; tries < 20 && errors.Is(err, ErrLocked); tries++ {
+		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // flock(2) tells nobody when it is free; 0.2 s in all
+		err = flock(f)
+	}
+	return err
+}
+
+// InUse says whether a process holds the journal in dir.
+func InUse(dir string) bool {
+	f, err := os.OpenFile(filepath.Join(dir, Name), os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(flock(f), ErrLocked)
+}
+
+func flock(f *os.File) error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return ErrLocked
+	}
+	return err
+}

@@ -2,8 +2,8 @@ package journal
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"time"
 	"unicode/utf8"
 )
@@ -186,14 +186,14 @@ func unescape(b []byte) (meant byte, size int) {
 	case 't':
 		return '\t', 2
 	case 'u':
-		var one [1]byte
-		if len(b) < 6 || b[2] != '0' || b[3] != '0' {
+		if len(b) < 6 {
 			return 0, 0
 		}
-		if _, err := hex.Decode(one[:], b[4:6]); err != nil || one[0] >= utf8.RuneSelf {
+		code, err := strconv.ParseUint(string(b[2:6]), 16, 7)
+		if err != nil {
 			return 0, 0
 		}
-		return one[0], 6
+		return byte(code), 6
 	}
 	return 0, 0
 }

@@ -76,7 +76,7 @@ func scan(f io.Reader, path string, each func(*Record) error) (extent, error) {
 	if v.err != nil {
 		return extent{}, fmt.Errorf("reading the journal: %w", v.err)
 	}
-	if err := d.judge(io.MultiReader(bytes.NewReader(v.rest), f)); err != nil {
+	if err := d.judge(v.left()); err != nil {
 		return extent{}, d.tell(err)
 	}
 	return extent{records: d.records, size: d.size, chain: v.chain}, nil

@@ -65,8 +65,9 @@ func (t tail) lost(line []byte, at int64, last bool) bool {
 		}
 		from := i + n
 		to := from + nuls(line[from:])
-		whole := t.edge(at+int64(from)) && t.edge(at+int64(to))
-		if overrun(line[i:from]) || !whole && !(last && to == len(line)) {
+		toEnd := last && to == len(line)
+		sectors := t.edge(at+int64(from)) && t.edge(at+int64(to))
+		if overrun(line[i:from]) || !toEnd && !sectors {
 			return false
 		}
 		i = to

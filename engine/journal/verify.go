@@ -21,6 +21,7 @@ type verifier struct {
 
 	chain chain  // of the last line that is right
 	rest  []byte // read, but not handed over: the line that is wrong or has no end, and what was read with it
+	end   bool   // of the file was seen
 	err   error  // of reading
 }
 
@@ -65,10 +66,20 @@ func (v *verifier) fill(buf []byte) ([]byte, bool) {
 	buf = buf[:n+read]
 	lines, right := v.lines(buf)
 	v.rest = append(v.rest[:0], buf[len(lines):]...)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	v.end = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	if !v.end {
 		v.err = err
 	}
 	return lines, right && err == nil
+}
+
+// left reads what follows the lines that were right. What a writer adds after the end was seen is none of it: put behind
+// the part of a line that was there, it would look like damage.
+func (v *verifier) left() io.Reader {
+	if v.end {
+		return bytes.NewReader(v.rest)
+	}
+	return io.MultiReader(bytes.NewReader(v.rest), v.from)
 }
 
 // lines returns the lines at the front of data that are whole and right, and whether that is all that are whole.

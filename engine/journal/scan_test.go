@@ -1,0 +1,133 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A growing file ends where its writer has got to, and goes on after that.
+type growing struct{ parts [][]byte }
+
+func (g *growing) Read(b []byte) (int, error) {
+	if len(g.parts) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, g.parts[0])
+	if g.parts[0] = g.parts[0][n:]; len(g.parts[0]) == 0 && n < len(b) {
+		g.parts = g.parts[1:]
+		if n == 0 {
+			return 0, io.EOF
+		}
+	}
+	return n, nil
+}
+
+// What a writer appends while its journal is read is left out, or read, but never taken for damage.
+func TestReadingBesideItsWriter(t *testing.T) {
+	h := written(t, [][]Record{{{Kind: Begin}}, {{Kind: Intent}, {Kind: Intent}}, {{Kind: Outcome}}, {{Kind: End}}})
+	for cut := range h.data {
+		got := 0
+		f := &growing{parts: [][]byte{h.data[:cut], nil, h.data[cut:]}}
+		if _, err := scan(f, Name, func(*Record) error { got++; return nil }); err != nil || got < h.whole(cut) {
+			t.Fatalf("read while it grew at byte %d: %d records, %v; want the %d that were whole", cut, got, err, h.whole(cut))
+		}
+	}
+}
+
+// Lines longer than what is read at once, and chunks that end anywhere in a line.
+func TestLinesOfEveryLength(t *testing.T) {
+	var appends [][]Record
+	for i := range 40 {
+		appends = append(appends, []Record{{Kind: Wait, Why: say(i * i * i * 5)}, {Kind: Start}})
+	}
+	h := written(t, appends)
+	if len(h.data) < 10*chunk {
+		t.Fatalf("%d bytes are too few to tell", len(h.data))
+	}
+	got, err := records(t, h.data)
+	if err != nil || len(got) != 80 {
+		t.Fatalf("%d records of 80, %v", len(got), err)
+	}
+	for i := range 40 {
+		if n := len(got[2*i].Why); n != i*i*i*5 {
+			t.Errorf("record %d has %d bytes of %d", 2*i+1, n, i*i*i*5)
+		}
+	}
+}
+
+// An error of each ends the scan at once and comes back as it is; Open then leaves the journal alone, and free.
+func TestAnErrorOfEachEndsTheScan(t *testing.T) {
+	dir := t.TempDir()
+	cut := written(t, [][]Record{make([]Record, 5000)}).data
+	cut = cut[:len(cut)-1]
+	path := filepath.Join(dir, Name)
+	if err := os.WriteFile(path, cut, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	enough, seen := errors.New("enough"), 0
+	each := func(*Record) error {
+		if seen++; seen%2 == 0 {
+			return enough
+		}
+		return nil
+	}
+	if err := Scan(dir, each); err != enough { //nolint:errorlint // as it is
+		t.Errorf("Scan: %v", err)
+	}
+	if _, err := OpenScan(dir, each); err != enough { //nolint:errorlint // as it is
+		t.Errorf("OpenScan: %v", err)
+	}
+	if seen != 4 {
+		t.Errorf("%d records were shown, want 4", seen)
+	}
+	if after, _ := os.ReadFile(path); len(after) != len(cut) {
+		t.Errorf("%d bytes are left of %d", len(after), len(cut))
+	}
+	if InUse(dir) {
+		t.Error("the journal is in use after it could not be opened")
+	}
+}
+
+// A line whose checksum is right and that is no record, or another one, was never written by this program.
+func TestRightChecksumsOfWrongRecordsAreDamage(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"seq":2,"time":"2026-01-02T15:04:05Z","kind":"end"`:     "at record 1 (byte 0): its checksum is right, but it says that it is record 2",
+		`{"seq":1,"time":"2026-01-02T15:04:05Z","kind":"end"}`:    "at record 1 (byte 0): its checksum is right, but: invalid character",
+		`{"seq":1,"time":"2026-01-02T15:04:05Z","kind":["end"]`:   "json: cannot unmarshal array",
+		`{"seq":1,"time":"2026-01-02T15:04:05Z" ,"kind":"start" `: "",
+	} {
+		c := newChain()
+		c.next([]byte(body))
+		line := fmt.Sprintf("%s%s%x\"}\n", body, sumKey, c.sum[:sumDigits/2])
+		_, err := records(t, []byte(line))
+		if want == "" && err != nil || want != "" && (!errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", body, err, want)
+		}
+	}
+}
+
+// failing reads some bytes and then fails, as a disk does.
+type failing struct{ bytes.Reader }
+
+var errDisk = errors.New("the disk is gone")
+
+func (f *failing) Read(b []byte) (int, error) {
+	n, err := f.Reader.Read(b)
+	if errors.Is(err, io.EOF) {
+		err = errDisk
+	}
+	return n, err
+}
+
+func TestADiskThatFailsIsNoTornTail(t *testing.T) {
+	h := written(t, [][]Record{{{Kind: Begin}}, {{Kind: Outcome}}})
+	if _, err := scan(&failing{*bytes.NewReader(h.data[:h.last()+5])}, Name, func(*Record) error { return nil }); !errors.Is(err, errDisk) {
+		t.Errorf("%v, want the disk's error", err)
+	}
+}

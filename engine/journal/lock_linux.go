@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -20,7 +21,10 @@ func lock(f *os.File) error {
 	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EACCES) {
 		return ErrLocked
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("locking the journal: %w", err)
+	}
+	return nil
 }
 
 // InUse says whether a process holds the journal in dir. Asking takes nothing, so it keeps nobody out.

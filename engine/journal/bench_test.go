@@ -26,7 +26,7 @@ func at(i int) Record {
 		r.Kind, r.Why, r.Until = Wait, "waits until this holds: node is Ready", r.Time.Add(10*time.Minute)
 	case 2, 4:
 		r.Kind, r.Ticket, r.Epoch, r.Repeat, r.Digest = Intent, ticket, 3, "guarded", digest
-		r.Host, r.Uses = fmt.Sprintf("worker-%04d.example.org", host), "packages.install"
+		r.Host, r.Uses, r.Outage = fmt.Sprintf("worker-%04d.example.org", host), "packages.install", time.Duration(i%5)*time.Minute
 		r.Say = fmt.Sprintf("install kubelet 1.28.15-1.1 -> on worker-%04d", host)
 	case 3:
 		r.Kind, r.Ticket, r.State = Outcome, ticket, "ok"

@@ -235,7 +235,7 @@ func TestAHostThatThePlanLostStillCounts(t *testing.T) {
 // Two rollouts over the same hosts, at the same time: neither exceeds its limit or the other's, and a host is worked on for one.
 func TestRolloutsShareTheirHosts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g, other := rolling("a", 1, []string{"a"}, "h1", "h2", "h3"), rolling("b", 2, []string{"b"}, "h3", "h2", "h1")
+		g, other := rolling("a", 1, []string{"a"}, "h1", "h2", "h3"), rolling("b", 1, []string{"b"}, "h3", "h2", "h1")
 		g.Nodes, g.Groups = append(g.Nodes, other.Nodes...), append(g.Groups, other.Groups...)
 		d := newDrains()
 		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Binder: binder{"a": d.step("a"), "b": d.step("b")}})
@@ -243,7 +243,7 @@ func TestRolloutsShareTheirHosts(t *testing.T) {
 			t.Errorf("ended %s after %v; twice at a time: %v: %s", s.State, d.begun, d.at, s.Why)
 		}
 		if d.most > 1 {
-			t.Errorf("%d hosts of a out of service, which allows 1", d.most)
+			t.Errorf("%d hosts out of service, and both allow 1", d.most)
 		}
 	})
 }

@@ -30,29 +30,18 @@ type NodeStatus struct {
 
 // Report folds records into a summary. It is pure: the same records give the same summary, at any time, in any process.
 func Report(g *Graph, records []journal.Record) Summary {
-	s := Summary{State: Running, Nodes: make([]NodeStatus, len(g.Nodes)), Facts: Facts{}}
-	index := make(map[string]*NodeStatus, len(g.Nodes))
-	for i, n := range g.Nodes {
-		s.Nodes[i] = NodeStatus{ID: n.ID, Step: n.Step, Host: n.Target.Name, Kind: n.Kind, State: Pending}
-		index[n.ID] = &s.Nodes[i]
-	}
+	p := NewProgress(g)
 	for _, rec := range records {
-		s.fold(rec)
-		if n := index[rec.Node]; n != nil {
-			n.fold(rec)
-		}
+		p.Take(rec)
 	}
-	s.conclude()
-	return s
+	return p.Summary()
 }
 
-func (s *Summary) fold(rec journal.Record) {
+// take is what a record tells of the run as a whole.
+func (s *Summary) take(rec journal.Record) {
 	switch rec.Kind {
 	case journal.Begin:
 		s.State, s.Why, s.Interrupted = Running, "", false
-		for i := range s.Nodes {
-			s.Nodes[i].reopen()
-		}
 		maps.Copy(s.Facts, rec.Facts)
 	case journal.Outcome:
 		maps.Copy(s.Facts, rec.Facts)
@@ -67,24 +56,18 @@ func (s *Summary) fold(rec journal.Record) {
 	}
 }
 
-// reopen is what a new process does to a node that had not ended well.
-func (n *NodeStatus) reopen() {
-	if n.State != Done && n.State != Skipped {
-		n.State, n.Ended, n.Message = Pending, time.Time{}, ""
-	}
-}
-
-func (n *NodeStatus) fold(rec journal.Record) {
+// tell is what a record about a node tells beside the state that it is in now: when, how often, in which words.
+func (n *NodeStatus) tell(rec journal.Record) {
 	switch rec.Kind {
 	case journal.Start:
 		if n.Started.IsZero() || !n.Ended.IsZero() { // a gate that is looked at again starts again
 			n.Started = rec.Time
 		}
-		n.State, n.Ended, n.Message, n.Attempts = Running, time.Time{}, "", rec.Attempt
+		n.Ended, n.Message, n.Attempts = time.Time{}, "", rec.Attempt
 	case journal.Wait:
-		n.State, n.Message = Waiting, rec.Why
+		n.Message = rec.Why
 	case journal.Intent:
-		n.State, n.Message = Running, rec.Say
+		n.Message = rec.Say
 		if rec.Of != "" {
 			n.Message += " " + rec.Of
 		}
@@ -93,13 +76,13 @@ func (n *NodeStatus) fold(rec journal.Record) {
 			n.Changes = append(n.Changes, rec.Say)
 		}
 	case journal.Settled:
-		n.State, n.Ended, n.Message = rec.State, rec.Time, rec.Why
-		if rec.State == Stopped {
-			n.State, n.Ended = Pending, time.Time{}
+		n.Ended, n.Message = rec.Time, rec.Why
+		if n.State == Pending {
+			n.Ended = time.Time{}
 		}
 	case journal.Decision:
-		if rec.State == Done {
-			n.State, n.Ended, n.Message = Done, rec.Time, "settled by "+rec.Who
+		if n.State == Done && rec.State == Done {
+			n.Ended, n.Message = rec.Time, "settled by "+rec.Who
 		}
 	}
 }

@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"upgrader.dev/upgrader/engine/journal"
+)
+
+// A Progress is a run as it stands, fed with its records one at a time. A record costs the same however large the run
+// is, but for a Begin, of which there is one per process; and what a screen shows is at hand without a walk over all
+// nodes. It only tells: what is to be done is the Reducer's business. It is not safe for concurrent use, and what its
+// methods return is good until the next Take.
+type Progress struct {
+	graph    *Graph
+	index    map[string]int // of nodes, by ID
+	summary  Summary        // but for what it concludes from all nodes
+	latest   Moment
+	places   []place // of nodes
+	unwell   []int   // nodes that are not done, by stage and host
+	tally    Tally
+	atWork   []int // nodes running or waiting, ascending
+	stages   []Stage
+	rollouts []Rollout
+	rollout  map[string]int // index of rollouts, by ID
+}
+
+// A Moment is when a record was written: on the clock, and in the elapsed time of the run's processes, where it has that.
+type Moment struct {
+	Time    time.Time
+	Elapsed time.Duration
+}
+
+// NewProgress is the progress of a run of this graph that has not begun.
+func NewProgress(g *Graph) *Progress {
+	p := &Progress{graph: g, index: make(map[string]int, len(g.Nodes)), places: make([]place, len(g.Nodes)), tally: Tally{Pending: len(g.Nodes)},
+		summary: Summary{State: Running, Nodes: make([]NodeStatus, len(g.Nodes)), Facts: Facts{}}, rollout: make(map[string]int, len(g.Groups))}
+	for i := range g.Groups {
+		p.rollout[g.Groups[i].ID] = i
+		p.rollouts = append(p.rollouts, Rollout{Group: &g.Groups[i], Tally: Tally{}})
+	}
+	for i := range g.Nodes {
+		n := &g.Nodes[i]
+		p.index[n.ID] = i
+		p.summary.Nodes[i] = NodeStatus{ID: n.ID, Step: n.Step, Host: n.Target.Name, Kind: n.Kind, State: Pending}
+	}
+	p.placeAll()
+	return p
+}
+
+// Take takes the next record of the run in.
+func (p *Progress) Take(rec journal.Record) {
+	p.latest = Moment{rec.Time, rec.Elapsed}
+	p.summary.take(rec)
+	switch rec.Kind {
+	case journal.Begin:
+		p.begin()
+	case journal.Down:
+		p.look(rec)
+	}
+	if i, ok := p.index[rec.Node]; ok {
+		p.move(i, stateAfter(&p.graph.Nodes[i], p.summary.Nodes[i].State, rec))
+		p.summary.Nodes[i].tell(rec)
+		p.note(i, rec)
+	}
+}
+
+// stateAfter is the state that a node is in after a record about it.
+func stateAfter(n *Node, was string, rec journal.Record) string {
+	switch rec.Kind {
+	case journal.Start, journal.Intent:
+		return Running
+	case journal.Wait:
+		return Waiting
+	case journal.Settled:
+		if rec.State == Stopped || rec.Digest != "" && rec.Digest != n.Digest { // what was done is not what the plan says now
+			return Pending
+		}
+		return rec.State
+	case journal.Decision:
+		if rec.State == Done && (rec.Digest == "" || rec.Digest == n.Digest) {
+			return Done
+		}
+	}
+	return was
+}
+
+// stateAgain is the state in which the next process finds a node.
+func stateAgain(was string) string {
+	if isWell(was) {
+		return was
+	}
+	return Pending
+}
+
+func isWell(state string) bool { return state == Done || state == Skipped }
+
+func isAtWork(state string) bool { return state == Running || state == Waiting }
+
+// begin is the next process taking the run up: it has seen nothing yet, and nothing is at work.
+func (p *Progress) begin() {
+	for i := range p.summary.Nodes {
+		if n := &p.summary.Nodes[i]; !isWell(n.State) {
+			p.move(i, stateAgain(n.State))
+			n.Ended, n.Message = time.Time{}, ""
+		}
+	}
+	for r := range p.rollouts {
+		p.rollouts[r].Down = nil
+	}
+}
+
+// Summary tells what became of the run so far. It walks over all nodes.
+func (p *Progress) Summary() Summary {
+	s := p.summary
+	s.Nodes, s.Facts = slices.Clone(s.Nodes), maps.Clone(s.Facts)
+	s.conclude()
+	return s
+}
+
+// Node is the node of this ID, or nil.
+func (p *Progress) Node(id string) *Node {
+	if i, ok := p.index[id]; ok {
+		return &p.graph.Nodes[i]
+	}
+	return nil
+}
+
+// AtWork are the nodes that run or wait, in the order of the graph.
+func (p *Progress) AtWork() iter.Seq[*NodeStatus] {
+	return func(yield func(*NodeStatus) bool) {
+		for _, i := range p.atWork {
+			if !yield(&p.summary.Nodes[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Tally counts all nodes.
+func (p *Progress) Tally() Tally { return p.tally }
+
+// Stages are the steps of the plan's top level, in its order.
+func (p *Progress) Stages() []Stage { return p.stages }
+
+// Rollouts are the groups of the graph, in its order.
+func (p *Progress) Rollouts() []Rollout { return p.rollouts }
+
+// Fact is what became known under this name; nothing if nothing did.
+func (p *Progress) Fact(name string) string { return p.summary.Facts[name] }
+
+// Interrupted says whether a person has stopped the process.
+func (p *Progress) Interrupted() bool { return p.summary.Interrupted }
+
+// Since is how long ago a moment of the run is: in the time of its processes where records have it, which no clock that
+// is set can change and which stands still between them, and otherwise on the clock.
+func (p *Progress) Since(m Moment, now time.Time) time.Duration {
+	if p.latest.Elapsed == 0 {
+		return now.Sub(m.Time)
+	}
+	return p.latest.Elapsed - m.Elapsed + now.Sub(p.latest.Time)
+}

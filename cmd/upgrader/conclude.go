@@ -36,10 +36,12 @@ func (s *session) conclude(ctx context.Context, summary engine.Summary, detached
 		s.tellFailure(alike, nodes)
 	}
 	if s.mode != outputJSON {
+		s.console.flush()                         // the table is on another stream
 		records, _ := journal.Read(string(s.dir)) // without them there are no times in the table
 		for _, line := range versionTable(s.graph, s.before(), busy(s.graph, records), nodes) {
 			writeLine(s.console.out, line)
 		}
+		s.console.flush()
 	}
 	s.tellEnd(summary)
 	if summary.State == engine.Done {
@@ -130,7 +132,7 @@ func (s *session) tellFailure(alike []engine.NodeStatus, nodes []kube.Node) {
 	for line := range strings.SplitSeq(n.Message, "\n") {
 		c.say("  %s", line)
 	}
-	if node := s.graph.Lookup(n.ID); node != nil {
+	if node := s.board.node(n.ID); node != nil {
 		s.tellWhere(node)
 	}
 	for _, node := range nodes {
@@ -215,6 +217,10 @@ func versionTable(g *engine.Graph, begun engine.Facts, took map[string]time.Dura
 
 // busy is how long each host had a step at work, in all processes of a run; the time between them does not count.
 func busy(g *engine.Graph, records []journal.Record) map[string]time.Duration {
+	host := make(map[string]string, len(g.Nodes))
+	for i := range g.Nodes {
+		host[g.Nodes[i].ID] = g.Nodes[i].Target.Name
+	}
 	total, started := map[string]time.Duration{}, map[string]time.Time{}
 	for _, rec := range records {
 		switch rec.Kind {
@@ -223,8 +229,8 @@ func busy(g *engine.Graph, records []journal.Record) map[string]time.Duration {
 		case journal.Start:
 			started[rec.Node] = rec.Time
 		case journal.Settled:
-			if n := g.Lookup(rec.Node); n != nil && !started[rec.Node].IsZero() {
-				total[n.Target.Name] += rec.Time.Sub(started[rec.Node])
+			if name := host[rec.Node]; name != "" && !started[rec.Node].IsZero() {
+				total[name] += rec.Time.Sub(started[rec.Node])
 			}
 		}
 	}

@@ -14,11 +14,8 @@ import (
 // gate shows before anybody says yes.
 func confirmRun(ctx context.Context, c *console, w *world, g *engine.Graph) error {
 	c.say("looking at cluster %s and %s ...", w.id, count(len(g.Targets), "host"))
-	looking, end := c.interruptible(ctx)
-	r, err := rehearse(looking, c, w, g, func(journal.Record) {})
-	cause := context.Cause(looking)
-	end()
-	if err := cmp.Or(cause, err); err != nil {
+	r, err := rehearse(ctx, c, w, g, func(journal.Record) {})
+	if err := cmp.Or(context.Cause(ctx), err); err != nil {
 		return err
 	}
 	if err := r.verdict(c, false); err != nil {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-multierror"
 	"golang.org/x/term"
@@ -24,14 +25,14 @@ import (
 // error, results to its standard output.
 type console struct {
 	in        io.Reader
-	out, errs io.Writer
+	out, errs *outlet
 	env       map[string]string
-	signals   <-chan os.Signal
+	calls     *calls
 	lines     func() <-chan string // what is typed, line by line; read only once somebody asks
 }
 
 func newConsole(in io.Reader, out, errs io.Writer, env map[string]string, signals <-chan os.Signal) *console {
-	c := &console{in: in, out: out, errs: errs, env: env, signals: signals}
+	c := &console{in: in, out: newOutlet(out), errs: newOutlet(errs), env: env, calls: &calls{signals: signals}}
 	c.lines = sync.OnceValue(func() <-chan string {
 		typed := make(chan string, 16)
 		go func() {
@@ -45,9 +46,45 @@ func newConsole(in io.Reader, out, errs io.Writer, env map[string]string, signal
 	return c
 }
 
+// waitForNobody makes everything that is written from here on independent of who reads it. mode is that of the view.
+func (c *console) waitForNobody(mode, run string) {
+	c.errs.QueueUp(leftOut(run))
+	if mode == outputJSON {
+		c.out.QueueUp(droppedRecords)
+		return
+	}
+	c.out.QueueUp(leftOut(run))
+}
+
+// How long a reader may take nothing before what it has not read is given up: a program that reads may think for a while
+// about what it has read, but a person who has asked for an end does not wait for it.
+const (
+	slowest   = 10 * time.Second
+	impatient = time.Second
+)
+
+// flush waits until what was written has been read. Where both streams lead to one terminal, it keeps their order.
+func (c *console) flush() {
+	patience := slowest
+	if c.calls.any() {
+		patience = impatient
+	}
+	c.errs.Flush(patience)
+	c.out.Flush(patience)
+}
+
+// fileOf is the file that a stream is, if it is one.
+func fileOf(stream any) (*os.File, bool) {
+	if o, ok := stream.(*outlet); ok {
+		stream = o.to
+	}
+	f, ok := stream.(*os.File)
+	return f, ok
+}
+
 // isTerminal says whether a stream is one. What is not a file never is.
 func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
+	f, ok := fileOf(stream)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
@@ -57,7 +94,7 @@ func (c *console) canAsk() bool { return isTerminal(c.in) && isTerminal(c.errs) 
 // size is the width and height of the terminal; 80 by 24 where nobody knows. COLUMNS wins, as in most programs.
 func (c *console) size() (width, height int) {
 	width, height = 80, 24
-	if f, ok := c.errs.(*os.File); ok {
+	if f, ok := fileOf(c.errs); ok {
 		if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
 			width, height = w, h
 		}
@@ -76,37 +113,16 @@ func (c *console) style(stream io.Writer) style {
 	return style{colour: colour, ascii: !strings.Contains(strings.ReplaceAll(locale, "-", ""), "UTF8")}
 }
 
-// interruptible makes a context that a signal ends, for what comes before a run and after which nothing is to be finished.
-// end gives the signals back.
-func (c *console) interruptible(ctx context.Context) (_ context.Context, end func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	go func() {
-		select {
-		case <-c.signals:
-			cancel(errInterrupted)
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() { cancel(nil) }
-}
-
 // confirm asks a yes-or-no question before a command begins. Only y and yes are a yes; a signal ends the command.
 func (c *console) confirm(ctx context.Context, question string) (bool, error) {
 	c.forget()
 	_, _ = fmt.Fprintf(c.errs, "%s [y/N] ", remote.Printable(question))
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-c.signals:
-			writeLine(c.errs, "")
-			cancel(errInterrupted)
-		case <-ctx.Done():
-		}
-	}()
 	yes, err := c.answer(ctx)
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		err = nil
+	case err != nil:
+		writeLine(c.errs, "") // what is said next does not stand behind the question
 	}
 	return yes, err
 }
@@ -148,6 +164,13 @@ func isYes(answer string) bool {
 // say prints one line of progress. Whatever came from elsewhere is escaped.
 func (c *console) say(format string, args ...any) {
 	writeLine(c.errs, remote.Printable(fmt.Sprintf(format, args...)))
+}
+
+// leaveBehind says why the program ends although its command has not, to a reader who may be the reason.
+func (c *console) leaveBehind(err error) {
+	c.errs.QueueUp(leftOut(""))
+	c.complain(err)
+	c.errs.Flush(impatient)
 }
 
 // complain says why a command ended, unless it has been said. Every fault gets its own line.

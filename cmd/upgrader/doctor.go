@@ -56,12 +56,7 @@ func (o *doctorOptions) doctor(ctx context.Context, c *console, only string) err
 	if o.output != reportText && o.output != reportJSON {
 		return invalid("--output %q: want text or json", o.output)
 	}
-	ctx, end := c.interruptible(ctx)
-	defer end()
 	visit, err := o.visit(ctx, c, only)
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return cause
-	}
 	if err != nil {
 		return err
 	}

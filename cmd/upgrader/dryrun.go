@@ -41,8 +41,6 @@ func rehearse(ctx context.Context, c *console, w *world, g *engine.Graph, watch 
 
 // dryRun shows what a run would change. It writes nothing, neither here nor there.
 func dryRun(ctx context.Context, c *console, w *world, g *engine.Graph, mode string, detailed bool) error {
-	ctx, end := c.interruptible(ctx)
-	defer end()
 	show := view(quietView{})
 	if mode == outputJSON {
 		show = newJSONView(c.out, c.errs)

@@ -49,6 +49,12 @@ type runEnded struct{ summary engine.Summary }
 
 func (e *runEnded) Error() string { return "the run is " + e.summary.State }
 
+// hasEnded says whether an error is the end of a run.
+func hasEnded(err error) bool {
+	_, ended := errors.AsType[*runEnded](err)
+	return ended
+}
+
 // errPending is the answer of a dry run with --detailed-exitcode that found changes.
 var errPending = errors.New("changes are pending")
 

@@ -96,7 +96,7 @@ func TestADecisionCountsOnce(t *testing.T) {
 // TestOutputs proves that the raw bytes are kept and the last line is known, also of a progress bar.
 func TestOutputs(t *testing.T) {
 	g := sample()
-	o := newOutputs(g, runDir(t.TempDir()))
+	o := newOutputs(runDir(t.TempDir()), newBoard(g, nil))
 	w := o.Open("workers/drain@w1")
 	for _, part := range []string{"first\nsec", "ond\n", "10%\r50%", "\r100%", " done"} {
 		if _, err := w.Write([]byte(part)); err != nil {

@@ -66,7 +66,7 @@ func logs(ctx context.Context, c *console, run listing, host, step string, follo
 			t.finish(follow)
 			return nil
 		}
-		if err := c.lookAway(ctx); err != nil {
+		if err := lookAway(ctx); err != nil {
 			return err
 		}
 	}

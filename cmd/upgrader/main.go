@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -17,16 +18,32 @@ import (
 func main() {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	// A lost terminal must not end a run: the operator finds it in `upgrader status`, or resumes it.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	signal.Ignore(syscall.SIGPIPE) // a reader that has gone away must not end a run
 	os.Exit(run(context.Background(), signals, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, environment(os.Environ())))
 }
 
 // run is the whole program, with the outside world as arguments. It returns the exit code.
 func run(ctx context.Context, signals <-chan os.Signal, args []string, in io.Reader, out, errs io.Writer, env map[string]string) int {
 	c := newConsole(in, out, errs, env, signals)
-	err := execute(ctx, c, args)
-	c.complain(err)
+	told := make(chan error, 1)
+	err := c.calls.attend(ctx, func(ctx context.Context) error {
+		err := execute(ctx, c, args)
+		if err != nil && errors.Is(context.Cause(ctx), errInterrupted) && !hasEnded(err) {
+			err = errInterrupted // and not what went wrong because of it
+		}
+		told <- err
+		c.complain(err)
+		c.flush()
+		return err
+	})
+	select {
+	case err = <-told: // also where only the reader of its words was too slow
+	default:
+		c.leaveBehind(err)
+	}
 	return exitCode(err)
 }
 

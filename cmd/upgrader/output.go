@@ -8,43 +8,42 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-
-	"upgrader.dev/upgrader/engine"
 )
 
-// Outputs keep the raw output of a run's effects in files, and remember the last line of each for the live view.
+// Outputs keep the raw output of a run's effects in files, and remember the last line of each for the live view. What is
+// open is what is at work.
 type outputs struct {
-	graph *engine.Graph
 	dir   runDir
+	board *board
 
-	mu   sync.Mutex
-	open map[string]*output
+	mu     sync.Mutex
+	atWork map[string]*output
 }
 
-func newOutputs(g *engine.Graph, dir runDir) *outputs {
-	return &outputs{graph: g, dir: dir, open: map[string]*output{}}
+func newOutputs(dir runDir, b *board) *outputs {
+	return &outputs{dir: dir, board: b, atWork: map[string]*output{}}
 }
 
 // Open is an engine.Output. Output that cannot be kept is dropped: it is evidence, not state, and must not stop a run.
 func (o *outputs) Open(node string) io.Writer {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if w := o.open[node]; w != nil {
-		return w
-	}
-	n := o.graph.Lookup(node)
+	n := o.board.node(node)
 	if n == nil {
 		return io.Discard
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if w := o.atWork[node]; w != nil {
+		return w
+	}
 	w := &output{path: o.dir.log(n)}
-	o.open[node] = w
+	o.atWork[node] = w
 	return w
 }
 
 // Last is the latest line that a node's effect has put out.
 func (o *outputs) Last(node string) string {
 	o.mu.Lock()
-	w := o.open[node]
+	w := o.atWork[node]
 	o.mu.Unlock()
 	if w == nil {
 		return ""
@@ -52,12 +51,23 @@ func (o *outputs) Last(node string) string {
 	return w.lastLine()
 }
 
+// Settle closes the file of a node that has settled, and forgets it.
+func (o *outputs) Settle(node string) {
+	o.mu.Lock()
+	w := o.atWork[node]
+	delete(o.atWork, node)
+	o.mu.Unlock()
+	if w != nil {
+		_ = w.Close() // evidence only; see Open
+	}
+}
+
 // Close closes all files.
 func (o *outputs) Close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, w := range o.open {
-		w.close()
+	for _, w := range o.atWork {
+		_ = w.Close() // evidence only; see Open
 	}
 }
 
@@ -65,13 +75,15 @@ func (o *outputs) Close() {
 type output struct {
 	path string
 
-	mu   sync.Mutex
-	file *os.File
-	dead bool
-	line []byte // the latest one, complete or not
-	done bool   // the line is complete: the next byte begins a new one
+	mu     sync.Mutex
+	file   *os.File
+	dead   bool
+	closed bool
+	line   []byte // the latest one, complete or not
+	done   bool   // the line is complete: the next byte begins a new one
 }
 
+// Write keeps what an effect puts out. What comes after Close, as from a job that was let go of, is kept as well.
 func (w *output) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -81,6 +93,9 @@ func (w *output) Write(p []byte) (int, error) {
 	}
 	if w.file != nil {
 		_, _ = w.file.Write(p) // evidence only; see Open
+	}
+	if w.closed {
+		_ = w.shut()
 	}
 	return len(p), nil
 }
@@ -116,13 +131,21 @@ func (w *output) lastLine() string {
 	return strings.ToValidUTF8(string(w.line), "?")
 }
 
-func (w *output) close() {
+// Close closes the file. From here on it is open only while something is written to it.
+func (w *output) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.file != nil {
-		_ = w.file.Close()
+	w.closed = true
+	return w.shut()
+}
+
+func (w *output) shut() error {
+	if w.file == nil {
+		return nil
 	}
-	w.file, w.dead = nil, true
+	err := w.file.Close()
+	w.file = nil
+	return err
 }
 
 // tailOf returns the last lines of a log file, or nothing if there is none.

@@ -91,8 +91,6 @@ func inspect(ctx context.Context, c *console, w *world, g *engine.Graph) (*inspe
 	if err != nil {
 		return nil, asInvalid(err)
 	}
-	ctx, end := c.interruptible(ctx)
-	defer end()
 	fleet := w.fleet(func(warning string) { c.say("%s", warning) })
 	defer closeQuietly(fleet)
 	began := time.Now()

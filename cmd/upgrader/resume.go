@@ -47,6 +47,7 @@ edited since, the difference is shown and must be accepted.`,
 			if err != nil {
 				return err
 			}
+			c.calls.outliveTerminal()
 			return o.resume(cmd.Context(), c, s, run)
 		},
 	}
@@ -261,19 +262,19 @@ func orDefault(kubeconfig string) string {
 
 // connectPatiently is connect, again and again while the API server is away.
 func connectPatiently(ctx context.Context, c *console, at place, run string) (w *world, err error) {
-	err = patiently(c, func() error {
-		w, err = c.connect(ctx, at, run)
+	err = patiently(ctx, c, func() error {
+		w, err = connect(ctx, at, run)
 		return err
 	})
 	return w, err
 }
 
 // patiently tries something again and again while the API server is away.
-func patiently(c *console, try func() error) error {
+func patiently(ctx context.Context, c *console, try func() error) error {
 	told := ""
 	for end := time.Now().Add(comeback); ; {
 		err := try()
-		if !away(err) || time.Now().After(end) {
+		if !away(err) || time.Now().After(end) || ctx.Err() != nil {
 			return err
 		}
 		if told == "" {
@@ -284,8 +285,8 @@ func patiently(c *console, try func() error) error {
 			told = left
 		}
 		select {
-		case <-c.signals:
-			return errInterrupted
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case <-time.After(2 * time.Second):
 		}
 	}

@@ -52,6 +52,7 @@ goes on. Either way, and after anything else that cuts a run short, ` + "`upgrad
 			if err != nil {
 				return err
 			}
+			c.calls.outliveTerminal()
 			return o.run(cmd.Context(), c, s, args[0])
 		},
 	}
@@ -136,7 +137,7 @@ func (o *runOptions) meet(ctx context.Context, c *console, prep *preparation) (w
 			return nil, nil, err
 		}
 	}
-	if w, err = c.connect(ctx, o.place, ""); err == nil {
+	if w, err = connect(ctx, o.place, ""); err == nil {
 		if o.sandbox {
 			w.id.Name = "sandbox"
 		}

@@ -32,6 +32,7 @@ its directory are inventory.yaml and kubeconfig for upgrader's flags, and effect
 			if o.Speed <= 0 {
 				return invalid("--speed %v: want more than 0", o.Speed)
 			}
+			c.calls.outliveTerminal()
 			return serveSandbox(cmd.Context(), c, o)
 		},
 	}
@@ -64,10 +65,12 @@ func serveSandbox(ctx context.Context, c *console, o sandbox.Options) error {
 	}
 	c.say("the sandbox is ready: %s and the API at %s; interrupt to end it", count(o.ControlPlanes+o.Workers, "machine"), cluster.Server)
 	writeLine(c.out, fmt.Sprintf("--kubeconfig %s --inventory %s", cluster.Kubeconfig, cluster.Inventory))
+	signals, done := c.calls.listen()
+	defer done()
 	ended := make(chan error, 1)
 	go func() { ended <- cluster.Wait() }()
 	select {
-	case <-c.signals:
+	case <-signals:
 		return cluster.Close()
 	case err := <-ended:
 		return err

@@ -29,6 +29,7 @@ type session struct {
 	journal  *journal.File
 	past     []journal.Record
 	facts    engine.Facts // known at the start of the run; nil in a resume
+	board    *board
 }
 
 // perform carries the run on to its end and tells what became of it. The error is the run's.
@@ -37,29 +38,48 @@ func (s *session) perform(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out := newOutputs(s.graph, s.dir)
-	defer out.Close()
-	show := s.console.newView(s.mode, s.graph, s.heading(), s.past, out.Last)
-	fleet := s.world.fleet(show.Note)
-	defer closeQuietly(fleet)
-	catalog, err := steps.Catalog(steps.Deps{Hosts: fleet, Cluster: s.world.client})
-	if err != nil { // a programmer's error; nothing has been started
-		show.Close()
+	s.console.waitForNobody(s.mode, s.manifest.ID)
+	signals, deaf := s.console.calls.listen()
+	defer deaf()
+	if err := context.Cause(ctx); err != nil { // a signal came just before
 		release(false)
 		return err
 	}
-	runner := &engine.Runner{
-		Graph: s.graph, Run: s.manifest.ID, Log: s.journal, Past: s.past, Facts: s.facts,
-		Binder: plan.NewBinder(catalog), Settler: fleet, Guard: lock, Availability: kube.NewAvailability(s.world.client),
-		Inbox: s.inbox(show), Output: out.Open, Watch: show.Show,
-	}
-	summary, detached, err := s.supervise(ctx, runner, show)
-	show.Close()
+	summary, detached, err := s.carryOut(ctx, lock, signals)
 	release(detached || errors.Is(err, engine.ErrFenced) || s.underway()) // fenced, it is somebody else's
 	if err != nil {
 		return err
 	}
+	deaf()
 	return s.conclude(ctx, summary, detached)
+}
+
+// carryOut runs the runner under the lock, and shows it.
+func (s *session) carryOut(ctx context.Context, lock *kube.Lock, signals <-chan os.Signal) (summary engine.Summary, detached bool, err error) {
+	s.board = newBoard(s.graph, s.past)
+	out := newOutputs(s.dir, s.board)
+	defer out.Close()
+	show := s.console.newView(s.mode, s.board, s.heading(), out.Last)
+	defer show.Close()
+	fleet := s.world.fleet(show.Note)
+	defer closeQuietly(fleet)
+	catalog, err := steps.Catalog(steps.Deps{Hosts: fleet, Cluster: s.world.client})
+	if err != nil { // a programmer's error; nothing has been started
+		return summary, false, err
+	}
+	runner := &engine.Runner{
+		Graph: s.graph, Run: s.manifest.ID, Log: s.journal, Past: s.past, Facts: s.facts,
+		Binder: plan.NewBinder(catalog), Settler: fleet, Guard: lock, Availability: kube.NewAvailability(s.world.client),
+		Inbox: s.inbox(show), Output: out.Open,
+		Watch: func(rec journal.Record) { // in the journal's order, one at a time, and never waiting for anybody
+			s.board.take(rec)
+			show.Show(rec)
+			if rec.Kind == journal.Settled {
+				out.Settle(rec.Node)
+			}
+		},
+	}
+	return s.supervise(ctx, runner, signals, show)
 }
 
 // takeLock takes the cluster's Lease, and keeps it. release gives it back, unless this process only let go of a run
@@ -67,7 +87,7 @@ func (s *session) perform(ctx context.Context) error {
 func (s *session) takeLock(ctx context.Context) (lock *kube.Lock, release func(keep bool), err error) {
 	person, machine := whoami(s.console.env)
 	lock = kube.NewLock(s.world.client, kube.Identity{Run: s.manifest.ID, Person: person, Machine: machine, Plan: s.graph.Plan})
-	if err := patiently(s.console, func() error { return lock.Acquire(ctx) }); err != nil {
+	if err := patiently(ctx, s.console, func() error { return lock.Acquire(ctx) }); err != nil {
 		var held *kube.HeldError
 		if errors.As(err, &held) {
 			return nil, nil, &lockedError{err}
@@ -115,7 +135,7 @@ const letGo = 700 * time.Millisecond
 const sameSignal = 100 * time.Millisecond
 
 // supervise runs the runner under the signals: the first lets running changes finish, the second detaches.
-func (s *session) supervise(ctx context.Context, runner *engine.Runner, show view) (summary engine.Summary, detached bool, err error) {
+func (s *session) supervise(ctx context.Context, runner *engine.Runner, signals <-chan os.Signal, show view) (summary engine.Summary, detached bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type result struct {
@@ -134,9 +154,8 @@ func (s *session) supervise(ctx context.Context, runner *engine.Runner, show vie
 		case r := <-ended:
 			return r.summary, detached && r.summary.State == engine.Running, r.err
 		case <-leave:
-			summary, err := s.recorded()
-			return summary, true, err
-		case <-s.console.signals:
+			return s.board.summary(), true, nil
+		case <-signals:
 			if stopping.IsZero() {
 				stopping = time.Now()
 				show.Note(s.finishing()) // as it is before anything stops
@@ -164,25 +183,15 @@ func (s *session) underway() bool {
 	return true
 }
 
-// recorded is the summary as the journal has it.
-func (s *session) recorded() (engine.Summary, error) {
-	records, err := journal.Read(string(s.dir))
-	return engine.Report(s.graph, records), err
-}
-
 // finishing says what a first signal does.
-func (s *session) finishing() string {
-	summary, _ := s.recorded() // only for the number
-	n := 0
-	for _, node := range summary.Nodes {
-		if node.State == engine.Running || node.State == engine.Waiting {
-			n++
+func (s *session) finishing() (words string) {
+	s.board.read(func(p *engine.Progress) {
+		words = "stopping; nothing is under way"
+		if n := p.Tally().AtWork(); n > 0 {
+			words = fmt.Sprintf("finishing the changes under way in %s; press Ctrl-C again to detach at once", count(n, "running step"))
 		}
-	}
-	if n == 0 {
-		return "stopping; nothing is under way"
-	}
-	return fmt.Sprintf("finishing the changes under way in %s; press Ctrl-C again to detach at once", count(n, "running step"))
+	})
+	return words
 }
 
 func closeQuietly(c io.Closer) { _ = c.Close() } // connections that were only read from, or are given up

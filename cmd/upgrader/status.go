@@ -42,13 +42,11 @@ also after its process died), failed or done.`,
 // glance is the time between two looks at a run that goes on.
 const glance = 500 * time.Millisecond
 
-// lookAway waits until it is time for the next look; a signal ends the command.
-func (c *console) lookAway(ctx context.Context) error {
+// lookAway waits until it is time for the next look.
+func lookAway(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
-	case <-c.signals:
-		return errInterrupted
+		return context.Cause(ctx)
 	case <-time.After(glance):
 		return nil
 	}
@@ -56,14 +54,17 @@ func (c *console) lookAway(ctx context.Context) error {
 
 // status shows a run once, or again and again until no process is at work on it.
 func status(ctx context.Context, c *console, run listing, output string, watch bool) error {
-	drawn := 0
-	for {
-		g, summary, err := run.dir.summary()
+	g, err := run.dir.graph()
+	if err != nil {
+		return err
+	}
+	for drawn := 0; ; {
+		p, err := run.dir.progress(g)
 		if err != nil {
 			return err
 		}
-		ended := summary.State != engine.Running
-		if !watch || ended {
+		summary := run.dir.stateOf(p.Summary())
+		if !watch || summary.State != engine.Running {
 			clearLines(c.out, drawn)
 			return writeStatus(c, run.manifest, summary, output)
 		}
@@ -71,13 +72,13 @@ func status(ctx context.Context, c *console, run listing, output string, watch b
 			clearLines(c.out, drawn)
 			width, height := c.size()
 			head := heading{Run: run.ID, Plan: g.Plan, Cluster: run.Cluster.String(), From: g.From, To: g.To, Begun: run.Created}
-			lines := screen{graph: g, head: head, style: c.style(c.out)}.lines(summary, time.Now(), width, height)
+			lines := screen{head: head, style: c.style(c.out)}.lines(p, time.Now(), width, height)
 			for _, line := range lines[:len(lines)-1] { // the last one speaks of this process's keys
 				writeLine(c.out, line)
 			}
 			drawn = len(lines) - 1
 		}
-		if err := c.lookAway(ctx); err != nil {
+		if err := lookAway(ctx); err != nil {
 			return err
 		}
 	}

@@ -219,15 +219,28 @@ func (d runDir) summary() (*engine.Graph, engine.Summary, error) {
 	if err != nil {
 		return nil, engine.Summary{}, err
 	}
-	records, err := journal.Read(string(d))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	p, err := d.progress(g)
+	if err != nil {
 		return nil, engine.Summary{}, err
 	}
-	s := engine.Report(g, records)
+	return g, d.stateOf(p.Summary()), nil
+}
+
+// progress is the run as its journal has it.
+func (d runDir) progress(g *engine.Graph) (*engine.Progress, error) {
+	records, err := journal.Read(string(d))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return newBoard(g, records).progress, nil
+}
+
+// stateOf is what became of the run, with what only the lock on its journal tells: that nobody works on it any more.
+func (d runDir) stateOf(s engine.Summary) engine.Summary {
 	if s.State == engine.Running && !journal.InUse(string(d)) {
 		s.State, s.Why = engine.Paused, cmp.Or(s.Why, "no process works on it any more: it was killed or it let go; `upgrader resume` goes on")
 	}
-	return g, s, nil
+	return s
 }
 
 // log is the file of a node's raw output: logs/<host>/<step>.log. Steps of groups are in directories of the group.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -68,7 +69,11 @@ func TestQuestionsAtATerminal(t *testing.T) {
 			}
 			_, _ = io.WriteString(person, tt.typed)
 		}()
-		yes, err := c.confirm(t.Context(), "Go ahead?")
+		var yes bool
+		err := c.calls.attend(t.Context(), func(ctx context.Context) (err error) {
+			yes, err = c.confirm(ctx, "Go ahead?")
+			return err
+		})
 		if yes != tt.want || (exitCode(err) == exitInterrupted) != tt.signal {
 			t.Errorf("%+v: answer %v, %v", tt, yes, err)
 		}

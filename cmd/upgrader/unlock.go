@@ -29,7 +29,7 @@ cluster and by every host. Be sure that it does nothing any more: this is the on
 }
 
 func unlock(ctx context.Context, c *console, at place, yes bool) error {
-	w, err := c.connect(ctx, at, "")
+	w, err := connect(ctx, at, "")
 	if err != nil {
 		return err
 	}

@@ -4,13 +4,12 @@ import (
 	"io"
 	"time"
 
-	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
 )
 
-// A view shows a run while it goes on. Show is called for every record of the journal, in order, and must be quick: the
-// run waits for it. Ask clears the screen for a question until the returned function is called. Close shows what is
-// left to be shown.
+// A view shows a run while it goes on. Show is called for every record of the journal, in order, once it is on the board.
+// The run waits for it, so it takes note only: an outlet does the writing. Ask clears the screen for a question until the
+// returned function is called. Close hands over what is left to be shown.
 type view interface {
 	Show(rec journal.Record)
 	Ask(question string) (answered func())
@@ -47,15 +46,15 @@ type heading struct {
 	Begun              time.Time
 }
 
-// newView makes the view for a mode. past is what earlier processes of the run have recorded; last gives the latest line of output of a node, if there is any.
-func (c *console) newView(mode string, g *engine.Graph, head heading, past []journal.Record, last func(node string) string) view {
+// newView makes the view for a mode. last gives the latest line of output of a node, if there is any.
+func (c *console) newView(mode string, b *board, head heading, last func(node string) string) view {
 	switch mode {
 	case outputJSON:
 		return newJSONView(c.out, c.errs)
 	case outputTTY:
-		return newTTYView(c.errs, g, head, past, c.style(c.errs), c.size, last)
+		return newTTYView(c.errs, b, head, c.style(c.errs), c.size, last)
 	default:
-		return newPlainView(c.errs, g, past, c.style(c.errs))
+		return newPlainView(c.errs, b, c.style(c.errs))
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"sync"
 
@@ -34,3 +35,8 @@ func (v *jsonView) Ask(question string) func() {
 
 func (v *jsonView) Note(line string) { writeLine(v.errs, remote.Printable(line)) }
 func (v *jsonView) Close()           {}
+
+// droppedRecords stands in the place of records that a reader was too late for. A reader that needs them has the journal.
+func droppedRecords(records int) string {
+	return fmt.Sprintf(`{"kind":"dropped","records":%d}`, records)
+}

@@ -21,16 +21,14 @@ const silence = 30 * time.Second
 // A plainView writes a line per event, for logs and pipes.
 type plainView struct {
 	out   io.Writer
-	graph *engine.Graph
+	board *board
 	style style
 
-	mu      sync.Mutex
-	nodes   map[string]*plainNode
-	records []journal.Record
-	past    int       // so many of them are of earlier processes
-	idle    time.Time // when it was last said why nothing is at work; zero while something is
-	quit    chan struct{}
-	ended   sync.WaitGroup
+	mu    sync.Mutex
+	nodes map[string]*plainNode
+	idle  time.Time // when it was last said why nothing is at work; zero while something is
+	quit  chan struct{}
+	ended sync.WaitGroup
 }
 
 // A plainNode is what the view remembers of a step at work.
@@ -39,9 +37,9 @@ type plainNode struct {
 	now            string
 }
 
-func newPlainView(out io.Writer, g *engine.Graph, past []journal.Record, st style) *plainView {
+func newPlainView(out io.Writer, b *board, st style) *plainView {
 	st.colour = false // its lines are escaped as a whole
-	v := &plainView{out: out, graph: g, style: st, records: slices.Clone(past), past: len(past), nodes: map[string]*plainNode{}, quit: make(chan struct{})}
+	v := &plainView{out: out, board: b, style: st, nodes: map[string]*plainNode{}, quit: make(chan struct{})}
 	v.ended.Go(v.beat)
 	return v
 }
@@ -49,14 +47,26 @@ func newPlainView(out io.Writer, g *engine.Graph, past []journal.Record, st styl
 func (v *plainView) Show(rec journal.Record) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.records = append(v.records, rec)
 	text := v.remember(rec)
 	if text == "" {
 		return
 	}
 	v.idle = time.Time{}
-	writeLine(v.out, plainLine(v.graph, rec.Time, rec.Node, text))
+	writeLine(v.out, plainLine(v.place(rec), rec.Time, text))
 }
+
+// place is where a record belongs: a step on a host, a host, or nothing, which is the run.
+func (v *plainView) place(rec journal.Record) string {
+	if n := v.board.node(rec.Node); n != nil {
+		return placeWords(n.Target.Name, n.Step)
+	}
+	if rec.Kind == journal.Decision && rec.Host != "" {
+		return rec.Host + ": "
+	}
+	return ""
+}
+
+func placeWords(host, step string) string { return host + " " + step + ": " }
 
 // remember takes a record in and returns what is to be said about it.
 func (v *plainView) remember(rec journal.Record) string {
@@ -151,11 +161,7 @@ func parenthesis(why string) string {
 }
 
 // plainLine puts the time and the place before what is said: 22:41:07 w1 workers/drain: waits ...
-func plainLine(g *engine.Graph, at time.Time, node, text string) string {
-	place := ""
-	if n := g.Lookup(node); n != nil {
-		place = n.Target.Name + " " + n.Step + ": "
-	}
+func plainLine(place string, at time.Time, text string) string {
 	return at.Format(time.TimeOnly) + " " + oneLine(place+text)
 }
 
@@ -165,33 +171,27 @@ func (v *plainView) beat() { every(silence/6, v.quit, v.speakUp) }
 func (v *plainView) speakUp(now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for i := range v.graph.Nodes { // in the graph's order
-		id := v.graph.Nodes[i].ID
-		n := v.nodes[id]
-		if n == nil || now.Sub(n.spoke) < silence {
-			continue
+	v.board.read(func(p *engine.Progress) {
+		for n := range p.AtWork() {
+			v.speakFor(n, now)
 		}
-		n.spoke = now
-		writeLine(v.out, plainLine(v.graph, now, id, fmt.Sprintf("still at it after %s%s", spell(now.Sub(n.started)), colon(n.now))))
-	}
-	if len(v.nodes) == 0 && now.Sub(v.idle) >= silence {
-		v.idle = now
-		sc := screen{graph: v.graph, style: v.style, down: downOf(v.records[v.past:])}
-		for _, q := range sc.queues(engine.Report(v.graph, v.records), now) {
-			writeLine(v.out, plainLine(v.graph, now, "", q.group+": waits: "+q.why))
+		if p.Tally().AtWork() == 0 && now.Sub(v.idle) >= silence {
+			v.idle = now
+			for _, q := range queuesOf(p, now) {
+				writeLine(v.out, plainLine(q.group+": ", now, "waits: "+q.why))
+			}
 		}
-	}
+	})
 }
 
-// downOf is what the last look at each rollout's hosts told.
-func downOf(records []journal.Record) map[string]map[string]string {
-	down := map[string]map[string]string{}
-	for _, rec := range records {
-		if rec.Kind == journal.Down {
-			down[rec.Group] = rec.Hosts
-		}
+// speakFor says that a step is still at it, if it has not said anything for long.
+func (v *plainView) speakFor(n *engine.NodeStatus, now time.Time) {
+	at := v.nodes[n.ID]
+	if at == nil || now.Sub(at.spoke) < silence {
+		return
 	}
-	return down
+	at.spoke = now
+	writeLine(v.out, plainLine(placeWords(n.Host, n.Step), now, fmt.Sprintf("still at it after %s%s", spell(now.Sub(at.started)), colon(at.now))))
 }
 
 // Ask writes the question as a line: other steps go on, and their lines follow.

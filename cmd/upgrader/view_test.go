@@ -68,14 +68,13 @@ func story() []journal.Record {
 
 // TestScreen proves the live table at several widths: nothing is wider than the terminal, nor taller.
 func TestScreen(t *testing.T) {
-	g := sample()
-	s := engine.Report(g, story())
+	p := newBoard(sample(), story()).progress
 	var b strings.Builder
 	for _, width := range []int{120, 80, 50, 20} {
 		for _, ascii := range []bool{false, true} {
-			sc := screen{graph: g, head: heading{Run: "1120-1200-k3f", Plan: "demo", Cluster: "prod", To: "1.28.15", Begun: noon()}, style: style{ascii: ascii}}
+			sc := screen{head: heading{Run: "1120-1200-k3f", Plan: "demo", Cluster: "prod", To: "1.28.15", Begun: noon()}, style: style{ascii: ascii}}
 			fmt.Fprintf(&b, "-- width %d ascii %v --\n", width, ascii)
-			for _, line := range sc.lines(s, noon().Add(90*time.Second), width, 24) {
+			for _, line := range sc.lines(p, noon().Add(90*time.Second), width, 24) {
 				if w := lipgloss.Width(line); w > width {
 					t.Errorf("width %d: line of %d: %q", width, w, line)
 				}
@@ -92,61 +91,70 @@ func TestScreen(t *testing.T) {
 // TestScreenSaysWhyNothingRuns proves that a rollout between two hosts tells what it waits for, the soak and hosts that
 // are out of service; and that one whose hosts are all done tells that the next step waits for the last soak.
 func TestScreenSaysWhyNothingRuns(t *testing.T) {
+	shown := func(g *engine.Graph, records []journal.Record) string {
+		sc := screen{style: style{ascii: true}}
+		return strings.Join(sc.lines(newBoard(g, records).progress, noon().Add(20*time.Second), 160, 24), "\n")
+	}
+	done := func(nodes ...engine.Node) (records []journal.Record) {
+		for _, n := range nodes {
+			records = append(records, journal.Record{Kind: journal.Start, Node: n.ID, Time: noon()}, journal.Record{Kind: journal.Intent, Node: n.ID, Time: noon()},
+				journal.Record{Kind: journal.Settled, Node: n.ID, State: engine.Done, Time: noon()})
+		}
+		return records
+	}
 	g := sample()
 	g.Groups[0].Soak = time.Minute
 	for i := range g.Nodes[1:] {
 		g.Nodes[i+1].Group = "workers"
 	}
-	s := engine.Report(g, nil)
-	for _, i := range []int{1, 2} {
-		s.Nodes[i].State, s.Nodes[i].Started, s.Nodes[i].Ended, s.Nodes[i].Effects = engine.Done, noon(), noon(), 1
-	}
-	sc := screen{graph: g, style: style{ascii: true}, down: map[string]map[string]string{"workers": {"w3": "cordoned by hand"}}}
-	got := strings.Join(sc.lines(s, noon().Add(20*time.Second), 160, 24), "\n")
-	want := "waits: watched for 0:40 more before the next host, w3 is out of service (cordoned by hand)"
+	records := append(done(g.Nodes[1:3]...), journal.Record{Kind: journal.Down, Group: "workers", Hosts: map[string]string{"w3": "cordoned by hand"}, Time: noon()})
+	got, want := shown(g, records), "waits: watched for 0:40 more before the next host, w3 is out of service (cordoned by hand)"
 	if !strings.Contains(got, want) {
 		t.Errorf("want %q in\n%s", want, got)
 	}
-	s.Nodes[3].State = engine.Running
-	if got := strings.Join(sc.lines(s, noon(), 160, 24), "\n"); strings.Contains(got, "watched") {
+	got = shown(g, append(records, journal.Record{Kind: journal.Start, Node: g.Nodes[3].ID, Time: noon()}))
+	if strings.Contains(got, "watched") {
 		t.Errorf("something runs, and yet:\n%s", got)
 	}
 
 	last := len(g.Nodes) - 1
-	g.Nodes[last].Group, g.Nodes[last].Needs = "", []string{g.Nodes[1].ID}
-	for i := range s.Nodes[1:last] {
-		s.Nodes[i+1].State, s.Nodes[i+1].Ended = engine.Done, noon()
-	}
-	got = strings.Join(sc.lines(s, noon().Add(20*time.Second), 160, 24), "\n")
+	g.Barriers = []engine.Barrier{{ID: "workers/*", Needs: []string{g.Nodes[1].ID}}}
+	g.Nodes[last].Group, g.Nodes[last].Needs = "", []string{"workers/*"}
+	records = append(records, done(g.Nodes[3:last]...)...)
+	got = shown(g, records)
 	if want := "waits: watched for 0:40 more before the next step"; !strings.Contains(got, want) || strings.Contains(got, "out of service") {
 		t.Errorf("want %q in\n%s", want, got)
 	}
 	g.Nodes[last].Needs = nil
-	if got := strings.Join(sc.lines(s, noon(), 160, 24), "\n"); strings.Contains(got, "watched") {
+	if got := shown(g, records); strings.Contains(got, "watched") {
 		t.Errorf("nothing waits for it, and yet:\n%s", got)
 	}
 }
 
-// TestScreenIsNoTallerThanTheTerminal proves that many hosts at work do not push the heading out of sight.
+// TestScreenIsNoTallerThanTheTerminal proves that many hosts at work do not push the heading out of sight, nor many hosts
+// out of service the rest of a line.
 func TestScreenIsNoTallerThanTheTerminal(t *testing.T) {
 	g := &engine.Graph{Plan: "big"}
-	var s engine.Summary
+	var records []journal.Record
 	for i := range 100 {
-		s.Nodes = append(s.Nodes, engine.NodeStatus{ID: fmt.Sprint(i), Step: "s", Host: fmt.Sprint("w", i), State: engine.Running, Started: noon()})
+		g.Nodes = append(g.Nodes, engine.Node{ID: fmt.Sprint(i), Step: "s", Target: engine.Target{Name: fmt.Sprint("w", i)}})
+		records = append(records, journal.Record{Kind: journal.Start, Node: fmt.Sprint(i), Time: noon()})
 	}
-	lines := screen{graph: g}.lines(s, noon(), 80, 10)
-	if len(lines) > 9 || !strings.Contains(strings.Join(lines, "\n"), "more") {
-		t.Errorf("%d lines on a terminal of 10:\n%s", len(lines), strings.Join(lines, "\n"))
+	lines := screen{}.lines(newBoard(g, records).progress, noon(), 80, 10)
+	if text := strings.Join(lines, "\n"); len(lines) > 9 || !strings.Contains(text, "and 97 more") {
+		t.Errorf("%d lines on a terminal of 10:\n%s", len(lines), text)
+	}
+	if words := outOfService(make([]engine.OutOfService, 3000)); len(words) != mostNamed+1 || words[mostNamed] != "and 2995 more are" {
+		t.Errorf("3000 hosts in %d words, the last %q", len(words), words[len(words)-1])
 	}
 }
 
 // TestColourIsOnlyAnExtra proves that a coloured screen says the same as a plain one.
 func TestColourIsOnlyAnExtra(t *testing.T) {
-	g := sample()
-	s := engine.Report(g, story())
+	p := newBoard(sample(), story()).progress
 	render := func(colour bool) string {
-		sc := screen{graph: g, head: heading{Run: "r", Plan: "demo", Begun: noon()}, style: style{colour: colour}}
-		return strings.Join(sc.lines(s, noon(), 100, 24), "\n")
+		sc := screen{head: heading{Run: "r", Plan: "demo", Begun: noon()}, style: style{colour: colour}}
+		return strings.Join(sc.lines(p, noon(), 100, 24), "\n")
 	}
 	plain, coloured := render(false), render(true)
 	if !strings.Contains(coloured, "\x1b[") || strings.Contains(plain, "\x1b") {
@@ -160,10 +168,9 @@ func TestColourIsOnlyAnExtra(t *testing.T) {
 // TestPlainView proves a line per event, and that nothing from a host reaches the terminal unescaped.
 func TestPlainView(t *testing.T) {
 	var out bytes.Buffer
-	v := newPlainView(&out, sample(), nil, style{})
-	for _, rec := range story() {
-		v.Show(rec)
-	}
+	b := newBoard(sample(), nil)
+	v := newPlainView(&out, b, style{})
+	tell(b, v, story()...)
 	v.Close()
 	if strings.Contains(out.String(), "\x1b") {
 		t.Error("an escape sequence went through")
@@ -176,13 +183,14 @@ func TestPlainViewSpeaksUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var out bytes.Buffer
+		b := newBoard(sample(), nil)
 		v := newPlainView(writerFunc(func(p []byte) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			return out.Write(p)
-		}), sample(), nil, style{})
-		v.Show(journal.Record{Kind: journal.Start, Node: "workers/drain@w1", Attempt: 1, Time: time.Now()})
-		v.Show(journal.Record{Kind: journal.Intent, Node: "workers/drain@w1", Say: "cordon w1", Time: time.Now()})
+		}), b, style{})
+		tell(b, v, journal.Record{Kind: journal.Start, Node: "workers/drain@w1", Attempt: 1, Time: time.Now()},
+			journal.Record{Kind: journal.Intent, Node: "workers/drain@w1", Say: "cordon w1", Time: time.Now()})
 		time.Sleep(95 * time.Second)
 		synctest.Wait()
 		v.Close()
@@ -195,6 +203,21 @@ func TestPlainViewSpeaksUp(t *testing.T) {
 	})
 }
 
+// tell shows a view records as a run does: on the board first.
+func tell(b *board, v view, records ...journal.Record) {
+	for _, rec := range records {
+		b.take(rec)
+		v.Show(rec)
+	}
+}
+
+// queued is an outlet at which nobody waits.
+func queued(to io.Writer) *outlet {
+	o := newOutlet(to)
+	o.QueueUp(leftOut("r"))
+	return o
+}
+
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
@@ -203,15 +226,17 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 func TestTTYView(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		v := newTTYView(&out, sample(), heading{Run: "r", Plan: "demo"}, nil, style{}, func() (int, int) { return 80, 24 }, nil)
+		b := newBoard(sample(), nil)
+		v := newTTYView(queued(&out), b, heading{Run: "r", Plan: "demo"}, style{}, func() (int, int) { return 80, 24 }, nil)
 		for i, rec := range story() {
-			v.Show(rec)
+			tell(b, v, rec)
 			if i%3 == 0 {
 				time.Sleep(2 * frame) // let it draw in between
 				synctest.Wait()
 			}
 		}
 		v.Close()
+		synctest.Wait()
 		left := terminal(out.String())
 		golden(t, "tty.txt", strings.Join(left, "\n")+"\n")
 		if strings.Contains(strings.Join(left, "\n"), "HOST") {
@@ -226,16 +251,18 @@ func TestTTYView(t *testing.T) {
 func TestTTYViewOfAResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		v := newTTYView(&out, sample(), heading{Run: "r", Plan: "demo"}, story(), style{}, func() (int, int) { return 80, 24 }, nil)
+		b := newBoard(sample(), story())
+		v := newTTYView(queued(&out), b, heading{Run: "r", Plan: "demo"}, style{}, func() (int, int) { return 80, 24 }, nil)
 		time.Sleep(2 * frame)
 		synctest.Wait()
 		if out.Len() > 0 {
 			t.Errorf("drawn before anything happened: %q", out.String())
 		}
-		v.Show(journal.Record{Kind: journal.Begin, Time: noon().Add(time.Hour)})
+		tell(b, v, journal.Record{Kind: journal.Begin, Time: noon().Add(time.Hour)})
 		time.Sleep(2 * frame)
 		synctest.Wait()
 		v.Close()
+		synctest.Wait()
 		if !strings.Contains(out.String(), "done 1 of") || !strings.Contains(out.String(), "preflight") {
 			t.Errorf("%q", out.String())
 		}

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,31 +14,35 @@ import (
 )
 
 // A ttyView keeps one line per finished step in the scrollback and, below, a live table redrawn in place. All drawing
-// is done by one goroutine, ten times a second at most: Show only takes note.
+// is done by one goroutine, ten times a second at most, and only when the terminal has taken the last drawing: what is
+// drawn is what is true then. Show only takes note.
 type ttyView struct {
-	out   io.Writer
-	graph *engine.Graph
+	out   *outlet
+	board *board
 	head  heading
 	style style
 	size  func() (width, height int)
 	last  func(node string) string
 
 	mu      sync.Mutex
-	records []journal.Record
-	past    int // so many of them are of earlier processes
+	fresh   bool // something has happened in this process
 	started map[string]time.Time
 	above   []string // lines for the scrollback, not yet written
+	left    int      // lines that found no room among them
 	drawn   int      // lines of the live table that are on the screen
 	asking  bool
 	quit    chan struct{}
 	ended   sync.WaitGroup
 }
 
+// mostAbove is how many lines wait for a terminal that shows nothing at the moment: more than a person scrolls back.
+const mostAbove = 1000
+
 // frame is the time between two drawings: fast enough to feel live, slow enough for a serial line.
 const frame = 100 * time.Millisecond
 
-func newTTYView(out io.Writer, g *engine.Graph, head heading, past []journal.Record, st style, size func() (int, int), last func(string) string) *ttyView {
-	v := &ttyView{out: out, graph: g, head: head, records: slices.Clone(past), past: len(past), style: st, size: size, last: last, started: map[string]time.Time{}, quit: make(chan struct{})}
+func newTTYView(out *outlet, b *board, head heading, st style, size func() (int, int), last func(string) string) *ttyView {
+	v := &ttyView{out: out, board: b, head: head, style: st, size: size, last: last, started: map[string]time.Time{}, quit: make(chan struct{})}
 	v.ended.Go(v.animate)
 	return v
 }
@@ -46,30 +50,50 @@ func newTTYView(out io.Writer, g *engine.Graph, head heading, past []journal.Rec
 func (v *ttyView) Show(rec journal.Record) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.records = append(v.records, rec)
+	v.fresh = true
 	if rec.Kind == journal.Start {
 		v.started[rec.Node] = rec.Time
 	}
 	if line := v.scrollback(rec); line != "" {
-		v.above = append(v.above, line)
+		v.scroll(line)
 	}
+	if rec.Kind == journal.Settled {
+		delete(v.started, rec.Node)
+	}
+}
+
+// scroll adds a line to the scrollback; the oldest makes room for it.
+func (v *ttyView) scroll(line string) {
+	if len(v.above) == mostAbove {
+		v.above = v.above[1:]
+		v.left++
+	}
+	v.above = append(v.above, line)
 }
 
 // scrollback is the line that stays of a record; most leave none.
 func (v *ttyView) scrollback(rec journal.Record) string {
 	switch rec.Kind {
 	case journal.Settled:
-		if n := v.graph.Lookup(rec.Node); n != nil && rec.State != engine.Stopped {
-			return finishedLine(n, rec, rec.Time.Sub(v.started[rec.Node]), v.style)
+		if n := v.board.node(rec.Node); n != nil && rec.State != engine.Stopped {
+			return finishedLine(n, rec, v.age(rec), v.style)
 		}
 	case journal.Decision, journal.Stop:
-		return oneLine(strings.TrimSpace(rec.Node + " " + v.style.words(rec, 0)))
+		return oneLine(strings.TrimSpace(cmp.Or(rec.Node, rec.Host) + " " + v.style.words(rec, 0)))
 	case journal.Intent:
 		if rec.State != "" {
 			return oneLine(rec.Node + " " + v.style.words(rec, 0))
 		}
 	}
 	return ""
+}
+
+// age is how long a step has been at work in this process when a record was written.
+func (v *ttyView) age(rec journal.Record) time.Duration {
+	if at, ok := v.started[rec.Node]; ok {
+		return rec.Time.Sub(at)
+	}
+	return 0
 }
 
 // finishedLine is a finished step: mark, host, step, time, and why if it did not end well.
@@ -87,11 +111,14 @@ func (v *ttyView) animate() { every(frame, v.quit, v.draw) }
 func (v *ttyView) draw(now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.asking || len(v.records) == v.past {
+	if v.asking || !v.fresh || !v.out.Idle() {
 		return
 	}
 	width, height := v.size()
-	live := screen{graph: v.graph, head: v.head, style: v.style, last: v.last, down: downOf(v.records[v.past:])}.lines(engine.Report(v.graph, v.records), now, width, height)
+	var live []string
+	v.board.read(func(p *engine.Progress) {
+		live = screen{head: v.head, style: v.style, last: v.last}.lines(p, now, width, height)
+	})
 	v.replace(live)
 }
 
@@ -103,11 +130,21 @@ func (v *ttyView) replace(live []string) {
 		fmt.Fprintf(&b, "\x1b[%dA", v.drawn)
 	}
 	b.WriteString("\r\x1b[J")
+	if v.left > 0 {
+		b.WriteString(leftOut(v.head.Run)(v.left) + "\n")
+	}
 	for _, line := range append(v.above, live...) {
 		b.WriteString(line + "\n")
 	}
-	v.above, v.drawn = nil, len(live)
-	_, _ = io.WriteString(v.out, b.String()) // a terminal that has gone away must not stop an upgrade
+	v.above, v.left, v.drawn = nil, 0, len(live)
+	_, _ = io.WriteString(v.out, b.String())
+}
+
+// leftOut words that lines found no room while nobody read them, and where to look instead.
+func leftOut(run string) func(lines int) string {
+	return func(lines int) string {
+		return fmt.Sprintf("... %s left out while nobody read them; all of it: upgrader status %s, upgrader logs %s", count(lines, "line"), run, run)
+	}
 }
 
 func (v *ttyView) Ask(question string) func() {
@@ -126,7 +163,7 @@ func (v *ttyView) Ask(question string) func() {
 func (v *ttyView) Note(line string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.above = append(v.above, remote.Printable(line))
+	v.scroll(remote.Printable(line))
 }
 
 func (v *ttyView) Close() {

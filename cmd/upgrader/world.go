@@ -57,17 +57,6 @@ func connect(ctx context.Context, at place, run string) (*world, error) {
 	return w, nil
 }
 
-// connect is connect that a signal ends.
-func (c *console) connect(ctx context.Context, at place, run string) (*world, error) {
-	ctx, end := c.interruptible(ctx)
-	defer end()
-	w, err := connect(ctx, at, run)
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return nil, cause
-	}
-	return w, err
-}
-
 // meet asks the cluster who it is and which nodes it has. One that has not answered in time is away, and may be back soon.
 func (w *world) meet(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %s", patience))

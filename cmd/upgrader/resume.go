@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -74,20 +70,16 @@ func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run lis
 	}
 	defer closeQuietly(file)
 	session := &session{console: c, mode: mode, yes: o.yes || run.Yes, manifest: run.manifest, dir: run.dir, journal: file, past: past}
-	if done, err := o.takeUp(session, run); done || err != nil {
+	if done, err := o.takeUp(session, run); err != nil {
 		return err
+	} else if done {
+		return goodbye(ctx, c, o.reached(run), past)
 	}
 	decisions, err := o.decisions(c, session.graph, run.dir, past)
 	if err != nil {
 		return err
 	}
-	if o.kubeconfig != "" {
-		run.Kubeconfig, run.Context = absolute(o.kubeconfig), ""
-	}
-	if o.context != "" {
-		run.Context = o.context
-	}
-	if session.world, err = reconnect(ctx, c, run); err != nil {
+	if session.world, err = reconnect(ctx, c, o.reached(run)); err != nil {
 		return err
 	}
 	unlock, err := s.lockCluster(session.world.id, run.ID)
@@ -107,6 +99,17 @@ func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run lis
 	return session.perform(ctx)
 }
 
+// reached is the run where the flags say that its cluster is reached now.
+func (o *resumeOptions) reached(run listing) listing {
+	if o.kubeconfig != "" {
+		run.Kubeconfig, run.Context = absolute(o.kubeconfig), ""
+	}
+	if o.context != "" {
+		run.Context = o.context
+	}
+	return run
+}
+
 // takeUp finds the graph to go on with, and whether there is anything to go on with at all.
 func (o *resumeOptions) takeUp(s *session, run listing) (done bool, err error) {
 	pinned, err := run.dir.graph()
@@ -114,7 +117,6 @@ func (o *resumeOptions) takeUp(s *session, run listing) (done bool, err error) {
 		return false, err
 	}
 	if engine.Report(pinned, s.past).State == engine.Done {
-		s.console.say("run %s is done; there is nothing to go on with", run.ID)
 		return true, nil
 	}
 	if run.Sandbox {
@@ -187,29 +189,6 @@ func reread(run listing, pinned *engine.Graph) (*engine.Graph, *plan.Plan, error
 	return g, p, asInvalid(err)
 }
 
-// decisions are the records of what --settle says, and of what `upgrader approve` has left since: also an approval of
-// what had been rejected.
-func (o *resumeOptions) decisions(c *console, g *engine.Graph, dir runDir, past []journal.Record) ([]journal.Record, error) {
-	who, _ := whoami(c.env)
-	var records []journal.Record
-	left := newInbox(g, dir, past).Poll()
-	for _, node := range slices.Sorted(maps.Keys(left)) {
-		records = append(records, journal.Record{Kind: journal.Decision, Node: node, State: left[node].Verdict, Who: left[node].Who})
-	}
-	for _, word := range o.settle {
-		step, verdict, _ := strings.Cut(word, "=")
-		if verdict != "done" && verdict != "retry" {
-			return nil, invalid("--settle %q: want STEP=done or STEP=retry", word)
-		}
-		n, err := findNode(g, step)
-		if err != nil {
-			return nil, err
-		}
-		records = append(records, journal.Record{Kind: journal.Decision, Node: n.ID, State: verdict, Who: who, Digest: n.Digest})
-	}
-	return records, nil
-}
-
 // findNode finds the step that a person means: step@host, or a step that is on one target only.
 func findNode(g *engine.Graph, name string) (*engine.Node, error) {
 	if n := g.Lookup(name); n != nil {
@@ -230,71 +209,4 @@ func findNode(g *engine.Graph, name string) (*engine.Node, error) {
 	default:
 		return nil, invalid("step %s is on %d hosts: name one of %s", name, len(hits), strings.Join(hits, ", "))
 	}
-}
-
-// comeback is how long a resume waits for an API server that is away, as it may be in the middle of an upgrade of a
-// single control plane.
-const comeback = 5 * time.Minute
-
-// reconnect finds the run's cluster again and makes sure that it is the same one.
-func reconnect(ctx context.Context, c *console, run listing) (*world, error) {
-	at := place{kubeconfig: run.Kubeconfig, context: run.Context, inventory: run.Inventory}
-	if _, err := os.Stat(run.Inventory); run.Inventory != "" && err != nil {
-		at.inventory, at.beside = run.dir.path("inventory.yaml"), filepath.Dir(run.Inventory)
-	}
-	w, err := connectPatiently(ctx, c, at, run.ID)
-	if err != nil {
-		return nil, err
-	}
-	if w.id.UID != run.Cluster.UID {
-		return nil, invalid("run %s began on cluster %s (%s, UID %s), but the kubeconfig leads to %s (UID %s): choose the right one in %s",
-			run.ID, run.Cluster, run.Cluster.Server, run.Cluster.UID, w.id.Server, w.id.UID, orDefault(run.Kubeconfig))
-	}
-	return w, nil
-}
-
-func orDefault(kubeconfig string) string {
-	if kubeconfig == "" {
-		return "$KUBECONFIG or ~/.kube/config"
-	}
-	return kubeconfig
-}
-
-// connectPatiently is connect, again and again while the API server is away.
-func connectPatiently(ctx context.Context, c *console, at place, run string) (w *world, err error) {
-	err = patiently(ctx, c, func() error {
-		w, err = connect(ctx, at, run)
-		return err
-	})
-	return w, err
-}
-
-// patiently tries something again and again while the API server is away.
-func patiently(ctx context.Context, c *console, try func() error) error {
-	told := ""
-	for end := time.Now().Add(comeback); ; {
-		err := try()
-		if !away(err) || time.Now().After(end) || ctx.Err() != nil {
-			return err
-		}
-		if told == "" {
-			c.say("%v", err)
-		}
-		if left := time.Until(end).Round(time.Minute).String(); left != told { // once a minute is enough
-			c.say("no answer yet, perhaps because this run is restarting the API server; trying again for %s", left)
-			told = left
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(2 * time.Second):
-		}
-	}
-}
-
-// away says whether an error means that the API server could not be asked, or that its answer was lost.
-func away(err error) bool {
-	var transient *engine.TransientError
-	var doubt *engine.InDoubtError
-	return errors.As(err, &transient) || errors.As(err, &doubt)
 }

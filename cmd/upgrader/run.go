@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/engine/plan"
-	"upgrader.dev/upgrader/steps/kube"
 )
 
 // runOptions are the flags of run.
@@ -120,7 +118,7 @@ func (o *runOptions) run(ctx context.Context, c *console, s store, path string) 
 		}
 		return cmp.Or(blocked, dryRun(ctx, c, w, prep.graph, mode, o.detailed))
 	}
-	if err := refuseIfLocked(ctx, w); err != nil { // before the checks: a cluster in the middle of an upgrade passes few of them
+	if err := refuseIfLocked(ctx, s, w); err != nil { // before the checks: a cluster in the middle of an upgrade passes few of them
 		return err
 	}
 	if err := checkBefore(ctx, c, w, prep.graph); err != nil {
@@ -229,18 +227,6 @@ func (o *runOptions) begin(ctx context.Context, c *console, s store, w *world, p
 		err = errors.Join(err, dir.discard())
 	}
 	return err
-}
-
-// refuseIfLocked tells early, and before anybody is asked, that another upgrader has the cluster.
-func refuseIfLocked(ctx context.Context, w *world) error {
-	holder, held, err := kube.NewLock(w.client, kube.Identity{}).Holder(ctx)
-	if err != nil {
-		return fmt.Errorf("looking at the cluster's lock: %w", err)
-	}
-	if held {
-		return &lockedError{&kube.HeldError{Holder: holder}}
-	}
-	return nil
 }
 
 // absolute keeps a path good for a resume from another directory. What is no file is the name of a built-in plan.

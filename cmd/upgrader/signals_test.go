@@ -138,18 +138,7 @@ func silentCluster(t *testing.T) (kubeconfig string, called <-chan struct{}) {
 			calls <- struct{}{}
 		}
 	}()
-	kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
-	text := `apiVersion: v1
-kind: Config
-current-context: silent
-contexts: [{name: silent, context: {cluster: silent, user: nobody}}]
-clusters: [{name: silent, cluster: {server: "http://` + listener.Addr().String() + `"}}]
-users: [{name: nobody, user: {token: none}}]
-`
-	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return kubeconfig, calls
+	return kubeconfigFor(t, "http://"+listener.Addr().String()), calls
 }
 
 // TestNobodyHasToReadARun proves that a run whose reader has stopped reading goes on, and that Ctrl-C ends it.
@@ -159,11 +148,7 @@ func TestNobodyHasToReadARun(t *testing.T) {
 	}
 	reader, out := fullPipe(t)
 	defer reader.Close()
-	plan := filepath.Join(t.TempDir(), "plan.yaml")
-	text := "apiVersion: upgrader.dev/v1\nkind: Plan\nname: wordy\nsteps:\n  - {uses: ssh.run, hosts: all, with: {run: touch /tmp/ran, unless: test -e /tmp/ran}}\n  - {uses: wait, with: {for: 1h}}\n"
-	if err := os.WriteFile(plan, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	plan := fileWith(t, "plan.yaml", "apiVersion: upgrader.dev/v1\nkind: Plan\nname: wordy\nsteps:\n  - {uses: ssh.run, hosts: all, with: {run: touch /tmp/ran, unless: test -e /tmp/ran}}\n  - {uses: wait, with: {for: 1h}}\n")
 	signals, state := make(chan os.Signal, 1), t.TempDir()
 	go func() {
 		for {

@@ -66,7 +66,7 @@ func decide(c *console, run listing, step, verdict, who string) error {
 	if err := os.MkdirAll(run.dir.path("decisions"), 0o700); err != nil {
 		return fmt.Errorf("leaving the decision: %w", err)
 	}
-	if err := writeJSON(run.dir.decisionPath(n.ID), decisionFile{Node: n.ID, Verdict: verdict, Who: who, At: time.Now()}); err != nil {
+	if err := writeJSON(run.dir.decisionPath(n.ID), decisionFile{Node: n.ID, Verdict: verdict, Who: who, At: time.Now(), Digest: n.Digest}); err != nil {
 		return err
 	}
 	next := "the run takes it from here"
@@ -74,5 +74,18 @@ func decide(c *console, run listing, step, verdict, who string) error {
 		next = "go on with: upgrader resume " + run.ID
 	}
 	c.say("%s: %s by %s; %s", n.ID, map[string]string{approve: "approved", reject: "rejected"}[verdict], who, next)
+	if wasEdited(run, g, n) {
+		c.say("the question was edited in %s since: this answers it as the run has it, %q; who goes on with the edited plan is asked anew", run.PlanPath, n.With["message"])
+	}
 	return nil
+}
+
+// wasEdited says whether a run's plan file asks another question by now than the run does. A plan that cannot be read asks none.
+func wasEdited(run listing, pinned *engine.Graph, n *engine.Node) bool {
+	edited, _, err := reread(run, pinned)
+	if err != nil || edited == nil {
+		return false
+	}
+	now := edited.Lookup(n.ID)
+	return now == nil || now.Digest != n.Digest
 }

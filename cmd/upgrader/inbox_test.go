@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"strings"
@@ -90,6 +91,66 @@ func TestADecisionCountsOnce(t *testing.T) {
 	past := []journal.Record{{Kind: journal.Decision, Node: "go", Time: noon().Add(time.Second)}}
 	if n := len(newInbox(asking(), dir, past).Poll()); n != 0 {
 		t.Errorf("used: %d decisions", n)
+	}
+}
+
+// TestAnAnswerIsToTheQuestionThatWasAsked proves that a decision carries the digest of its question, and counts only while
+// the plan asks that.
+func TestAnAnswerIsToTheQuestionThatWasAsked(t *testing.T) {
+	dir := runDir(t.TempDir())
+	if err := os.Mkdir(dir.path("decisions"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeJSON(dir.decisionPath("go"), decisionFile{Node: "go", Verdict: approve, Who: "kim", At: noon(), Digest: "as asked"}); err != nil {
+		t.Fatal(err)
+	}
+	g := asking()
+	for digest, want := range map[string]int{"as asked": 1, "edited": 0} {
+		g.Nodes[0].Digest = digest
+		var errs bytes.Buffer
+		records, err := (&resumeOptions{}).decisions(newConsole(nil, nil, &errs, nil, nil), g, dir, nil)
+		if err != nil || len(records) != want || want == 1 && records[0].Digest != digest {
+			t.Errorf("digest %q: %+v, %v", digest, records, err)
+		}
+		if told := strings.Contains(errs.String(), "asked anew"); told != (want == 0) {
+			t.Errorf("digest %q: %s", digest, &errs)
+		}
+	}
+	b := newInbox(g, dir, nil)
+	b.yes = true
+	if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Digest != "edited" {
+		t.Errorf("--yes: %+v, %v", d, ok)
+	}
+}
+
+// TestSettle proves what --settle takes, and that a host is meant only where the plan no longer has it and the run was
+// at work there.
+func TestSettle(t *testing.T) {
+	g := sample()
+	past := []journal.Record{{Kind: journal.Intent, Node: "workers/drain@w9", Host: "w9"}, {Kind: journal.Start, Node: "workers/drain@w8"}, {Kind: journal.Intent, Node: "preflight", Host: engine.Cluster}}
+	for word, want := range map[string]string{
+		"preflight=done":         "preflight",
+		"workers/drain@w1=retry": "workers/drain@w1",
+		"w9=done":                "host w9",
+		"w8=done":                "host w8",
+		"w9=retry":               "nothing can be tried again",
+		"w1=done":                "STEP@w1=done",
+		"w7=done":                "has no step",
+		"cluster=done":           "has no step",
+		"workers/drain=done":     "is on 3 hosts",
+		"preflight":              "want STEP=done",
+	} {
+		rec, err := settled(g, past, word)
+		got := rec.Node
+		if rec.Host != "" {
+			got = "host " + rec.Host
+		}
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, want) || err == nil && got != want {
+			t.Errorf("--settle %s: %s, want %s", word, got, want)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ edited since, the difference is shown and must be accepted.`,
 	f := cmd.Flags()
 	f.BoolVar(&o.yes, "yes", false, "approve what names no approvers")
 	f.BoolVar(&o.accept, "accept-plan-change", false, "go on with the edited plan or inventory")
-	f.StringArrayVar(&o.settle, "settle", nil, "what you found about a step whose outcome is unknown: STEP=done or STEP=retry; may be repeated")
+	f.StringArrayVar(&o.settle, "settle", nil, "what you found about a step whose outcome is unknown: STEP=done or STEP=retry; or about a host that was in the middle of its steps and that the plan no longer has: HOST=done; may be repeated")
 	clusterFlags(cmd, &o.kubeconfig, &o.context)
 	outputFlag(cmd, &o.output)
 	return cmd

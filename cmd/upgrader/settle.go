@@ -14,20 +14,57 @@ import (
 func (o *resumeOptions) decisions(c *console, g *engine.Graph, dir runDir, past []journal.Record) ([]journal.Record, error) {
 	who, _ := whoami(c.env)
 	var records []journal.Record
-	left := newInbox(g, dir, past).Poll()
+	in := newInbox(g, dir, past)
+	for _, f := range in.Outdated() {
+		c.say("%s: what %s answered was another question, the plan was edited since; it is asked anew", f.Node, f.Who)
+	}
+	left := in.Poll()
 	for _, node := range slices.Sorted(maps.Keys(left)) {
-		records = append(records, journal.Record{Kind: journal.Decision, Node: node, State: left[node].Verdict, Who: left[node].Who})
+		records = append(records, journal.Record{Kind: journal.Decision, Node: node, State: left[node].Verdict, Who: left[node].Who, Digest: left[node].Digest})
 	}
 	for _, word := range o.settle {
-		step, verdict, _ := strings.Cut(word, "=")
-		if verdict != "done" && verdict != "retry" {
-			return nil, invalid("--settle %q: want STEP=done or STEP=retry", word)
-		}
-		n, err := findNode(g, step)
+		rec, err := settled(g, past, word)
 		if err != nil {
 			return nil, err
 		}
-		records = append(records, journal.Record{Kind: journal.Decision, Node: n.ID, State: verdict, Who: who, Digest: n.Digest})
+		rec.Who = who
+		records = append(records, rec)
 	}
 	return records, nil
+}
+
+// The words of --settle.
+const (
+	settleDone  = "done"
+	settleRetry = "retry"
+)
+
+// settled is the record of what a person found out: about a step, or about a host that the plan no longer has.
+func settled(g *engine.Graph, past []journal.Record, word string) (journal.Record, error) {
+	name, verdict, _ := strings.Cut(word, "=")
+	if verdict != settleDone && verdict != settleRetry {
+		return journal.Record{}, invalid("--settle %q: want STEP=done, STEP=retry or HOST=done", word)
+	}
+	n, err := findNode(g, name)
+	if err == nil {
+		return journal.Record{Kind: journal.Decision, Node: n.ID, State: verdict, Digest: n.Digest}, nil
+	}
+	switch {
+	case slices.ContainsFunc(g.Nodes, func(n engine.Node) bool { return n.Step == name }):
+		return journal.Record{}, err
+	case slices.ContainsFunc(g.Targets, func(t engine.Target) bool { return t.Name == name }):
+		return journal.Record{}, invalid("--settle %q: host %s is in the plan, so say it of the step that you looked at: STEP@%s=%s", word, name, name, verdict)
+	case !workedOn(past, name):
+		return journal.Record{}, err
+	case verdict != settleDone:
+		return journal.Record{}, invalid("--settle %q: host %s is not in the plan any more, so nothing can be tried again there: bring it to an end by hand, then give %s=done", word, name, name)
+	}
+	return journal.Record{Kind: journal.Decision, Host: name, State: verdict}, nil
+}
+
+// workedOn says whether a run had a step on this host.
+func workedOn(past []journal.Record, host string) bool {
+	return host != engine.Cluster && slices.ContainsFunc(past, func(rec journal.Record) bool {
+		return rec.Host == host || strings.HasSuffix(rec.Node, "@"+host)
+	})
 }

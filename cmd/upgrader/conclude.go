@@ -217,10 +217,7 @@ func versionTable(g *engine.Graph, begun engine.Facts, took map[string]time.Dura
 
 // busy is how long each host had a step at work, in all processes of a run; the time between them does not count.
 func busy(g *engine.Graph, records []journal.Record) map[string]time.Duration {
-	host := make(map[string]string, len(g.Nodes))
-	for i := range g.Nodes {
-		host[g.Nodes[i].ID] = g.Nodes[i].Target.Name
-	}
+	nodes := nodesByID(g)
 	total, started := map[string]time.Duration{}, map[string]time.Time{}
 	for _, rec := range records {
 		switch rec.Kind {
@@ -229,8 +226,8 @@ func busy(g *engine.Graph, records []journal.Record) map[string]time.Duration {
 		case journal.Start:
 			started[rec.Node] = rec.Time
 		case journal.Settled:
-			if name := host[rec.Node]; name != "" && !started[rec.Node].IsZero() {
-				total[name] += rec.Time.Sub(started[rec.Node])
+			if n := nodes[rec.Node]; n != nil && !started[rec.Node].IsZero() {
+				total[n.Target.Name] += rec.Time.Sub(started[rec.Node])
 			}
 		}
 	}

@@ -19,25 +19,26 @@ func pendingDiff(old, edited *engine.Graph, summary engine.Summary) []string {
 		settled[n.ID] = n.State == engine.Done || n.State == engine.Skipped
 	}
 	d := differences{hosts: map[string][]string{}}
+	before, after := nodesByID(old), nodesByID(edited)
 	for i := range old.Nodes {
 		n := &old.Nodes[i]
 		if settled[n.ID] {
 			continue
 		}
-		if e := edited.Lookup(n.ID); e == nil {
+		if e := after[n.ID]; e == nil {
 			d.add("- "+n.Step+" ("+n.Kind+")", n.Target.Name)
 		} else if changes := changed(n, e); len(changes) > 0 {
 			d.add("~ "+n.Step+"\n    "+strings.Join(changes, "\n    "), n.Target.Name)
 		}
 	}
 	for i := range edited.Nodes {
-		if n := &edited.Nodes[i]; old.Lookup(n.ID) == nil {
+		if n := &edited.Nodes[i]; before[n.ID] == nil {
 			d.add("+ "+n.Step+" ("+n.Kind+")", n.Target.Name)
 		}
 	}
 	for _, g := range edited.Groups {
-		for _, before := range old.Groups {
-			if changes := changed(before, g); before.ID == g.ID && len(changes) > 0 {
+		for _, was := range old.Groups {
+			if changes := changed(was, g); was.ID == g.ID && len(changes) > 0 {
 				d.add("~ rollout "+g.ID+"\n    "+strings.Join(changes, "\n    "), "")
 			}
 		}

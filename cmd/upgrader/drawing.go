@@ -43,22 +43,41 @@ func draw(g *engine.Graph, perHost bool) drawing {
 		}
 		hosts[at] = append(hosts[at], n.Target.Name)
 	}
-	for i := range g.Nodes {
-		n := &g.Nodes[i]
-		to := index[key(n)]
-		for _, need := range n.Needs {
-			from := g.Lookup(need)
-			if from == nil || index[key(from)] == to {
-				continue
-			}
-			d.arrows = append(d.arrows, [2]int{index[key(from)], to})
-		}
-	}
+	d.arrows = reduced(arrows(g, func(n *engine.Node) int { return index[key(n)] }))
 	for i := range d.boxes {
 		d.boxes[i].hosts = hostsWords(hosts[i])
 	}
-	d.arrows = reduced(d.arrows)
 	return d
+}
+
+// arrows lead to the box of every node from those of all that it needs, also through barriers, each once.
+func arrows(g *engine.Graph, box func(n *engine.Node) int) [][2]int {
+	behind := make(map[string][]int, len(g.Nodes)) // boxes, by the ID of a node or a barrier
+	for i := range g.Nodes {
+		behind[g.Nodes[i].ID] = []int{box(&g.Nodes[i])}
+	}
+	for _, b := range g.Barriers { // what a barrier needs stands before it
+		var boxes []int
+		for _, need := range b.Needs {
+			boxes = append(boxes, behind[need]...)
+		}
+		slices.Sort(boxes)
+		behind[b.ID] = slices.Compact(boxes)
+	}
+	var all [][2]int
+	known := map[[2]int]bool{}
+	for i := range g.Nodes {
+		to := box(&g.Nodes[i])
+		for _, need := range g.Nodes[i].Needs {
+			for _, from := range behind[need] {
+				if a := [2]int{from, to}; from != to && !known[a] {
+					known[a] = true
+					all = append(all, a)
+				}
+			}
+		}
+	}
+	return all
 }
 
 func hostsWords(hosts []string) string {

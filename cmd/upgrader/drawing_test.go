@@ -49,6 +49,23 @@ func TestDrawingsAreWellFormed(t *testing.T) {
 	}
 }
 
+// TestDrawingsLookThroughBarriers proves that what waits for a barrier is drawn as waiting for all behind it.
+func TestDrawingsLookThroughBarriers(t *testing.T) {
+	plain, barred := sample(), sample()
+	add := func(g *engine.Graph, needs ...string) {
+		g.Nodes = append(g.Nodes, engine.Node{ID: "tell", Step: "tell", Kind: "tell", Target: engine.Target{Name: engine.Cluster}, Needs: needs})
+	}
+	all := []string{"workers/restart@w1", "workers/restart@w2", "workers/restart@w3"}
+	add(plain, all...)
+	add(barred, "all/*")
+	barred.Barriers = []engine.Barrier{{ID: "workers/*", Needs: all}, {ID: "all/*", Needs: []string{"preflight", "workers/*"}}}
+	for _, perHost := range []bool{false, true} {
+		if got, want := draw(barred, perHost).mermaid(), draw(plain, perHost).mermaid(); got != want {
+			t.Errorf("per host %v: %s\nwant %s", perHost, got, want)
+		}
+	}
+}
+
 // TestReduced proves that implied arrows go and needed ones stay.
 func TestReduced(t *testing.T) {
 	got := reduced([][2]int{{0, 2}, {0, 1}, {1, 2}, {0, 1}, {2, 1}, {2, 2}})

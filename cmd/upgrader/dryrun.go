@@ -14,6 +14,7 @@ import (
 // A rehearsal is what a dry run found out.
 type rehearsal struct {
 	graph   *engine.Graph
+	nodes   map[string]*engine.Node // of the graph
 	summary engine.Summary
 	records []journal.Record
 }
@@ -27,7 +28,7 @@ func rehearse(ctx context.Context, c *console, w *world, g *engine.Graph, watch 
 	if err != nil {
 		return nil, err
 	}
-	r := &rehearsal{graph: g}
+	r := &rehearsal{graph: g, nodes: nodesByID(g)}
 	runner := &engine.Runner{
 		Graph: g, Run: "dry-run", Binder: plan.NewBinder(catalog), Rehearse: true, Facts: versions(w.nodes),
 		Watch: func(rec journal.Record) { // called in order, one at a time
@@ -93,7 +94,7 @@ func (r *rehearsal) total() int {
 func (r *rehearsal) byHost() map[string][]string {
 	lines, said := map[string][]string{}, map[string]string{}
 	for _, rec := range r.records {
-		n := r.graph.Lookup(rec.Node)
+		n := r.nodes[rec.Node]
 		if n == nil || rec.Kind != journal.Intent && rec.Kind != journal.Wait {
 			continue
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -58,6 +59,35 @@ func BenchmarkFrame(b *testing.B) {
 		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
 			for b.Loop() {
 				screen{head: heading{Plan: g.Plan, Begun: noon()}}.lines(p, noon().Add(2*time.Hour), 120, 40)
+			}
+		})
+	}
+}
+
+// BenchmarkSpeakUp is the plain view looking for steps that have been silent for long, of which there are none.
+func BenchmarkSpeakUp(b *testing.B) {
+	for _, hosts := range []int{500, 5000} {
+		g := wide(hosts)
+		records := halfWay(g)
+		v := &plainView{out: io.Discard, board: newBoard(g, nil), nodes: map[string]*plainNode{}}
+		tell(v.board, v, records...)
+		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
+			for b.Loop() {
+				v.speakUp(records[len(records)-1].Time)
+			}
+		})
+	}
+}
+
+// BenchmarkShow is one record more on the board and in the live view.
+func BenchmarkShow(b *testing.B) {
+	for _, hosts := range []int{500, 5000} {
+		g := wide(hosts)
+		records := halfWay(g)
+		v := &ttyView{board: newBoard(g, nil), started: map[string]time.Time{}}
+		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				tell(v.board, v, records[i%(len(records)-1)+1])
 			}
 		})
 	}

@@ -63,14 +63,17 @@ const (
 	impatient = time.Second
 )
 
-// flush waits until what was written has been read. Where both streams lead to one terminal, it keeps their order.
+// flush waits until what was written has been read. What follows on the other stream then stands behind it, where both
+// lead to one terminal.
 func (c *console) flush() {
 	patience := slowest
 	if c.calls.any() {
 		patience = impatient
 	}
-	c.errs.Flush(patience)
-	c.out.Flush(patience)
+	var both sync.WaitGroup
+	both.Go(func() { c.errs.Flush(patience) })
+	both.Go(func() { c.out.Flush(patience) })
+	both.Wait()
 }
 
 // fileOf is the file that a stream is, if it is one.

@@ -11,10 +11,11 @@ import (
 
 // A Progress is a run as it stands, fed with its records one at a time. A record costs the same however large the run
 // is, but for a Begin, of which there is one per process; and what a screen shows is at hand without a walk over all
-// nodes. It only tells: what is to be done is the Reducer's business. It is not safe for concurrent use, and what its
+// nodes. It only tells: the states are a Reducer's, the words and times are the records'. It is not safe for concurrent use, and what its
 // methods return is good until the next Take.
 type Progress struct {
 	graph    *Graph
+	reducer  *Reducer       // whose word the states are
 	index    map[string]int // of nodes, by ID
 	summary  Summary        // but for what it concludes from all nodes
 	latest   Moment
@@ -35,7 +36,7 @@ type Moment struct {
 
 // NewProgress is the progress of a run of this graph that has not begun.
 func NewProgress(g *Graph) *Progress {
-	p := &Progress{graph: g, index: make(map[string]int, len(g.Nodes)), places: make([]place, len(g.Nodes)), tally: Tally{Pending: len(g.Nodes)},
+	p := &Progress{graph: g, reducer: NewReducer(g, Options{}), index: make(map[string]int, len(g.Nodes)), places: make([]place, len(g.Nodes)), tally: Tally{Pending: len(g.Nodes)},
 		summary: Summary{State: Running, Nodes: make([]NodeStatus, len(g.Nodes)), Facts: Facts{}}, rollout: make(map[string]int, len(g.Groups))}
 	for i := range g.Groups {
 		p.rollout[g.Groups[i].ID] = i
@@ -52,6 +53,7 @@ func NewProgress(g *Graph) *Progress {
 
 // Take takes the next record of the run in.
 func (p *Progress) Take(rec journal.Record) {
+	p.reducer.ReplayOne(&rec)
 	p.latest = Moment{rec.Time, rec.Elapsed}
 	p.summary.take(rec)
 	switch rec.Kind {
@@ -61,49 +63,34 @@ func (p *Progress) Take(rec journal.Record) {
 		p.look(rec)
 	}
 	if i, ok := p.index[rec.Node]; ok {
-		p.move(i, stateAfter(&p.graph.Nodes[i], p.summary.Nodes[i].State, rec))
+		p.move(i, p.stateAfter(i, &rec))
 		p.summary.Nodes[i].tell(rec)
 		p.note(i, rec)
 	}
 }
 
-// stateAfter is the state that a node is in after a record about it.
-func stateAfter(n *Node, was string, rec journal.Record) string {
-	switch rec.Kind {
-	case journal.Start, journal.Intent:
-		return Running
-	case journal.Wait:
+// stateAfter is the state that a node is in after a record about it: the reducer's word, and whether it only waits.
+func (p *Progress) stateAfter(i int, rec *journal.Record) string {
+	state, was := p.reducer.nodes[i].state.String(), p.summary.Nodes[i].State
+	switch {
+	case state != Running:
+		return state
+	case rec.Kind == journal.Wait:
 		return Waiting
-	case journal.Settled:
-		if rec.State == Stopped || rec.Digest != "" && rec.Digest != n.Digest { // what was done is not what the plan says now
-			return Pending
-		}
-		return rec.State
-	case journal.Decision:
-		if rec.State == Done && (rec.Digest == "" || rec.Digest == n.Digest) {
-			return Done
-		}
-	}
-	return was
-}
-
-// stateAgain is the state in which the next process finds a node.
-func stateAgain(was string) string {
-	if isWell(was) {
+	case rec.Kind != journal.Start && rec.Kind != journal.Intent && isAtWork(was):
 		return was
 	}
-	return Pending
+	return state
 }
-
-func isWell(state string) bool { return state == Done || state == Skipped }
 
 func isAtWork(state string) bool { return state == Running || state == Waiting }
 
-// begin is the next process taking the run up: it has seen nothing yet, and nothing is at work.
+// begin is the next process taking the run up: it has seen nothing yet, and nothing is at work. What it will do again is pending.
 func (p *Progress) begin() {
 	for i := range p.summary.Nodes {
-		if n := &p.summary.Nodes[i]; !isWell(n.State) {
-			p.move(i, stateAgain(n.State))
+		n, state := &p.summary.Nodes[i], p.reducer.nodes[i].state.String()
+		if state != n.State || !isWell(p.reducer.nodes[i].state) {
+			p.move(i, state)
 			n.Ended, n.Message = time.Time{}, ""
 		}
 	}
@@ -119,6 +106,9 @@ func (p *Progress) Summary() Summary {
 	s.conclude()
 	return s
 }
+
+// Underway says whether an effect was begun that may still be going on, see Reducer.Underway.
+func (p *Progress) Underway() bool { return p.reducer.Underway() }
 
 // Node is the node of this ID, or nil.
 func (p *Progress) Node(id string) *Node {

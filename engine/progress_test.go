@@ -67,7 +67,7 @@ func recount(g *Graph, p *Progress) error {
 		}
 		if g.Nodes[p.index[n.ID]].Group != "" {
 			inside[n.State]++
-			hosts[n.Host] += tallied(isWell(n.State))
+			hosts[n.Host] += tallied(isWell(conditionOf(n.State)))
 		}
 		if n.ID == "tell" && n.State == Pending {
 			awaited++

@@ -46,10 +46,10 @@ var errTimeout = errors.New("timed out")
 func (r *Runner) Start(ctx context.Context, stop <-chan struct{}) (Summary, error) {
 	x := newExecution(r)
 	if err := x.reducer.Keeps(); err != nil {
-		return x.summary(), err
+		return x.report.Summary(), err
 	}
 	err := x.run(ctx, stop)
-	return x.summary(), err
+	return x.report.Summary(), err
 }
 
 // An execution is one process's work on a run. Its goroutine alone owns the reducer: it feeds it what workers bring back,
@@ -62,7 +62,7 @@ type execution struct {
 	timer   *time.Timer
 	workers sync.WaitGroup
 	inbox   mailbox
-	told    []journal.Record // of this process, for the summary
+	report  *Progress
 
 	mu     sync.RWMutex
 	facts  Facts
@@ -83,8 +83,10 @@ func newExecution(r *Runner) *execution {
 	x := &execution{Runner: r, hands: make([]*hand, len(r.Graph.Nodes)), inbox: newMailbox(), facts: Facts{}, expect: Facts{}, timer: time.NewTimer(time.Hour)}
 	x.reducer = NewReducer(r.graphToRun(), Options{Run: r.Run, Limit: r.Parallel, Guarded: r.Guard != nil, Inbox: r.Inbox != nil, Rehearse: r.Rehearse})
 	x.reducer.Replay(r.Past)
+	x.report = NewProgress(r.Graph)
 	for i := range r.Past {
 		x.learn(&r.Past[i])
+		x.report.Take(r.Past[i])
 	}
 	maps.Copy(x.facts, r.Facts)
 	x.clock = clock{before: x.reducer.Now(), began: time.Now()}
@@ -116,10 +118,6 @@ func (x *execution) epoch() int64 {
 		return 0
 	}
 	return x.Guard.Epoch()
-}
-
-func (x *execution) summary() Summary {
-	return Report(x.Graph, append(append([]journal.Record(nil), x.Past...), x.told...))
 }
 
 // run feeds the reducer until it says that the run has ended, until ctx is cancelled, or until the journal fails; in every case
@@ -224,9 +222,9 @@ func (x *execution) tell(records []journal.Record) {
 		x.learn(&records[i])
 	}
 	x.mu.Unlock()
-	x.told = append(x.told, records...)
-	if x.Watch != nil {
-		for _, rec := range records {
+	for _, rec := range records {
+		x.report.Take(rec)
+		if x.Watch != nil {
 			x.Watch(rec)
 		}
 	}

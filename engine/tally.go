@@ -130,7 +130,7 @@ func (p *Progress) move(i int, to string) {
 	for _, r := range at.after {
 		p.rollouts[r].Awaited += tallied(to == Pending) - tallied(from == Pending)
 	}
-	p.moveHost(at, tallied(!isWell(to))-tallied(!isWell(from)))
+	p.moveHost(at, tallied(!isWell(conditionOf(to)))-tallied(!isWell(conditionOf(from))))
 	if isAtWork(from) != isAtWork(to) {
 		p.moveWork(i)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"upgrader.dev/upgrader/engine"
-	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/steps/kube"
 )
 
@@ -37,12 +36,12 @@ func (s store) knowsDone(id string) bool {
 
 // goodbye is a resume of a run that is done. A process that was killed between the run's end and the release of the
 // cluster's lock has left that behind, and nobody else may take it away.
-func goodbye(ctx context.Context, c *console, run listing, past []journal.Record) error {
+func goodbye(ctx context.Context, c *console, run listing, underway bool) error {
 	if run.Sandbox {
 		c.say("run %s is done; there is nothing to go on with", run.ID)
 		return nil
 	}
-	if engine.Underway(past) {
+	if underway {
 		c.say("run %s is done, but a change of it may still be going on, for which it kept the cluster's lock; once you know that it has ended: upgrader unlock", run.ID)
 		return nil
 	}

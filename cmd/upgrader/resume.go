@@ -73,7 +73,7 @@ func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run lis
 	if done, err := o.takeUp(session, run); err != nil {
 		return err
 	} else if done {
-		return goodbye(ctx, c, o.reached(run), past)
+		return goodbye(ctx, c, o.reached(run), engine.Recall(session.graph, past).Underway())
 	}
 	decisions, err := o.decisions(c, session.graph, run.dir, past)
 	if err != nil {
@@ -116,7 +116,7 @@ func (o *resumeOptions) takeUp(s *session, run listing) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if engine.Report(pinned, s.past).State == engine.Done {
+	if s.graph = pinned; engine.Report(pinned, s.past).State == engine.Done {
 		return true, nil
 	}
 	if run.Sandbox {

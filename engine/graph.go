@@ -1,12 +1,16 @@
 package engine
 
 import (
+	"maps"
+	"reflect"
+	"slices"
 	"time"
 )
 
 // A Graph is a plan expanded over its hosts: ordered, serialisable, digested, and all the scheduler knows. Expanding
-// the same plan and inventory gives the same bytes.
+// the same plan and inventory gives the same bytes. The tags are those of its first written form; see GraphFormat.
 type Graph struct {
+	Format   int               `json:"-"`              // of the file that it was read from; GraphFormat when it was expanded by this program
 	Plan     string            `json:"plan"`           // the plan's name
 	From     string            `json:"from,omitempty"` // versions.from, a constraint
 	To       string            `json:"to,omitempty"`   // versions.to
@@ -22,11 +26,12 @@ type Graph struct {
 // A Barrier is a place where many wait for many: it is met when all that it needs is. With one, a unit that comes after
 // 5,000 hosts costs one need a node, and not 5,000.
 type Barrier struct {
-	ID    string   `json:"id"`    // the path of the unit that ends here and "/*"; no node is called so
+	ID    string   `json:"id"`    // unit/* where a unit of the plan ends, */unit where one begins; no node is called so
 	Needs []string `json:"needs"` // IDs of nodes and of barriers, which stand before this one
 }
 
-// A Node is one step on one target.
+// A Node is one step on one target. The nodes of a step share what is the same for all of them, so nothing in a node is
+// ever changed in place: neither With, nor Needs, nor the labels of the target.
 type Node struct {
 	ID      string         `json:"id"`              // step@host, or step for the cluster; unique
 	Step    string         `json:"step"`            // path of the step in the plan, such as workers/drain; unique in it
@@ -43,7 +48,6 @@ type Node struct {
 	Finally bool           `json:"finally,omitempty"` // runs at the end of every run, also a failed one
 	Digest  string         `json:"digest"`            // over kind, target name, with, when
 	At      string         `json:"at,omitempty"`      // file:line:col in the plan; not part of the digest
-
 }
 
 // Retry says how often an attempt that failed is made again. Only transient failures are, unless On says otherwise.
@@ -82,4 +86,55 @@ func (g *Graph) barrier(id string) *Barrier {
 		}
 	}
 	return nil
+}
+
+// Same says whether two graphs ask for the same. Those of one format are told apart by their digests. An older program
+// gave another digest to the same work, so graphs of two formats are compared in what matters: a run that it began was
+// not edited because it is taken up by a newer one.
+func (g *Graph) Same(other *Graph) bool {
+	if g.Format == other.Format {
+		return g.Digest == other.Digest
+	}
+	if g.From != other.From || g.To != other.To || !maps.Equal(g.Vars, other.Vars) || len(g.Nodes) != len(other.Nodes) {
+		return false
+	}
+	if !slices.EqualFunc(g.Targets, other.Targets, equalTargets) || !slices.EqualFunc(g.Groups, other.Groups, equalGroups) ||
+		!slices.EqualFunc(g.Waivers, other.Waivers, equalWaivers) {
+		return false
+	}
+	mine, others := g.Index(), other.Index()
+	for i := range g.Nodes {
+		n, o := &g.Nodes[i], &other.Nodes[i]
+		if !n.Same(o) || !slices.Equal(mine.Behind(n.Needs), others.Behind(o.Needs)) {
+			return false
+		}
+	}
+	return true
+}
+
+// Same says whether two nodes do the same on the same target, wherever they are written and whatever they need.
+func (n *Node) Same(other *Node) bool {
+	a, b := n.words(), other.words()
+	a.At, b.At = "", ""
+	return n.ID == other.ID && n.Digest == other.Digest && a == b
+}
+
+func (n *Node) words() stepWords {
+	return stepWords{n.Step, n.Title, n.Kind, n.When, n.Group, n.Timeout, n.Retry, n.Gate, n.Finally, n.At}
+}
+
+func equalTargets(a, b Target) bool {
+	return a.Name == b.Name && maps.Equal(a.Labels, b.Labels) && slices.Equal(a.Groups, b.Groups)
+}
+
+func equalGroups(a, b Group) bool {
+	same := slices.Equal(a.Hosts, b.Hosts)
+	a.Hosts, b.Hosts = nil, nil
+	return same && reflect.DeepEqual(a, b)
+}
+
+func equalWaivers(a, b Waiver) bool {
+	same := a.Until.Equal(b.Until)
+	a.Until, b.Until = time.Time{}, time.Time{}
+	return same && a == b
 }

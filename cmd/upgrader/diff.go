@@ -19,20 +19,24 @@ func pendingDiff(old, edited *engine.Graph, summary engine.Summary) []string {
 		settled[n.ID] = n.State == engine.Done || n.State == engine.Skipped
 	}
 	d := differences{hosts: map[string][]string{}}
-	before, after := nodesByID(old), nodesByID(edited)
+	was, is := old.Index(), edited.Index()
 	for i := range old.Nodes {
 		n := &old.Nodes[i]
 		if settled[n.ID] {
 			continue
 		}
-		if e := after[n.ID]; e == nil {
+		j, there := is.Node(n.ID)
+		if !there {
 			d.add("- "+n.Step+" ("+n.Kind+")", n.Target.Name)
-		} else if changes := changed(n, e); len(changes) > 0 {
+			continue
+		}
+		if changes := changedNode(n, &edited.Nodes[j], was, is); len(changes) > 0 {
 			d.add("~ "+n.Step+"\n    "+strings.Join(changes, "\n    "), n.Target.Name)
 		}
 	}
 	for i := range edited.Nodes {
-		if n := &edited.Nodes[i]; before[n.ID] == nil {
+		n := &edited.Nodes[i]
+		if _, there := was.Node(n.ID); !there {
 			d.add("+ "+n.Step+" ("+n.Kind+")", n.Target.Name)
 		}
 	}
@@ -77,6 +81,19 @@ func (d *differences) lines() []string {
 		}
 	}
 	return lines
+}
+
+// changedNode lists the fields in which a node differs. A need that is called otherwise now but comes to the same nodes,
+// as in a graph that an older program wrote, is no difference.
+func changedNode(old, edited *engine.Node, was, is *engine.Index) []string {
+	now := *edited
+	if !slices.Equal(old.Needs, now.Needs) && slices.Equal(was.Names(old.Needs), is.Names(now.Needs)) {
+		now.Needs = old.Needs
+	}
+	if old.Same(&now) && slices.Equal(old.Needs, now.Needs) {
+		return nil
+	}
+	return changed(old, now)
 }
 
 // changed lists the fields in which two values differ, as "with.timeout: 15m -> 30m".

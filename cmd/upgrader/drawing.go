@@ -43,41 +43,36 @@ func draw(g *engine.Graph, perHost bool) drawing {
 		}
 		hosts[at] = append(hosts[at], n.Target.Name)
 	}
-	d.arrows = reduced(arrows(g, func(n *engine.Node) int { return index[key(n)] }))
 	for i := range d.boxes {
 		d.boxes[i].hosts = hostsWords(hosts[i])
 	}
+	d.arrows = reduced(arrows(g, func(n *engine.Node) int { return index[key(n)] }))
 	return d
 }
 
-// arrows lead to the box of every node from those of all that it needs, also through barriers, each once.
-func arrows(g *engine.Graph, box func(n *engine.Node) int) [][2]int {
-	behind := make(map[string][]int, len(g.Nodes)) // boxes, by the ID of a node or a barrier
-	for i := range g.Nodes {
-		behind[g.Nodes[i].ID] = []int{box(&g.Nodes[i])}
+// arrows are the edges between boxes, through barriers. What the hosts of a step have in common is followed once.
+func arrows(g *engine.Graph, boxOf func(*engine.Node) int) [][2]int {
+	type edge struct {
+		need string
+		to   int
 	}
-	for _, b := range g.Barriers { // what a barrier needs stands before it
-		var boxes []int
-		for _, need := range b.Needs {
-			boxes = append(boxes, behind[need]...)
-		}
-		slices.Sort(boxes)
-		behind[b.ID] = slices.Compact(boxes)
-	}
-	var all [][2]int
-	known := map[[2]int]bool{}
+	var list [][2]int
+	nodes, followed := g.Index(), map[edge]bool{}
 	for i := range g.Nodes {
-		to := box(&g.Nodes[i])
+		to := boxOf(&g.Nodes[i])
 		for _, need := range g.Nodes[i].Needs {
-			for _, from := range behind[need] {
-				if a := [2]int{from, to}; from != to && !known[a] {
-					known[a] = true
-					all = append(all, a)
+			if followed[edge{need, to}] {
+				continue
+			}
+			followed[edge{need, to}] = true
+			for _, j := range nodes.Behind([]string{need}) {
+				if from := boxOf(&g.Nodes[j]); from != to {
+					list = append(list, [2]int{from, to})
 				}
 			}
 		}
 	}
-	return all
+	return list
 }
 
 func hostsWords(hosts []string) string {

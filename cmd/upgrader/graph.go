@@ -8,6 +8,9 @@ import (
 	"upgrader.dev/upgrader/engine/plan"
 )
 
+// maxBoxes bounds a picture with a box for every step on every host, whose arrows are many more.
+const maxBoxes = 1000
+
 func graphCommand(c *console) *cobra.Command {
 	var format, inventory string
 	var vars []string
@@ -55,6 +58,9 @@ func graph(c *console, path, format, inventory string, vars map[string]string, p
 	g, err := p.Expand(plan.Options{Catalog: catalog, Targets: targets, Vars: vars})
 	if err != nil {
 		return asInvalid(err)
+	}
+	if perHost && len(g.Nodes) > maxBoxes {
+		return invalid("a picture of %d boxes shows nothing to anybody: leave out --hosts, or give fewer hosts (at most %d boxes are drawn)", len(g.Nodes), maxBoxes)
 	}
 	_, err = io.WriteString(c.out, render(draw(g, perHost)))
 	return err

@@ -133,7 +133,7 @@ func (o *resumeOptions) graph(c *console, run listing, pinned *engine.Graph, pas
 		c.say("run %s began with another text of its plan and inventory, kept in %s: put that back, or mend what is wrong now:", run.ID, run.dir)
 		return nil, err
 	}
-	if edited == nil || edited.Digest == pinned.Digest {
+	if edited == nil || edited.Same(pinned) {
 		return pinned, nil
 	}
 	diff := strings.Join(pendingDiff(pinned, edited, engine.Report(pinned, past)), "\n")

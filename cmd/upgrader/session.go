@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -223,7 +224,11 @@ func (d runDir) pin(m manifest, p *plan.Plan, g *engine.Graph) error {
 	if err := os.MkdirAll(d.path("decisions"), 0o700); err != nil {
 		return fmt.Errorf("making the run's directory: %w", err)
 	}
-	if err := writeJSON(d.path("graph.json"), g); err != nil {
+	graph, err := json.Marshal(g) // on one line: a large one would be mostly blanks
+	if err != nil {
+		return fmt.Errorf("encoding the graph: %w", err)
+	}
+	if err := writeFile(d.path("graph.json"), append(graph, '\n')); err != nil {
 		return err
 	}
 	return writeJSON(d.path("run.json"), m)

@@ -50,6 +50,18 @@ type environment struct {
 	cel     *cel.Env
 	objects map[string]objectType // by the name of the variable
 	idents  []string
+	run     *environment // see atRun
+}
+
+// atRun is the environment of what is left of these expressions for the run.
+func (env *environment) atRun() (*environment, error) {
+	if env.run == nil {
+		var err error
+		if env.run, err = runEnvironment(); err != nil {
+			return nil, err
+		}
+	}
+	return env.run, nil
 }
 
 // newEnvironment makes an environment of these objects, and of facts and hosts() if wanted.

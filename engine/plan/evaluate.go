@@ -9,6 +9,7 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
+	"cel.dev/cel-go/interpreter"
 
 	"upgrader.dev/upgrader/engine/document"
 )
@@ -114,11 +115,7 @@ func (e *expression) reduce(act map[string]any) (ref.Val, string, error) {
 	if !types.IsUnknown(v) {
 		return v, "", nil
 	}
-	residual, err := e.env.cel.ResidualAst(e.ast, details)
-	if err != nil {
-		return nil, "", fmt.Errorf("keeping the rest of the expression for the run: %w", err)
-	}
-	text, err := cel.AstToString(residual)
+	text, err := e.rest(details)
 	if err != nil {
 		return nil, "", fmt.Errorf("keeping the rest of the expression for the run: %w", err)
 	}
@@ -126,9 +123,35 @@ func (e *expression) reduce(act map[string]any) (ref.Val, string, error) {
 	return nil, text, e.keeps(text)
 }
 
+// rest is the text of what could not be evaluated. Most hosts leave the same of an expression; that is put into CEL's own
+// words once.
+func (e *expression) rest(details *cel.EvalDetails) (string, error) {
+	tree := e.ast.NativeRep()
+	pruned := interpreter.PruneAst(tree.Expr(), tree.SourceInfo().MacroCalls(), details.State())
+	rough, err := cel.ExprToString(pruned.Expr(), pruned.SourceInfo())
+	if err != nil {
+		return "", err
+	}
+	if text, known := e.rests[rough]; known {
+		return text, nil
+	}
+	parsed, issues := e.env.cel.Parse(rough)
+	if issues.Err() != nil {
+		return "", issues.Err()
+	}
+	text, err := cel.AstToString(parsed)
+	if err == nil {
+		e.rests[rough] = text
+	}
+	return text, err
+}
+
 // keeps makes sure that the run can evaluate what is left.
 func (e *expression) keeps(text string) error {
-	env, err := runEnvironment()
+	if e.kept[text] {
+		return nil
+	}
+	env, err := e.env.atRun()
 	if err != nil {
 		return err
 	}
@@ -136,6 +159,7 @@ func (e *expression) keeps(text string) error {
 	if env.compile(text, func(int) document.Pos { return document.Pos{} }, faults) == nil {
 		return fmt.Errorf("hosts() or vars are used together with facts in a way that cannot be kept for the run; use a step of its own for each")
 	}
+	e.kept[text] = true
 	return nil
 }
 

@@ -1,10 +1,6 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"time"
 
@@ -28,6 +24,9 @@ const (
 	defaultMaxPause = 30 * time.Second
 )
 
+// maxNodes bounds what a plan becomes over its hosts: a hundred steps on each of 10,000 hosts.
+const maxNodes = 1_000_000
+
 // skewKind is the gate that every plan with versions has, and skewGuard the step that is added for it.
 const (
 	skewKind  = "version.skew"
@@ -37,7 +36,7 @@ const (
 // Expand makes the graph of a plan over a list of hosts. It is pure: the same input gives the same bytes. The error
 // holds every *document.Fault, those of Check among them.
 func (p *Plan) Expand(o Options) (*engine.Graph, error) {
-	s, err := newSession(p, o.Catalog, &hostSet{o.Targets}, o.Vars)
+	s, err := newSession(p, o.Catalog, newHostSet(o.Targets), o.Vars)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +46,7 @@ func (p *Plan) Expand(o Options) (*engine.Graph, error) {
 	if s.faults.Len() > 0 {
 		return nil, s.faults.Err()
 	}
-	x := &expander{session: s, options: o, nodes: map[*unit][]int{}}
+	x := newExpander(s, o)
 	g := x.graph()
 	if s.faults.Len() > 0 {
 		return nil, s.faults.Err()
@@ -72,18 +71,30 @@ type expander struct {
 	*session
 	options Options
 	out     engine.Graph
-	nodes   map[*unit][]int // indexes in out.Nodes
-	guard   string          // ID of the added skew guard
+	picked  map[*unit][]int      // positions of its hosts in the inventory, in the order of its rollout
+	nodes   map[*unit][]int      // indexes in out.Nodes
+	known   map[*unit]*knowledge // what the nodes of a unit have in common
+	starts  map[*unit][]string   // what a unit waits for, once that is known
+	finish  map[*unit]string     // what others wait for that need it
+	guard   string               // ID of the added skew guard
+}
+
+func newExpander(s *session, o Options) *expander {
+	return &expander{session: s, options: o, picked: map[*unit][]int{}, nodes: map[*unit][]int{}, known: map[*unit]*knowledge{},
+		starts: map[*unit][]string{}, finish: map[*unit]string{}}
 }
 
 func (x *expander) graph() *engine.Graph {
 	p := x.plan
-	x.out = engine.Graph{Plan: p.Name, To: x.to, Vars: x.values(), Targets: x.options.Targets, Waivers: x.waivers()}
+	x.out = engine.Graph{Format: engine.GraphFormat, Plan: p.Name, To: x.to, Vars: x.values(), Targets: x.options.Targets, Waivers: x.waivers()}
+	all := slices.Concat(p.steps, p.finally)
+	if !x.reserve(all) {
+		return nil
+	}
 	if p.file.Versions != nil {
 		x.out.From = p.file.Versions.From.Text
 		x.addGuard()
 	}
-	all := slices.Concat(p.steps, p.finally)
 	for _, u := range all {
 		x.unit(u)
 	}
@@ -91,6 +102,29 @@ func (x *expander) graph() *engine.Graph {
 		x.edges(u)
 	}
 	return &x.out
+}
+
+// reserve makes room for all nodes, unless they are too many.
+func (x *expander) reserve(all []*unit) bool {
+	total := 1 // the guard
+	for _, u := range leaves(all) {
+		if at := u.onHosts(); at == nil {
+			total++
+		} else if total += len(x.hostsOf(u.placed())); total > maxNodes {
+			x.faults.Add(at.Pos, "divide the plan, or the hosts among several runs", "the plan comes to more than %d steps over its hosts", maxNodes)
+			return false
+		}
+	}
+	x.out.Nodes = make([]engine.Node, 0, total)
+	return true
+}
+
+// placed is the unit that says which hosts this one is done on: itself or the group around it.
+func (u *unit) placed() *unit {
+	if u.Hosts == nil && u.within != nil {
+		return u.within.placed()
+	}
+	return u
 }
 
 // values are the variables as text; secrets as references.
@@ -159,9 +193,9 @@ func (x *expander) unit(u *unit) {
 	hosts := x.hostsOf(u)
 	switch {
 	case u.group() && u.Hosts != nil:
-		for i := range hosts {
+		for _, h := range hosts {
 			for _, c := range u.children {
-				x.add(c, &hosts[i], u.path)
+				x.add(c, &x.hosts.targets[h], u.path)
 			}
 		}
 		x.group(u, hosts)
@@ -175,8 +209,8 @@ func (x *expander) unit(u *unit) {
 			group = u.path
 			x.group(u, hosts)
 		}
-		for i := range hosts {
-			x.add(u, &hosts[i], group)
+		for _, h := range hosts {
+			x.add(u, &x.hosts.targets[h], group)
 		}
 	default:
 		x.add(u, nil, "")
@@ -193,26 +227,28 @@ func (x *expander) disruptive(u *unit) bool {
 	return disrupts
 }
 
-// hostsOf returns the hosts of a unit in the order of their rollout.
-func (x *expander) hostsOf(u *unit) []engine.Target {
+// hostsOf returns the positions of a unit's hosts in the inventory, in the order of their rollout.
+func (x *expander) hostsOf(u *unit) []int {
 	if u.Hosts == nil {
 		return nil
+	}
+	if list, known := x.picked[u]; known {
+		return list
 	}
 	list, err := x.hosts.pick(u.Hosts.terms)
 	if err != nil {
 		x.faults.Add(u.Hosts.Pos, "", "%s", err)
-		return nil
+	} else if u.Rollout != nil && u.Rollout.SpreadBy.Text != "" {
+		list = x.hosts.spread(list, u.Rollout.SpreadBy.Text)
 	}
-	if u.Rollout == nil || u.Rollout.SpreadBy.Text == "" {
-		return list
-	}
-	return spread(list, u.Rollout.SpreadBy.Text)
+	x.picked[u] = list
+	return list
 }
 
 // add makes one node.
 func (x *expander) add(u *unit, host *engine.Target, group string) {
 	n := engine.Node{ID: u.path, Step: u.path, Title: u.Name.Text, Kind: u.Uses.Text, Target: engine.Target{Name: engine.Cluster},
-		Group: group, Finally: u.finally, At: u.Pos.String()} //nolint:staticcheck // u.String() would not say of what
+		Group: group, Finally: u.finally}
 	if n.Title == "" {
 		n.Title = u.Uses.Text
 	}
@@ -220,114 +256,6 @@ func (x *expander) add(u *unit, host *engine.Target, group string) {
 		n.ID, n.Target = u.path+"@"+host.Name, *host
 	}
 	x.fill(&n, u, host)
-	n.Digest = nodeDigest(&n)
 	x.nodes[u] = append(x.nodes[u], len(x.out.Nodes))
 	x.out.Nodes = append(x.out.Nodes, n)
-}
-
-func (x *expander) ids(list []int) []string {
-	out := make([]string, len(list))
-	for i, n := range list {
-		out[i] = x.out.Nodes[n].ID
-	}
-	return out
-}
-
-// edges gives the nodes of a unit what they need.
-func (x *expander) edges(u *unit) {
-	switch {
-	case u.group() && u.Hosts != nil:
-		hosts := len(x.nodes[u.children[0]])
-		for h := range hosts {
-			for i, c := range u.children {
-				n := &x.out.Nodes[x.nodes[c][h]]
-				if i == 0 {
-					n.Needs = x.before(u)
-				} else {
-					n.Needs = []string{x.out.Nodes[x.nodes[u.children[i-1]][h]].ID}
-				}
-			}
-		}
-	case u.group():
-		for _, c := range u.children {
-			x.edges(c)
-		}
-	default:
-		for _, i := range x.nodes[u] {
-			x.out.Nodes[i].Needs = x.before(u)
-		}
-	}
-}
-
-// before returns the IDs of the nodes that must be settled before a unit starts.
-func (x *expander) before(u *unit) []string {
-	var ids []string
-	sibling := false
-	for _, n := range u.needs {
-		ids = append(ids, x.ends(n)...)
-		sibling = sibling || n.within == u.within
-	}
-	if u.within != nil && !sibling {
-		ids = append(ids, x.before(u.within)...)
-	}
-	if len(ids) == 0 && x.guard != "" && !u.finally && u.path != x.guard {
-		ids = []string{x.guard}
-	}
-	return unique(ids)
-}
-
-// ends returns the IDs of the nodes that end a unit. A unit without nodes passes on what it needs itself.
-func (x *expander) ends(u *unit) []string {
-	var ids []string
-	switch {
-	case u.group() && u.Hosts != nil:
-		ids = x.ids(x.nodes[u.children[len(u.children)-1]])
-	case u.group():
-		for _, c := range u.children {
-			if !slices.ContainsFunc(u.children, func(other *unit) bool { return slices.Contains(other.needs, c) }) {
-				ids = append(ids, x.ends(c)...)
-			}
-		}
-	default:
-		ids = x.ids(x.nodes[u])
-	}
-	if len(ids) == 0 {
-		return x.before(u)
-	}
-	return unique(ids)
-}
-
-func unique(ids []string) []string {
-	seen := map[string]bool{}
-	return slices.DeleteFunc(ids, func(id string) bool {
-		twice := seen[id]
-		seen[id] = true
-		return twice
-	})
-}
-
-// nodeDigest is over what a node does and where: a resume repeats nothing whose digest is unchanged.
-func nodeDigest(n *engine.Node) string {
-	return digest(map[string]any{"kind": n.Kind, "target": n.Target.Name, "with": n.With, "when": n.When})
-}
-
-// graphDigest is over everything but the places in the plan, which move when a comment is added.
-func graphDigest(g *engine.Graph) string {
-	c := *g
-	c.Digest = ""
-	c.Nodes = slices.Clone(g.Nodes)
-	for i := range c.Nodes {
-		c.Nodes[i].At = ""
-	}
-	return digest(c)
-}
-
-// digest is the first half of the SHA-256 of canonical JSON: encoding/json sorts the keys of maps.
-func digest(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil { // strings, lists and maps of them only
-		return fmt.Sprintf("not digestible: %v", err)
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])[:32]
 }

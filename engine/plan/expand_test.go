@@ -2,7 +2,6 @@ package plan_test
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +79,8 @@ skew
 drain@c1 <- skew
 drain@c2 <- skew
 drain@c3 <- skew
-healthy <- drain@c1 drain@c2 drain@c3`},
+healthy <- drain/*
+drain/* <- drain@c1 drain@c2 drain@c3`},
 	"a group in order on each host": {`
   - uses: version.skew
   - id: g
@@ -94,7 +94,8 @@ g/uncordon@c2 <- g/drain-2@c2
 g/drain@c3 <- skew
 g/drain-2@c3 <- g/drain@c3
 g/uncordon@c3 <- g/drain-2@c3
-healthy <- g/uncordon@c2 g/uncordon@c3`},
+healthy <- g/*
+g/* <- g/uncordon@c2 g/uncordon@c3`},
 	"a group without hosts has an order of its own": {`
   - uses: version.skew
   - id: g
@@ -107,7 +108,33 @@ skew
 g/x <- skew
 g/y <- skew
 g/z@c1 <- g/x
-healthy <- g/y g/z@c1`},
+healthy <- g/*
+g/* <- g/y g/z@c1`},
+	"many that wait for many wait for one barrier": {`
+  - {id: a, uses: version.skew}
+  - {id: b, uses: node.drain, hosts: "control-plane[:2]"}
+  - {id: c, uses: node.drain, hosts: "control-plane[:2]", needs: [a, b]}
+  - id: g
+    needs: [a, c]
+    steps:
+      - {id: x, uses: node.drain, hosts: "control-plane[:2]"}
+      - {id: y, uses: cluster.healthy, needs: []}
+  - {id: d, uses: cluster.healthy, needs: [b, g]}`, `
+a
+b@c1 <- a
+b@c2 <- a
+c@c1 <- */c
+c@c2 <- */c
+g/x@c1 <- */g
+g/x@c2 <- */g
+g/y <- */g
+d <- b/* g/*
+b/* <- b@c1 b@c2
+*/c <- a b/*
+c/* <- c@c1 c@c2
+*/g <- a c/*
+g/x/* <- g/x@c1 g/x@c2
+g/* <- g/x/* g/y`},
 	"nobody there is nobody to wait for": {`
   - uses: version.skew
   - {id: none, hosts: "control-plane[3:]", steps: [{uses: node.drain}]}
@@ -133,11 +160,12 @@ last when run.state == "failed" <- healthy`},
 skew
 a@c1 <- skew
 a@c2 when false <- skew
-b <- a@c1 a@c2
+b <- a/*
 c when "1.28.15" == facts["seen"] <- b
 d when false <- c
 k when facts["1.28.15"] in ["versions.to", "1.28"] <- d
-e/drain@c1 when (facts["e"] == "1") && (facts["f"] == "c1") <- k`},
+e/drain@c1 when (facts["e"] == "1") && (facts["f"] == "c1") <- k
+a/* <- a@c1 a@c2`},
 }
 
 // The order of a plan: what stands above, what needs say, hosts in order inside a group, and the skew guard first.
@@ -303,19 +331,28 @@ func TestExpandProperties(t *testing.T) {
 		if err := json.Unmarshal(text, &back); err != nil || !cmp.Equal(*g, back) {
 			t.Fatalf("JSON does not bring the graph back: %v %s", err, cmp.Diff(*g, back))
 		}
-		var seen []string
-		for _, n := range g.Nodes {
-			for _, need := range n.Needs {
-				if !slices.Contains(seen, need) {
-					t.Fatalf("%s needs %s, which does not come before it", n.ID, need)
-				}
-			}
-			if slices.Contains(seen, n.ID) {
-				t.Fatalf("%s is there twice", n.ID)
-			}
-			seen = append(seen, n.ID)
-		}
+		needsComeFirst(t, g)
 	})
+}
+
+// needsComeFirst: every need is a node that comes before, or a barrier of such.
+func needsComeFirst(t *rapid.T, g *engine.Graph) {
+	index := g.Index()
+	seen := map[string]bool{}
+	for i, n := range g.Nodes {
+		for _, j := range index.Behind(n.Needs) {
+			if j >= i {
+				t.Fatalf("%s needs %s, which does not come before it", n.ID, g.Nodes[j].ID)
+			}
+		}
+		if len(n.Needs) > 0 && len(index.Behind(n.Needs)) == 0 {
+			t.Fatalf("%s needs %v, of which nothing is there", n.ID, n.Needs)
+		}
+		if seen[n.ID] {
+			t.Fatalf("%s is there twice", n.ID)
+		}
+		seen[n.ID] = true
+	}
 }
 
 // One line over many hosts is done on all of them at once only if it cannot take them out of service.

@@ -20,7 +20,9 @@ type expression struct {
 	vars map[string]bool         // the variables it refers to
 	args []hostArg               // the literal arguments of hosts()
 
-	program, partial cel.Program // made when first evaluated
+	program, partial cel.Program       // made when first evaluated
+	rests            map[string]string // what was left of it before, as pruned and as CEL writes it
+	kept             map[string]bool   // what was left and can be evaluated by the run
 }
 
 // A hostArg is a pattern that stands in an expression.
@@ -60,7 +62,8 @@ func (env *environment) compile(text string, at func(int) document.Pos, faults *
 		t.all(issues.Errors())
 		return nil
 	}
-	e := &expression{text: text, at: at, ast: checked, env: env, uses: map[string]document.Pos{}, vars: map[string]bool{}}
+	e := &expression{text: text, at: at, ast: checked, env: env, uses: map[string]document.Pos{}, vars: map[string]bool{},
+		rests: map[string]string{}, kept: map[string]bool{}}
 	e.collect()
 	return e
 }

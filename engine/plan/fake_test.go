@@ -123,7 +123,7 @@ func inventory(controlPlanes, workers int) []engine.Target {
 	return list
 }
 
-// outline shows a graph for people: a line per node and per group.
+// outline shows a graph for people: a line per node and per barrier.
 func outline(g *engine.Graph) string {
 	var b strings.Builder
 	for _, n := range g.Nodes {
@@ -135,6 +135,9 @@ func outline(g *engine.Graph) string {
 			b.WriteString(" <- " + strings.Join(n.Needs, " "))
 		}
 		b.WriteString("\n")
+	}
+	for _, barrier := range g.Barriers {
+		b.WriteString(barrier.ID + " <- " + strings.Join(barrier.Needs, " ") + "\n")
 	}
 	return b.String()
 }

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -8,29 +11,108 @@ import (
 	"upgrader.dev/upgrader/engine/document"
 )
 
+// knowledge is what the nodes of a unit have in common. What does not depend on the host is worked out for the first of
+// them and shared by all.
+type knowledge struct {
+	at       string // file:line:col
+	whenOf   bool   // the condition depends on the host
+	ofHost   bool   // the rest does
+	when     *string
+	settings map[bool]*setting // by whether the node will run at all
+}
+
+// A setting is what a node is given beside its place and its condition.
+type setting struct {
+	with    map[string]any
+	text    json.RawMessage // with, as JSON
+	retry   engine.Retry
+	timeout time.Duration
+	gate    bool
+}
+
 // fill evaluates everything of a node that can be known before the run.
 func (x *expander) fill(n *engine.Node, u *unit, host *engine.Target) {
-	p := x.prepared[u]
+	k := x.knowledgeOf(u)
+	n.At, n.When = k.at, x.whenOn(u, k, host)
+	s := x.settingOn(u, k, host, n.When != "false")
+	n.With, n.Retry, n.Timeout, n.Gate = s.with, s.retry, s.timeout, s.gate
+	n.Digest = nodeDigest(n, s.text)
+}
+
+func (x *expander) knowledgeOf(u *unit) *knowledge {
+	k, known := x.known[u]
+	if !known {
+		p := x.prepared[u]
+		k = &knowledge{at: u.Pos.String(), settings: map[bool]*setting{}} //nolint:staticcheck // u.String() would not say of what
+		for i, e := range p.whens {
+			k.whenOf = k.whenOf || x.ofHost(e, u.whens[i].scope)
+		}
+		for _, t := range slices.Concat(slices.Collect(maps.Values(p.templates)), slices.Collect(maps.Values(p.retry)), []*template{p.timeout}) {
+			k.ofHost = k.ofHost || x.templateOfHost(t, u.scope)
+		}
+		x.known[u] = k
+	}
+	return k
+}
+
+// whenOn is the condition of a unit as it is left on a host.
+func (x *expander) whenOn(u *unit, k *knowledge, host *engine.Target) string {
+	if k.when != nil && !k.whenOf {
+		return *k.when
+	}
+	when, err := x.when(u, x.prepared[u], host)
+	x.faults.Join(u.Pos, err)
+	k.when = &when
+	return when
+}
+
+// settingOn is everything else of a unit on a host.
+func (x *expander) settingOn(u *unit, k *knowledge, host *engine.Target, runs bool) *setting {
+	if s := k.settings[runs]; s != nil && !k.ofHost {
+		return s
+	}
+	s := &setting{}
+	k.settings[runs] = s
 	act, err := x.activation(u.scope, host)
 	if err != nil {
 		x.faults.Join(u.Pos, err)
-		return
+		return s
 	}
-	if n.When, err = x.when(u, p, host); err != nil {
-		x.faults.Join(u.Pos, err)
-		return
-	}
+	p := x.prepared[u]
 	step := p.kind.New()
-	_, n.Gate = step.(engine.Gate)
-	n.Retry = x.retry(u, p, act)
-	if n.When != "false" { // else it will not run: what its settings would be does not matter
-		n.With = x.with(u, p, act, step)
-		x.compress(n.With)
+	_, s.gate = step.(engine.Gate)
+	s.retry = x.retry(u, p, act)
+	if runs { // else what its settings would be does not matter
+		s.with = x.with(u, p, act, step)
+		x.compress(s.with)
 	}
-	n.Timeout = x.duration(p.timeout, act, kindTimeout(step))
-	if p.timeout != nil && n.Timeout == 0 {
+	s.text, _ = json.Marshal(s.with) // strings, lists and maps of them only
+	s.timeout = x.duration(p.timeout, act, kindTimeout(step))
+	if p.timeout != nil && s.timeout == 0 {
 		x.faults.Add(u.Timeout.Pos, "", "a timeout of nothing leaves no time for the step")
 	}
+	return s
+}
+
+// templateOfHost says whether a setting is another one on each host.
+func (x *expander) templateOfHost(t *template, sc *scope) bool {
+	return t != nil && slices.ContainsFunc(t.parts, func(p compiledPart) bool { return p.expr != nil && x.ofHost(p.expr, sc) })
+}
+
+// ofHost says whether an expression depends on the host: it names it, or an input of its fragment that does.
+func (x *expander) ofHost(e *expression, sc *scope) bool {
+	if e.on(hostName) {
+		return true
+	}
+	if sc.parent == nil {
+		return false
+	}
+	for name := range e.vars {
+		if x.templateOfHost(x.inputTemplates(sc)[name], sc.parent) {
+			return true
+		}
+	}
+	return false
 }
 
 // compress shortens, for a demonstration, how long something has to have been well.
@@ -114,10 +196,10 @@ func (x *expander) retry(u *unit, p *prepared, act map[string]any) engine.Retry 
 }
 
 // group makes the rollout of a unit over its hosts.
-func (x *expander) group(u *unit, hosts []engine.Target) {
+func (x *expander) group(u *unit, hosts []int) {
 	g := engine.Group{ID: u.path, MaxUnavailable: 1}
 	for _, h := range hosts {
-		g.Hosts = append(g.Hosts, h.Name)
+		g.Hosts = append(g.Hosts, x.hosts.targets[h].Name)
 	}
 	if r := u.Rollout; r != nil {
 		set := x.prepared[u].rollout
@@ -152,30 +234,6 @@ func (x *expander) maxUnavailable(t *template, act map[string]any, hosts int) in
 		x.faults.Add(t.at.Pos, "write 1 or more", `"maxUnavailable" of nothing would never let a host start`)
 	}
 	return max(1, n.Of(hosts))
-}
-
-// spread lets the values of a label take turns, in the order in which they first appear. Hosts without the label are
-// together one more value, so a label that no host has changes nothing.
-func spread(hosts []engine.Target, label string) []engine.Target {
-	var order []string
-	by := map[string][]engine.Target{}
-	for _, h := range hosts {
-		v := h.Labels[label]
-		if _, seen := by[v]; !seen {
-			order = append(order, v)
-		}
-		by[v] = append(by[v], h)
-	}
-	var out []engine.Target
-	for len(out) < len(hosts) {
-		for _, v := range order {
-			if len(by[v]) > 0 {
-				out = append(out, by[v][0])
-				by[v] = by[v][1:]
-			}
-		}
-	}
-	return out
 }
 
 // text evaluates a setting; false if it is absent or faulty.

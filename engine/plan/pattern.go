@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
-	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/document"
 )
 
@@ -149,97 +147,3 @@ func (r requirement) holds(labels map[string]string) bool {
 	}
 	return has != r.not
 }
-
-// hostSet is every host of the inventory, in its order.
-type hostSet struct{ targets []engine.Target }
-
-// names lists every word that a pattern may begin with.
-func (h *hostSet) names() []string {
-	list := []string{allHosts, controlPlane, workers}
-	for _, t := range h.targets {
-		list = append(list, t.Name)
-		list = append(list, t.Groups...)
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
-// emptyIsFine says which patterns may select no host: a cluster without workers, the rest of a single control plane.
-func (t term) emptyIsFine() bool { return t.open || t.name == workers }
-
-// selectTerm returns the hosts of one term in the inventory's order.
-func (h *hostSet) selectTerm(t term) ([]engine.Target, error) {
-	var found []engine.Target
-	if len(t.labels) > 0 {
-		for _, target := range h.targets {
-			if !slices.ContainsFunc(t.labels, func(r requirement) bool { return !r.holds(target.Labels) }) {
-				found = append(found, target)
-			}
-		}
-		if len(found) == 0 {
-			return nil, &noHosts{"no host has these labels", "see the labels of the inventory"}
-		}
-		return found, nil
-	}
-	found, known := h.members(t.name)
-	if !known {
-		return nil, &noHosts{fmt.Sprintf("no group or host is called %q", t.name), document.Suggest(t.name, h.names())}
-	}
-	total := len(found)
-	if t.slice {
-		to := total
-		if t.to >= 0 {
-			to = min(t.to, total)
-		}
-		found = found[min(t.from, to):to]
-	}
-	if len(found) == 0 && !t.emptyIsFine() {
-		return nil, &noHosts{fmt.Sprintf("%s has %d hosts, so this selects none", t.name, total), "check the inventory"}
-	}
-	return found, nil
-}
-
-// members returns the hosts of a group, or the host of that name. A group goes before a host.
-func (h *hostSet) members(name string) ([]engine.Target, bool) {
-	var found []engine.Target
-	for _, t := range h.targets {
-		if name == allHosts || slices.Contains(t.Groups, name) {
-			found = append(found, t)
-		}
-	}
-	if len(found) > 0 || name == allHosts || name == controlPlane || name == workers {
-		return found, true
-	}
-	for _, t := range h.targets {
-		if t.Name == name {
-			return []engine.Target{t}, true
-		}
-	}
-	return nil, false
-}
-
-// pick returns the hosts of several terms, each once, in the inventory's order.
-func (h *hostSet) pick(terms []term) ([]engine.Target, error) {
-	chosen := map[string]bool{}
-	for _, t := range terms {
-		list, err := h.selectTerm(t)
-		if err != nil {
-			return nil, err
-		}
-		for _, target := range list {
-			chosen[target.Name] = true
-		}
-	}
-	var list []engine.Target
-	for _, t := range h.targets {
-		if chosen[t.Name] {
-			list = append(list, t)
-		}
-	}
-	return list, nil
-}
-
-// noHosts says why a pattern selects nothing.
-type noHosts struct{ why, hint string }
-
-func (e *noHosts) Error() string { return e.why }

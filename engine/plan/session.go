@@ -154,21 +154,7 @@ func (s *session) env(sc *scope) *environment {
 }
 
 // hostsFunction is hosts('pattern') of expressions.
-func (s *session) hostsFunction(text string) ref.Val {
-	t, err := parseTerm(text)
-	if err != nil {
-		return types.NewErr("%s", err)
-	}
-	list, err := s.hosts.selectTerm(t)
-	if err != nil {
-		return types.NewErr("hosts('%s'): %s", text, err)
-	}
-	objects := make([]ref.Val, len(list))
-	for i, target := range list {
-		objects[i] = hostObject(target)
-	}
-	return types.NewRefValList(types.DefaultTypeAdapter, objects)
-}
+func (s *session) hostsFunction(text string) ref.Val { return s.hosts.list(text) }
 
 // known says that everything static in a template can be evaluated now, for no host in particular. Offline, variables
 // without a default are not known, nor is who is in a group.
@@ -260,7 +246,7 @@ func (s *session) activation(sc *scope, host *engine.Target) (map[string]any, er
 		act[versionsName] = s.versionsObject()
 	}
 	if host != nil {
-		act[hostName] = hostObject(*host)
+		act[hostName] = s.hosts.object(s.hosts.names[host.Name])
 	}
 	return act, nil
 }

@@ -111,13 +111,23 @@ func (s *session) withDefaults(u *unit, kind engine.Kind) *document.Value {
 		copied := *u.With
 		with = &copied
 	}
-	for _, f := range document.Fields(reflect.TypeOf(kind.New())) {
-		if strings.Contains(f.Default, marker) && with.Lookup(f.Name) == nil && u.scope.versions {
+	for _, f := range s.computed(kind) {
+		if with.Lookup(f.Name) == nil && u.scope.versions {
 			member := document.Member{Key: f.Name, At: u.Uses.Pos, Value: document.NewText(u.Uses.Pos, f.Default)}
 			with.Members = append(slices.Clone(with.Members), member)
 		}
 	}
 	return with
+}
+
+// computed are the settings of a kind whose default is an expression over the plan.
+func (s *session) computed(kind engine.Kind) []document.Field {
+	list, known := s.defaults[kind.Name]
+	if !known {
+		list = slices.DeleteFunc(document.Fields(reflect.TypeOf(kind.New())), func(f document.Field) bool { return !strings.Contains(f.Default, marker) })
+		s.defaults[kind.Name] = list
+	}
+	return list
 }
 
 // setting compiles one setting that holds an expression and compares its type with the field's.
@@ -288,20 +298,20 @@ func (s *session) settings(sc *scope, p permission, values map[string]value) set
 // pattern checks a host pattern as far as the hosts are known.
 func (s *session) pattern(p *pattern) {
 	for i, t := range p.terms {
-		s.hostName(t, p.texts[i].Pos)
+		s.hostName(t, func() document.Pos { return p.texts[i].Pos })
 	}
 }
 
 // hostName checks one term. Offline the groups of the inventory are not known; but a word that is nearly one of those
 // that every inventory has is a typing mistake.
-func (s *session) hostName(t term, at document.Pos) {
+func (s *session) hostName(t term, at func() document.Pos) {
 	if s.hosts != nil {
 		if _, err := s.hosts.selectTerm(t); err != nil {
 			hint := ""
 			if no, ok := errors.AsType[*noHosts](err); ok {
 				hint = no.hint
 			}
-			s.faults.Add(at, hint, "%s", err)
+			s.faults.Add(at(), hint, "%s", err)
 		}
 		return
 	}
@@ -310,6 +320,6 @@ func (s *session) hostName(t term, at document.Pos) {
 		return
 	}
 	if near, ok := document.Nearest(t.name, wellKnown); ok && near != allHosts {
-		s.faults.Add(at, document.Suggest(t.name, wellKnown), "%q is no group that every inventory has", t.name)
+		s.faults.Add(at(), document.Suggest(t.name, wellKnown), "%q is no group that every inventory has", t.name)
 	}
 }

@@ -47,10 +47,11 @@ var (
 
 // An environment is what the expressions of one scope may name.
 type environment struct {
-	cel     *cel.Env
-	objects map[string]objectType // by the name of the variable
-	idents  []string
-	run     *environment // see atRun
+	cel      *cel.Env
+	objects  map[string]objectType // by the name of the variable
+	idents   []string
+	compiled map[string]*compiled // by text
+	run      *environment         // see atRun
 }
 
 // atRun is the environment of what is left of these expressions for the run.
@@ -70,7 +71,7 @@ func newEnvironment(facts bool, hosts func(string) ref.Val, objects ...objectTyp
 	if err != nil {
 		return nil, err
 	}
-	e := &environment{objects: map[string]objectType{}}
+	e := &environment{objects: map[string]objectType{}, compiled: map[string]*compiled{}}
 	options := []cel.EnvOption{
 		cel.CustomTypeProvider(p), cel.CustomTypeAdapter(p), cel.EnableMacroCallTracking(), ext.Strings(),
 		cel.ParserExpressionSizeLimit(maxExpression), cel.ParserRecursionLimit(maxDepth),

@@ -10,31 +10,36 @@ import (
 	"upgrader.dev/upgrader/engine/document"
 )
 
-// An expression is compiled CEL and where it is written.
-type expression struct {
+// compiled is CEL that was parsed and type-checked, wherever it is written.
+type compiled struct {
 	text string
-	at   func(offset int) document.Pos
 	ast  *cel.Ast
 	env  *environment
-	uses map[string]document.Pos // the names it refers to, such as vars or facts, and where first
-	vars map[string]bool         // the variables it refers to
-	args []hostArg               // the literal arguments of hosts()
+	uses map[string]int  // the names it refers to, such as vars or facts, and the offset of the first of each
+	vars map[string]bool // the variables it refers to
+	args []hostArg       // the literal arguments of hosts()
 
 	program, partial cel.Program       // made when first evaluated
 	rests            map[string]string // what was left of it before, as pruned and as CEL writes it
 	kept             map[string]bool   // what was left and can be evaluated by the run
 }
 
+// An expression is compiled CEL in its place.
+type expression struct {
+	*compiled
+	at func(offset int) document.Pos
+}
+
 // A hostArg is a pattern that stands in an expression.
 type hostArg struct {
-	text string
-	at   document.Pos
+	text   string
+	offset int
 }
 
 // on says that the expression refers to one of these names.
-func (e *expression) on(names ...string) bool {
+func (c *compiled) on(names ...string) bool {
 	for _, n := range names {
-		if _, ok := e.uses[n]; ok {
+		if _, ok := c.uses[n]; ok {
 			return true
 		}
 	}
@@ -42,10 +47,14 @@ func (e *expression) on(names ...string) bool {
 }
 
 // open says that only a run can tell what the expression yields.
-func (e *expression) open() bool { return e.on(factsName, runName) }
+func (c *compiled) open() bool { return c.on(factsName, runName) }
 
-// compile parses and type-checks. On a mistake it returns nil and every fault is recorded at its column.
+// compile parses and type-checks, the same text once. On a mistake it returns nil and every fault is recorded at its
+// column.
 func (env *environment) compile(text string, at func(int) document.Pos, faults *document.Faults) *expression {
+	if c, known := env.compiled[text]; known {
+		return &expression{c, at}
+	}
 	if len(text) > maxExpression {
 		faults.Add(at(0), "move a part of it into the runbook's structure", "the expression is longer than %d characters", maxExpression)
 		return nil
@@ -62,48 +71,46 @@ func (env *environment) compile(text string, at func(int) document.Pos, faults *
 		t.all(issues.Errors())
 		return nil
 	}
-	e := &expression{text: text, at: at, ast: checked, env: env, uses: map[string]document.Pos{}, vars: map[string]bool{},
-		rests: map[string]string{}, kept: map[string]bool{}}
-	e.collect()
-	return e
+	c := &compiled{text: text, ast: checked, env: env, uses: map[string]int{}, vars: map[string]bool{}, rests: map[string]string{}, kept: map[string]bool{}}
+	c.collect()
+	env.compiled[text] = c
+	return &expression{c, at}
 }
 
 // collect finds out what the expression refers to.
-func (e *expression) collect() {
-	tree := e.ast.NativeRep()
-	place := func(id int64) document.Pos {
-		loc := tree.SourceInfo().GetStartLocation(id)
-		return e.at(offsetOf(e.text, loc))
+func (c *compiled) collect() {
+	tree := c.ast.NativeRep()
+	use := func(name string, at ast.Expr) {
+		if _, seen := c.uses[name]; !seen {
+			c.uses[name] = offsetOf(c.text, tree.SourceInfo().GetStartLocation(at.ID()))
+		}
 	}
 	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
 		switch x.Kind() {
 		case ast.IdentKind:
-			if _, seen := e.uses[x.AsIdent()]; !seen {
-				e.uses[x.AsIdent()] = place(x.ID())
-			}
+			use(x.AsIdent(), x)
 		case ast.SelectKind:
-			if s := x.AsSelect(); s.Operand().Kind() == ast.IdentKind && s.Operand().AsIdent() == varsName {
-				e.vars[s.FieldName()] = true
+			s := x.AsSelect()
+			if s.Operand().Kind() == ast.IdentKind && s.Operand().AsIdent() == varsName {
+				c.vars[s.FieldName()] = true
 			} else if s.Operand().Kind() == ast.IdentKind && s.Operand().AsIdent() == runName && s.FieldName() == "state" {
-				e.uses[runState] = place(s.Operand().ID())
+				use(runState, s.Operand())
 			}
 		case ast.CallKind:
-			if c := x.AsCall(); c.FunctionName() == hostsName && len(c.Args()) == 1 {
-				e.hostCall(c.Args()[0], place)
+			if call := x.AsCall(); call.FunctionName() == hostsName && len(call.Args()) == 1 {
+				use(hostsName, call.Args()[0])
+				c.hostArg(call.Args()[0])
 			}
 		}
 	}))
 }
 
-func (e *expression) hostCall(arg ast.Expr, place func(int64) document.Pos) {
-	at := place(arg.ID())
-	if _, seen := e.uses[hostsName]; !seen {
-		e.uses[hostsName] = at
+func (c *compiled) hostArg(arg ast.Expr) {
+	if arg.Kind() != ast.LiteralKind {
+		return
 	}
-	if arg.Kind() == ast.LiteralKind {
-		if s, ok := arg.AsLiteral().Value().(string); ok {
-			e.args = append(e.args, hostArg{s, at})
-		}
+	if s, ok := arg.AsLiteral().Value().(string); ok {
+		c.args = append(c.args, hostArg{s, offsetOf(c.text, c.ast.NativeRep().SourceInfo().GetStartLocation(arg.ID()))})
 	}
 }
 
@@ -117,10 +124,12 @@ func offsetOf(text string, loc common.Location) int {
 		}
 		offset += i + 1
 	}
+	col := 0
 	for i := range text[offset:] {
-		if col := loc.Column(); len([]rune(text[offset:offset+i])) >= col {
+		if col >= loc.Column() {
 			return offset + i
 		}
+		col++
 	}
 	return len(text)
 }

@@ -11,17 +11,29 @@ import (
 	"upgrader.dev/upgrader/engine/document"
 )
 
-// maxFragments is how deep fragments may use fragments.
-const maxFragments = 8
+// How deep fragments may use fragments, and how many steps a plan may have with all its fragments taken apart.
+const (
+	maxFragments = 8
+	maxSteps     = 20_000
+)
 
 // loader reads the files of a plan.
 type loader struct {
-	dir    string // shown before every name
-	read   func(string) ([]byte, error)
-	plan   *Plan
-	faults *document.Faults
-	open   []string // the files being resolved, outermost first
-	trees  map[string]*document.Value
+	dir       string // shown before every name
+	read      func(string) ([]byte, error)
+	plan      *Plan
+	faults    *document.Faults
+	open      []string // the files being resolved, outermost first
+	trees     map[string]*document.Value
+	fragments map[string]*fragment
+	steps     int          // so far
+	outer     document.Pos // of the step being resolved that stands in the plan itself
+}
+
+// A fragment is a file that was read, whoever uses it.
+type fragment struct {
+	fragmentFile
+	words *words
 }
 
 func (l *loader) shown(name string) string { return filepath.Join(l.dir, filepath.FromSlash(name)) }
@@ -39,9 +51,6 @@ func (l *loader) document(name string, at document.Pos) *document.Value {
 	l.plan.files[name] = data
 	v, err := document.Parse(l.shown(name), data)
 	l.faults.Join(at, err)
-	if l.trees == nil {
-		l.trees = map[string]*document.Value{}
-	}
 	l.trees[name] = v
 	return v
 }
@@ -64,7 +73,7 @@ func isFragment(uses string) bool {
 }
 
 // fragment reads the fragment that a step uses, from the file that the step stands in. It returns nil after a fault.
-func (l *loader) fragment(s *step) (*fragmentFile, string) {
+func (l *loader) fragment(s *step) (*fragment, string) {
 	at, uses := s.Uses.Pos, s.Uses.Text
 	name := path.Join(path.Dir(l.open[len(l.open)-1]), uses)
 	switch {
@@ -85,12 +94,21 @@ func (l *loader) fragment(s *step) (*fragmentFile, string) {
 	return nil, ""
 }
 
-func (l *loader) readFragment(name string, at document.Pos) *fragmentFile {
+// readFragment reads a fragment once.
+func (l *loader) readFragment(name string, at document.Pos) *fragment {
+	if f, known := l.fragments[name]; known {
+		return f
+	}
 	v := l.document(name, at)
 	if v == nil {
 		return nil
 	}
-	f := &fragmentFile{}
-	l.faults.Join(at, v.Decode(f, document.Hooks{}))
+	f := &fragment{}
+	l.faults.Join(at, v.Decode(&f.fragmentFile, document.Hooks{}))
+	f.words = newWords(f.Vars, l.plan.file.Versions != nil, l.faults)
+	if f.Steps != nil && len(f.Steps) == 0 {
+		l.faults.Add(f.Pos, "", `"steps" must hold at least one step`)
+	}
+	l.fragments[name] = f
 	return f
 }

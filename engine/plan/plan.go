@@ -108,7 +108,7 @@ func readBelow(root *os.Root, name string) ([]byte, error) {
 // load reads the main file and resolves everything that it names.
 func load(dir, main string, read func(string) ([]byte, error)) (*Plan, error) {
 	p := &Plan{main: main, files: Bundle{}, faults: &document.Faults{}}
-	l := &loader{dir: dir, read: read, plan: p, faults: p.faults}
+	l := &loader{dir: dir, read: read, plan: p, faults: p.faults, trees: map[string]*document.Value{}, fragments: map[string]*fragment{}}
 	if _, err := read(main); err != nil { // not a fault of a plan: there is none
 		return nil, fmt.Errorf("reading the plan %s: %w", l.shown(main), err)
 	}
@@ -121,7 +121,7 @@ func load(dir, main string, read func(string) ([]byte, error)) (*Plan, error) {
 	if strings.Contains(p.Name, marker) {
 		p.faults.Add(p.file.Name.Pos, "", `"name" takes no expression`)
 	}
-	p.scope = newScope(p.file.Vars, p.file.Versions != nil, p.faults)
+	p.scope = &scope{words: newWords(p.file.Vars, p.file.Versions != nil, p.faults)}
 	p.Vars = p.scope.declared()
 	l.resolve()
 	return p, p.faults.Err()

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"cel.dev/cel-go/common/types"
@@ -19,15 +20,18 @@ type session struct {
 	faults   *document.Faults
 	vars     map[string]ref.Val // values of the plan's variables; those that are not given yet are missing
 	to       string             // versions.to; empty if it is not known yet
-	envs     map[*scope]*environment
+	envs     map[*words]*environment
 	inputs   map[*scope]map[string]*template // of fragments, compiled
+	seen     map[*scope]activation           // without a host
+	defaults map[string][]document.Field     // see computed
 	prepared map[*unit]*prepared
 	retryEnv *environment
 }
 
 func newSession(p *Plan, c *engine.Catalog, hosts *hostSet, given map[string]string) (*session, error) {
 	s := &session{plan: p, catalog: c, hosts: hosts, faults: &document.Faults{}, vars: map[string]ref.Val{},
-		envs: map[*scope]*environment{}, inputs: map[*scope]map[string]*template{}, prepared: map[*unit]*prepared{}}
+		envs: map[*words]*environment{}, inputs: map[*scope]map[string]*template{}, seen: map[*scope]activation{},
+		defaults: map[string][]document.Field{}, prepared: map[*unit]*prepared{}}
 	s.faults.Join(document.Pos{}, p.faults.Err())
 	s.values(given)
 	var err error
@@ -139,9 +143,9 @@ func (s *session) versionsObject() *object {
 	}}
 }
 
-// env returns the environment of a scope, made once.
+// env returns the environment of a scope, made once for all uses of a file.
 func (s *session) env(sc *scope) *environment {
-	if e, ok := s.envs[sc]; ok {
+	if e, ok := s.envs[sc.words]; ok {
 		return e
 	}
 	e, err := newEnvironment(true, s.hostsFunction, append(sc.objects(), hostType, runType)...)
@@ -149,7 +153,7 @@ func (s *session) env(sc *scope) *environment {
 		s.faults.Add(document.Pos{File: s.plan.main}, "", "preparing expressions: %s", err)
 		e = nil
 	}
-	s.envs[sc] = e
+	s.envs[sc.words] = e
 	return e
 }
 
@@ -194,8 +198,8 @@ func (s *session) knownInput(sc *scope, name string) bool {
 		t := s.inputTemplates(sc)[name]
 		return t != nil && s.known(t, sc.parent)
 	}
-	e, ok := sc.vars.Lookup(name)
-	return ok && e.Value.Default != nil
+	v := sc.index[name]
+	return v != nil && v.Default != nil
 }
 
 // inputTemplates compiles what a step gives to its fragment, once.
@@ -205,32 +209,52 @@ func (s *session) inputTemplates(sc *scope) map[string]*template {
 	}
 	list := map[string]*template{}
 	s.inputs[sc] = list
-	for _, e := range sc.vars {
-		v, ok := sc.inputs[e.Name]
-		if !ok {
-			continue
+	for _, name := range sortedKeys(sc.inputs) {
+		if t := s.input(sc, name, sc.inputs[name], sc.index[name]); t != nil {
+			list[name] = t
 		}
-		text, ok := flat(v)
-		if !ok || (v.Kind == document.List && (e.Value.Type.Text != "list" || strings.Contains(text, marker))) {
-			s.faults.Add(v.Pos, "", "input %q must be a single %s", e.Name, e.Value.Type.Text)
-			continue
-		}
-		if !strings.Contains(text, marker) {
-			if _, err := e.Value.value(e.Name, text); err != nil {
-				s.faults.Add(v.Pos, "", "%s", err)
-				continue
-			}
-			list[e.Name] = &template{at: v, parts: []compiledPart{{text: text}}}
-			continue
-		}
-		where := permission{what: "an input of a fragment", host: sc.user.onHosts() != nil}
-		list[e.Name] = s.typed(v, e.Value.Type.Text, sc.parent, where)
 	}
 	return list
 }
 
+// input compiles one value that a step gives to its fragment. It returns nil after a fault.
+func (s *session) input(sc *scope, name string, v *document.Value, declared *variable) *template {
+	typ := declared.Type.Text
+	text, ok := flat(v)
+	if !ok || (v.Kind == document.List && (typ != "list" || strings.Contains(text, marker))) {
+		s.faults.Add(v.Pos, "", "input %q must be a single %s", name, typ)
+		return nil
+	}
+	if strings.Contains(text, marker) {
+		return s.typed(v, typ, sc.parent, permission{what: "an input of a fragment", host: sc.user.onHosts() != nil})
+	}
+	if _, err := declared.value(name, text); err != nil {
+		s.faults.Add(v.Pos, "", "%s", err)
+		return nil
+	}
+	return &template{at: v, parts: []compiledPart{{text: text}}}
+}
+
+// activation is the values that expressions see, or why there are none.
+type activation struct {
+	values map[string]any
+	err    error
+}
+
 // activation is what the expressions of a scope see on a host. host is nil for the cluster.
 func (s *session) activation(sc *scope, host *engine.Target) (map[string]any, error) {
+	if host != nil {
+		return s.activate(sc, host)
+	}
+	act, known := s.seen[sc]
+	if !known {
+		act.values, act.err = s.activate(sc, nil)
+		s.seen[sc] = act
+	}
+	return act.values, act.err
+}
+
+func (s *session) activate(sc *scope, host *engine.Target) (map[string]any, error) {
 	vars := s.vars
 	if sc.parent != nil {
 		outer, err := s.activation(sc.parent, host)
@@ -251,18 +275,17 @@ func (s *session) activation(sc *scope, host *engine.Target) (map[string]any, er
 	return act, nil
 }
 
+// inputValues are the variables of a fragment: what its user gives, and the defaults of the others.
 func (s *session) inputValues(sc *scope, outer map[string]any) (map[string]ref.Val, error) {
-	values := map[string]ref.Val{}
-	for _, e := range sc.vars {
-		t := s.inputTemplates(sc)[e.Name]
-		if t == nil {
-			if e.Value.Default != nil {
-				text, _ := flat(e.Value.Default)
-				values[e.Name], _ = e.Value.value(e.Name, text)
-			}
-			continue
-		}
+	given := s.inputTemplates(sc)
+	if len(given) == 0 {
+		return sc.defaults, nil
+	}
+	values := maps.Clone(sc.defaults)
+	for _, name := range sortedKeys(given) {
+		t := given[name]
 		if _, onHost := outer[hostName]; !onHost && !s.known(t, sc.parent) {
+			delete(values, name)
 			continue // only a host tells, and who needs it is not asked without one
 		}
 		got, err := t.evaluate(outer)
@@ -270,7 +293,7 @@ func (s *session) inputValues(sc *scope, outer map[string]any) (map[string]ref.V
 			return nil, err
 		}
 		text, _ := flat(got)
-		if values[e.Name], err = e.Value.value(e.Name, text); err != nil {
+		if values[name], err = sc.index[name].value(name, text); err != nil {
 			return nil, faultAt(t.at.Pos, err.Error())
 		}
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"upgrader.dev/upgrader/engine/document"
@@ -75,16 +76,25 @@ func (l *loader) notInHostGroups(u *unit) {
 
 // order finds the units that each one needs, and cycles among them.
 func (l *loader) order(p *Plan) {
-	l.needs(p.steps, p.steps)
+	top := byID(p.steps)
+	l.needs(p.steps, nil, top)
 	for _, u := range p.steps {
-		l.needs(u.children, p.steps)
+		l.needs(u.children, byID(u.children), top)
 	}
 	inOrder(p.finally)
 	for _, u := range p.finally {
-		l.needs(u.children, nil)
+		l.needs(u.children, byID(u.children), nil)
 	}
 	l.cycles(p.steps)
 	l.cycles(p.finally)
+}
+
+func byID(list []*unit) map[string]*unit {
+	ids := make(map[string]*unit, len(list))
+	for _, u := range list {
+		ids[u.id] = u
+	}
+	return ids
 }
 
 func inOrder(list []*unit) {
@@ -94,7 +104,7 @@ func inOrder(list []*unit) {
 }
 
 // needs resolves the names under `needs` among the siblings, then among the steps of the top level.
-func (l *loader) needs(list, top []*unit) {
+func (l *loader) needs(list []*unit, siblings, top map[string]*unit) {
 	if len(list) > 0 && list[0].within != nil && list[0].within.Hosts != nil {
 		inOrder(list)
 		return
@@ -104,14 +114,14 @@ func (l *loader) needs(list, top []*unit) {
 			u.needs = list[i-1 : i]
 		}
 		for _, n := range u.Needs {
-			if found := l.need(u, n, list, top); found != nil {
+			if found := l.need(u, n, siblings, top); found != nil {
 				u.needs = append(u.needs, found)
 			}
 		}
 	}
 }
 
-func (l *loader) need(u *unit, n document.Text, list, top []*unit) *unit {
+func (l *loader) need(u *unit, n document.Text, siblings, top map[string]*unit) *unit {
 	if n.Text == u.id {
 		l.faults.Add(n.Pos, "", "step %q needs itself", n.Text)
 		return nil
@@ -120,17 +130,13 @@ func (l *loader) need(u *unit, n document.Text, list, top []*unit) *unit {
 		l.faults.Add(n.Pos, "", "step %q needs the group that it is in", u.id)
 		return nil
 	}
-	var ids []string
-	for _, among := range [][]*unit{list, top} {
-		for _, other := range among {
-			if other.id == n.Text {
-				return other
-			}
-			if other != u {
-				ids = append(ids, other.id)
-			}
+	for _, among := range []map[string]*unit{siblings, top} {
+		if found := among[n.Text]; found != nil {
+			return found
 		}
 	}
+	ids := append(sortedKeys(siblings), sortedKeys(top)...)
+	ids = slices.DeleteFunc(ids, func(id string) bool { return id == u.id })
 	l.faults.Add(n.Pos, document.Suggest(n.Text, ids), "no step has the id %q", n.Text)
 	return nil
 }

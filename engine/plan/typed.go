@@ -45,10 +45,10 @@ func (s *session) hostArgs(e *expression) {
 	for _, a := range e.args {
 		t, err := parseTerm(a.text)
 		if err != nil {
-			s.faults.Add(a.at, patternHelp, "%s", err)
+			s.faults.Add(e.at(a.offset), patternHelp, "%s", err)
 			continue
 		}
-		s.hostName(t, a.at)
+		s.hostName(t, func() document.Pos { return e.at(a.offset) })
 	}
 }
 
@@ -104,16 +104,16 @@ func (s *session) allowed(t *template, p permission) bool {
 func (s *session) permitted(e *expression, p permission) bool {
 	before := s.faults.Len()
 	if at, used := e.uses[hostName]; used && !p.host {
-		s.faults.Add(at, "give the step hosts", `"host" is known only in steps with hosts`)
+		s.faults.Add(e.at(at), "give the step hosts", `"host" is known only in steps with hosts`)
 	}
 	if at, used := e.uses[factsName]; used && !p.facts {
-		s.faults.Add(at, "", "facts are known only while the plan runs; %s must be known before", p.what)
+		s.faults.Add(e.at(at), "", "facts are known only while the plan runs; %s must be known before", p.what)
 	}
 	if at, used := e.uses[runName]; used && !p.facts {
-		s.faults.Add(at, "", "run is known only while the plan runs; %s must be known before", p.what)
+		s.faults.Add(e.at(at), "", "run is known only while the plan runs; %s must be known before", p.what)
 	}
 	if at, used := e.uses[runState]; used && p.facts && !p.state {
-		s.faults.Add(at, "", "run.state is known only in finally")
+		s.faults.Add(e.at(at), "", "run.state is known only in finally")
 	}
 	return s.faults.Len() == before
 }

@@ -40,7 +40,10 @@ func (u *unit) onHosts() *pattern {
 	return u.Hosts
 }
 
-var idSyntax = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+var (
+	idSyntax = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+	notInID  = regexp.MustCompile(`[^a-z0-9]+`)
+)
 
 // resolve makes the units of the whole plan.
 func (l *loader) resolve() {
@@ -75,6 +78,9 @@ func (l *loader) units(list []*step, within *unit, sc *scope, whens []condition)
 		if s == nil || s.Line == 0 { // not a mapping: told already
 			continue
 		}
+		if l.tooMany(s.Pos) {
+			return out
+		}
 		u := &unit{step: s, scope: sc, whens: slices.Clone(whens), within: within}
 		if s.When.Text != "" {
 			u.whens = append(u.whens, condition{s.When, sc})
@@ -94,6 +100,18 @@ func (l *loader) units(list []*step, within *unit, sc *scope, whens []condition)
 	return out
 }
 
+// tooMany counts the steps as they are taken apart, those of a fragment at every use, and reports once that it is enough:
+// fragments in fragments are a few lines and may be thousands of millions of steps. The place is that in the plan itself.
+func (l *loader) tooMany(at document.Pos) bool {
+	if len(l.open) == 1 {
+		l.outer = at
+	}
+	if l.steps++; l.steps == maxSteps+1 {
+		l.faults.Add(l.outer, "divide the plan", "the plan has more than %d steps here, those of fragments counted at every use", maxSteps)
+	}
+	return l.steps > maxSteps
+}
+
 // asGroup makes a step of the top level that uses a fragment a group of the fragment's steps.
 func (l *loader) asGroup(u *unit) {
 	l.inside(u, func(f *fragmentFile, sc *scope) { u.children = l.units(f.Steps, u, sc, u.whens) })
@@ -105,6 +123,8 @@ func (l *loader) splice(u *unit, within *unit) []*unit {
 	l.inside(u, func(f *fragmentFile, sc *scope) {
 		out = l.units(f.Steps, within, sc, u.whens)
 		for _, c := range out {
+			own := *c.step // the fragment is read once and may be used again
+			c.step = &own
 			c.id = u.wantedID() + "/" + c.wantedID()
 			if c.Needs != nil {
 				l.faults.Add(c.Pos, "use the fragment as a step of the top level", "inside a group the steps of a fragment run in order; they have no needs")
@@ -126,11 +146,8 @@ func (l *loader) inside(u *unit, f func(*fragmentFile, *scope)) {
 	if file == nil {
 		return
 	}
-	if file.Steps != nil && len(file.Steps) == 0 {
-		l.faults.Add(file.Pos, "", `"steps" must hold at least one step`)
-	}
 	l.open = append(l.open, name)
-	f(file, u.scope.fragment(file, u, l.faults))
+	f(&file.fragmentFile, u.scope.fragment(file.words, u, l.faults))
 	l.open = l.open[:len(l.open)-1]
 }
 
@@ -144,7 +161,7 @@ func (u *unit) wantedID() string {
 	}
 	base := strings.TrimSuffix(strings.TrimSuffix(path.Base(u.Uses.Text), ".yaml"), ".yml")
 	word := base[strings.LastIndexByte(base, '.')+1:]
-	word = strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(word), "-"), "-")
+	word = strings.Trim(notInID.ReplaceAllString(strings.ToLower(word), "-"), "-")
 	if word == "" {
 		return "step"
 	}
@@ -167,15 +184,14 @@ func (l *loader) name(list []*unit, prefix string) {
 		}
 		taken[id], u.id = u.ID.Pos, id
 	}
+	next := map[string]int{} // the number to try for a word that is taken
 	for _, u := range list {
 		if u.ID.Text == "" || u.id != u.ID.Text {
 			wanted := u.wantedID()
 			u.id = wanted
-			for n := 2; ; n++ {
-				if _, twice := taken[u.id]; !twice {
-					break
-				}
-				u.id = fmt.Sprintf("%s-%d", wanted, n)
+			for _, twice := taken[u.id]; twice; _, twice = taken[u.id] {
+				next[wanted]++
+				u.id = fmt.Sprintf("%s-%d", wanted, next[wanted]+1)
 			}
 			taken[u.id] = u.Pos
 		}

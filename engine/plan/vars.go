@@ -25,16 +25,23 @@ type Var struct {
 	Enum     []string
 }
 
-// A scope is what the expressions of one file may name: the plan, or one use of a fragment.
-type scope struct {
+// words are the names that the expressions of one file may use.
+type words struct {
 	vars     document.Table[variable]
+	index    map[string]*variable
+	defaults map[string]ref.Val // of those that have one
 	versions bool
-	parent   *scope                     // of the step that uses the fragment
-	user     *unit                      // that step
-	inputs   map[string]*document.Value // what it gives, in the parent's words
 }
 
-func (s *scope) declared() []Var {
+// A scope is what these names stand for: in the plan, or in one use of a fragment.
+type scope struct {
+	*words
+	parent *scope                     // of the step that uses the fragment
+	user   *unit                      // that step
+	inputs map[string]*document.Value // what it gives, in the parent's words
+}
+
+func (s *words) declared() []Var {
 	var list []Var
 	for _, e := range s.vars {
 		v := Var{Name: e.Name, Type: e.Value.Type.Text, Doc: e.Value.Doc, Pattern: e.Value.Pattern.Text, Required: e.Value.Default == nil}
@@ -69,21 +76,27 @@ var nameSyntax = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // celWords cannot be names after a dot, says the CEL specification's grammar.
 var celWords = []string{"true", "false", "null", "in"}
 
-func newScope(vars document.Table[variable], versions bool, faults *document.Faults) *scope {
-	for _, e := range vars {
+func newWords(vars document.Table[variable], versions bool, faults *document.Faults) *words {
+	w := &words{vars: vars, versions: versions, index: map[string]*variable{}, defaults: map[string]ref.Val{}}
+	for i := range vars {
+		e := &vars[i]
 		if !nameSyntax.MatchString(e.Name) || slices.Contains(celWords, e.Name) {
 			faults.Add(e.At, "write letters, digits and _", "%q cannot be the name of a variable", e.Name)
 		}
-		e.Value.check(e.Name, faults)
+		w.index[e.Name] = &e.Value
+		if v := e.Value.check(e.Name, faults); v != nil {
+			w.defaults[e.Name] = v
+		}
 	}
-	return &scope{vars: vars, versions: versions}
+	return w
 }
 
-// check looks at a declaration: that its pattern compiles and that its default and its words fit its type.
-func (v *variable) check(name string, faults *document.Faults) {
+// check looks at a declaration: that its pattern compiles and that its default and its words fit its type. It returns the
+// value of the default.
+func (v *variable) check(name string, faults *document.Faults) ref.Val {
 	if _, err := regexp.Compile(v.Pattern.Text); err != nil {
 		faults.Add(v.Pattern.Pos, "see the syntax of RE2", "%s", strings.TrimPrefix(err.Error(), "error parsing "))
-		return
+		return nil
 	}
 	for _, word := range v.Enum {
 		if _, err := parseAs(v.Type.Text, word.Text); err != nil {
@@ -91,7 +104,7 @@ func (v *variable) check(name string, faults *document.Faults) {
 		}
 	}
 	if v.Default == nil {
-		return
+		return nil
 	}
 	text, ok := flat(v.Default)
 	switch {
@@ -100,10 +113,13 @@ func (v *variable) check(name string, faults *document.Faults) {
 	case strings.Contains(text, marker):
 		faults.Add(v.Default.Pos, "use the expression where the variable is used", "a default takes no expression")
 	default:
-		if _, err := v.value(name, text); err != nil {
-			faults.Add(v.Default.Pos, "", "%s", err)
+		value, err := v.value(name, text)
+		if err == nil {
+			return value
 		}
+		faults.Add(v.Default.Pos, "", "%s", err)
 	}
+	return nil
 }
 
 // value checks a text against the declaration and makes it a value of expressions.
@@ -188,7 +204,7 @@ func celType(typ string) *cel.Type {
 }
 
 // objects are the types of vars and versions in this scope.
-func (s *scope) objects() []objectType {
+func (s *words) objects() []objectType {
 	vars := objectType{varsName, map[string]*cel.Type{}}
 	for _, e := range s.vars {
 		vars.fields[e.Name] = celType(e.Value.Type.Text)
@@ -201,30 +217,26 @@ func (s *scope) objects() []objectType {
 }
 
 // fragment makes the scope of a fragment's steps: its own variables, given by the step that uses it.
-func (s *scope) fragment(f *fragmentFile, user *unit, faults *document.Faults) *scope {
-	in := newScope(f.Vars, s.versions, faults)
-	in.parent, in.user, in.inputs = s, user, map[string]*document.Value{}
+func (s *scope) fragment(w *words, user *unit, faults *document.Faults) *scope {
+	in := &scope{words: w, parent: s, user: user, inputs: map[string]*document.Value{}}
 	given := user.With
 	if given != nil && given.Kind != document.Map {
 		faults.Add(given.Pos, "", `"with" must be a mapping (key: value), this is %s`, given.Kind)
 		given = nil
 	}
-	var names []string
-	for _, e := range f.Vars {
-		names = append(names, e.Name)
-		if e.Value.Default == nil && given.Lookup(e.Name) == nil {
+	if given != nil {
+		for _, m := range given.Members {
+			if w.index[m.Key] == nil {
+				faults.Add(m.At, document.Suggest(m.Key, sortedKeys(w.index)), "%s has no input %q", user.Uses.Text, m.Key)
+				continue
+			}
+			in.inputs[m.Key] = m.Value
+		}
+	}
+	for _, e := range w.vars {
+		if e.Value.Default == nil && in.inputs[e.Name] == nil {
 			faults.Add(user.Uses.Pos, "give it under with", "%s needs the input %q", user.Uses.Text, e.Name)
 		}
-	}
-	if given == nil {
-		return in
-	}
-	for _, m := range given.Members {
-		if !slices.Contains(names, m.Key) {
-			faults.Add(m.At, document.Suggest(m.Key, names), "%s has no input %q", user.Uses.Text, m.Key)
-			continue
-		}
-		in.inputs[m.Key] = m.Value
 	}
 	return in
 }

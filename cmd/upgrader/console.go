@@ -185,6 +185,10 @@ func (c *console) complain(err error) {
 	}
 	var many *multierror.Error
 	if errors.As(err, &many) {
+		if many.ErrorFormat != nil { // the faults of a document: it lists as many as help
+			writeLine(c.errs, remote.Printable(many.Error()))
+			return
+		}
 		for _, e := range many.Errors {
 			writeLine(c.errs, remote.Printable(e.Error()))
 		}

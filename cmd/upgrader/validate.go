@@ -59,7 +59,7 @@ func validate(c *console, paths []string, inventory string, vars map[string]stri
 			}
 		}
 		if err != nil {
-			faults = multierror.Append(faults, err)
+			faults = multierror.Append(faults, asInvalid(err)) // as one: it lists its faults itself
 			continue
 		}
 		writeLine(c.out, path+": "+words)

@@ -11,11 +11,16 @@ func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
 // builder makes Values of yaml nodes, expanding aliases and merges within the limits.
 type builder struct {
 	src    *source
+	limits Limits
 	faults *Faults
 	open   map[*yaml.Node]bool // anchors being expanded
 	nodes  int
 	outer  Pos  // of the alias being expanded that stands in the document itself
 	full   bool // a limit was hit: nothing more is built
+	row    struct {
+		number int
+		text   []rune
+	} // the line that was last looked at closely
 }
 
 func (b *builder) build(n *yaml.Node, depth int) *Value {
@@ -50,8 +55,8 @@ func (b *builder) exceeded(at Pos, depth int) bool {
 	}
 	switch {
 	case b.full:
-	case b.nodes > MaxNodes:
-		b.faults.Add(at, "", "the document has more than %d values, aliases expanded", MaxNodes)
+	case b.nodes > b.limits.Nodes:
+		b.faults.Add(at, b.limits.Split, "the document has more than %d values, aliases expanded", b.limits.Nodes)
 		b.full = true
 	case depth > MaxDepth:
 		b.faults.Add(at, "", "nested deeper than %d levels", MaxDepth)
@@ -159,7 +164,10 @@ func (b *builder) merge(n *yaml.Node, into *Value, seen map[string]Pos, depth in
 func (b *builder) place(n *yaml.Node) Pos {
 	col := max(1, n.Column)
 	if n.Kind != yaml.AliasNode && (n.Anchor != "" || n.Style&yaml.TaggedStyle != 0) {
-		col = skipProperties([]rune(b.src.line(n.Line)), col)
+		if b.row.number != n.Line { // one long line may hold thousands of anchors
+			b.row.number, b.row.text = n.Line, []rune(b.src.line(n.Line))
+		}
+		col = skipProperties(b.row.text, col)
 	}
 	return b.src.at(max(1, n.Line), col)
 }

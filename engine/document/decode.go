@@ -6,8 +6,15 @@ import (
 )
 
 // Decode reads a document into a struct by the struct's tags. The error holds every *Fault.
-func Decode(file string, data []byte, into any) error {
-	v, err := Parse(file, data)
+func Decode(file string, data []byte, into any) error { return decode(file, data, into, Parse) }
+
+// Decode is as the function, within these limits.
+func (l Limits) Decode(file string, data []byte, into any) error {
+	return decode(file, data, into, l.Parse)
+}
+
+func decode(file string, data []byte, into any, parse func(string, []byte) (*Value, error)) error {
+	v, err := parse(file, data)
 	if err != nil && v == nil {
 		return err
 	}
@@ -39,7 +46,7 @@ type Hooks struct {
 
 // Decode reads the value into the struct that into points to. The error holds every *Fault.
 func (v *Value) Decode(into any, hooks Hooks) error {
-	d := &decoder{hooks: hooks}
+	d := &decoder{hooks: hooks, fields: map[reflect.Type][]Field{}}
 	d.value(v, reflect.ValueOf(into).Elem(), Field{})
 	return d.faults.Err()
 }
@@ -48,6 +55,17 @@ type decoder struct {
 	hooks  Hooks
 	faults Faults
 	path   []string // the keys on the way, for faults without a place
+	fields map[reflect.Type][]Field
+}
+
+// fieldsOf is shallow, once for every type: an inventory has thousands of hosts.
+func (d *decoder) fieldsOf(t reflect.Type) []Field {
+	list, known := d.fields[t]
+	if !known {
+		list = shallow(t)
+		d.fields[t] = list
+	}
+	return list
 }
 
 // fault records what is wrong with v. Without a place the message names the field.
@@ -158,7 +176,7 @@ func (d *decoder) object(v *Value, dst reflect.Value, f Field) {
 		return
 	}
 	d.place(v, dst)
-	fields := shallow(dst.Type())
+	fields := d.fieldsOf(dst.Type())
 	for _, m := range v.Members {
 		i := find(fields, m.Key)
 		if i < 0 {

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"upgrader.dev/upgrader/engine/document"
 )
@@ -229,6 +231,67 @@ func TestSuggest(t *testing.T) {
 		if got := document.Suggest(word, known); got != want {
 			t.Errorf("Suggest(%s) = %s, want %s", word, got, want)
 		}
+	}
+}
+
+// Looking for the nearest of thousands of names takes shortcuts, and finds the same as without.
+func TestNearestIsTheNearest(t *testing.T) {
+	letters := rapid.StringOfN(rapid.SampledFrom([]rune("abcé-1")), 0, 6, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		word, known := letters.Draw(t, "word"), rapid.SliceOfN(letters, 0, 6).Draw(t, "known")
+		want, least := "", 1<<30
+		for _, k := range slices.Sorted(slices.Values(known)) {
+			if d := plainDistance([]rune(word), []rune(k)); d < least && d <= max(1, (len(k)+1)/3) {
+				want, least = k, d
+			}
+		}
+		got, ok := document.Nearest(word, known)
+		if got != want || ok != (want != "" && want != word) {
+			t.Fatalf("Nearest(%q, %q) = %q %v, want %q", word, known, got, ok, want)
+		}
+	})
+}
+
+// plainDistance is the definition: optimal string alignment.
+func plainDistance(x, y []rune) int {
+	if len(x) == 0 || len(y) == 0 {
+		return len(x) + len(y)
+	}
+	m, n := len(x)-1, len(y)-1
+	cost := 1
+	if x[m] == y[n] {
+		cost = 0
+	}
+	d := min(plainDistance(x[:m], y)+1, plainDistance(x, y[:n])+1, plainDistance(x[:m], y[:n])+cost)
+	if m > 0 && n > 0 && x[m] == y[n-1] && x[m-1] == y[n] {
+		d = min(d, plainDistance(x[:m-1], y[:n-1])+1)
+	}
+	return d
+}
+
+// Many faults of one kind are counted after the first twenty, so that they do not hide the only one of another; and a
+// hundred are listed in all.
+func TestManyFaultsAreCounted(t *testing.T) {
+	faults := &document.Faults{}
+	for i := range 3000 {
+		faults.Add(document.Pos{File: "f", Line: i + 1, Col: 1}, "", "host %q is not there", fmt.Sprintf("h%d", i))
+	}
+	faults.Add(document.Pos{File: "f", Line: 9999, Col: 1}, "", "and %d is wrong", 1)
+	text := faults.Err().Error()
+	for _, want := range []string{`f:20:1: host "h19" is not there`, "f:9999:1: and 1 is wrong", "\nand 2980 more like these: host ... is not there"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in:\n%s", want, text)
+		}
+	}
+	if n := strings.Count(text, "\n"); n != 21 || !faults.Full() {
+		t.Errorf("%d lines, full: %v", n+1, faults.Full())
+	}
+	mixed := &document.Faults{}
+	for i := range 150 {
+		mixed.Add(document.Pos{File: "f", Line: i + 1, Col: 1}, "", "%s", fmt.Sprintf("fault %d", i))
+	}
+	if text := mixed.Err().Error(); !strings.HasSuffix(text, "f:100:1: fault 99\nand 50 more faults") {
+		t.Errorf("got %s", text[len(text)-60:])
 	}
 }
 

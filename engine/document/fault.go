@@ -19,6 +19,7 @@ type Fault struct {
 	Msg  string // what is wrong, lowercase
 	Hint string // what to do about it; may be empty
 	text string // the line, for Snippet
+	kind string // what faults of one kind have in common: the words of the message without what they are about
 }
 
 // Error renders the fault on one line: file:line:col: message; hint.
@@ -62,8 +63,16 @@ type Faults struct{ list []*Fault }
 
 // Add records a fault at a position. The hint says what to do about it and may be empty.
 func (fs *Faults) Add(at Pos, hint, format string, args ...any) {
-	fs.list = append(fs.list, at.fault(hint, fmt.Sprintf(format, args...)))
+	f := at.fault(hint, fmt.Sprintf(format, args...))
+	if format != "%s" { // whose words are somebody else's
+		f.kind = format
+	}
+	fs.list = append(fs.list, f)
 }
+
+// Full says that there are as many faults as one message lists: those that follow are counted, and looking for a hint
+// among thousands of names would help nobody.
+func (fs *Faults) Full() bool { return len(fs.list) >= shown }
 
 // Join records the faults that err consists of; another error becomes a fault at this position.
 func (fs *Faults) Join(at Pos, err error) {
@@ -95,20 +104,46 @@ func compare(a, b *Fault) int {
 	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col), cmp.Compare(a.Msg, b.Msg))
 }
 
-// shown bounds how many faults one message lists: more help nobody.
-const shown = 100
+// shown and alike bound how many faults one message lists, in all and of one kind: more help nobody, and many of one kind
+// must not hide the only one of another.
+const (
+	shown = 100
+	alike = 20
+)
 
 // lines renders errors one per line.
 func lines(errs []error) string {
 	var b strings.Builder
-	for i, err := range errs {
-		if i == shown {
-			fmt.Fprintf(&b, "and %d more faults\n", len(errs)-i)
-			break
+	var more []string // the first fault of each kind that is not listed
+	seen, listed := map[string]int{}, 0
+	for _, err := range errs {
+		kind := kindOf(err)
+		seen[kind]++
+		switch {
+		case listed < shown && (kind == "" || seen[kind] <= alike):
+			listed++
+			fmt.Fprintln(&b, err)
+		case seen[kind] == alike+1:
+			more = append(more, kind)
 		}
-		fmt.Fprintln(&b, err)
+	}
+	rest := len(errs) - listed
+	for _, kind := range more {
+		fmt.Fprintf(&b, "and %d more like these: %s\n", seen[kind]-alike, strings.NewReplacer("%q", "...", "%s", "...", "%d", "...").Replace(kind))
+		rest -= seen[kind] - alike
+	}
+	if rest > 0 {
+		fmt.Fprintf(&b, "and %d more faults\n", rest)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func kindOf(err error) string {
+	var f *Fault
+	if errors.As(err, &f) {
+		return f.kind
+	}
+	return ""
 }
 
 // FaultsOf returns the faults that err holds, in their order; none if it holds none.

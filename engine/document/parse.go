@@ -11,19 +11,32 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// The limits of a document. No real runbook comes near; a hostile one is refused before it costs anything.
+// MaxBytes and MaxNodes are the limits of a document, unless its kind has others; MaxDepth is everybody's. No real runbook
+// comes near; a hostile one is refused before it costs anything.
 const (
 	MaxBytes = 1 << 20
 	MaxNodes = 20_000 // after aliases are expanded
 	MaxDepth = 64
 )
 
-// Parse reads one YAML document. file is the name that faults show. The error holds every *Fault found; the value is
-// not nil even then unless nothing could be made of the text.
+// Limits bound the documents of one kind.
+type Limits struct {
+	Bytes int
+	Nodes int    // values, after aliases are expanded
+	Split string // what to do about a document that is larger
+}
+
+// Parse reads one YAML document within the limits of a runbook. file is the name that faults show. The error holds every
+// *Fault found; the value is not nil even then unless nothing could be made of the text.
 func Parse(file string, data []byte) (*Value, error) {
+	return Limits{MaxBytes, MaxNodes, "split it into fragments"}.Parse(file, data)
+}
+
+// Parse is as the function, within these limits.
+func (l Limits) Parse(file string, data []byte) (*Value, error) {
 	faults := &Faults{}
-	if len(data) > MaxBytes {
-		faults.Add(Pos{File: file}, "split it into fragments", "the file has %d bytes; at most %d are read", len(data), MaxBytes)
+	if len(data) > l.Bytes {
+		faults.Add(Pos{File: file}, l.Split, "the file has %d bytes; at most %d are read", len(data), l.Bytes)
 		return nil, faults.Err()
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
@@ -37,7 +50,7 @@ func Parse(file string, data []byte) (*Value, error) {
 		faults.Join(src.at(1, 1), err)
 		return nil, faults.Err()
 	}
-	b := &builder{src: src, faults: faults, open: map[*yaml.Node]bool{}}
+	b := &builder{src: src, limits: l, faults: faults, open: map[*yaml.Node]bool{}}
 	v := b.build(root, 1)
 	return v, faults.Err()
 }

@@ -24,25 +24,33 @@ func Nearest(word string, known []string) (string, bool) {
 	if len(word) > 64 { // no word of ours is as long, and the distance takes time
 		return "", false
 	}
-	for _, k := range slices.Sorted(slices.Values(known)) {
-		d := distance(strings.ToLower(word), strings.ToLower(k))
-		if d < bestDistance && d <= max(1, (len(k)+1)/3) {
+	lower := []rune(strings.ToLower(word))
+	for _, k := range known {
+		limit := min(bestDistance, max(1, (len(k)+1)/3))
+		if len(k)-len(word) > 4*limit || len(word)-len(k) > 4*limit { // a letter has four bytes at most
+			continue
+		}
+		d := distance(lower, []rune(strings.ToLower(k)), limit)
+		if d <= limit && (d < bestDistance || k < best) {
 			best, bestDistance = k, d
 		}
 	}
 	return best, best != "" && best != word
 }
 
-// distance counts the letters to insert, delete, replace or swap with their neighbour to turn a into b.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	before, last := make([]int, len(y)+1), make([]int, len(y)+1)
+// distance counts the letters to insert, delete, replace or swap with their neighbour to turn x into y. It gives up once
+// there are more than limit.
+func distance(x, y []rune, limit int) int {
+	if len(x)-len(y) > limit || len(y)-len(x) > limit {
+		return limit + 1
+	}
+	before, last, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
 	for j := range last {
 		last[j] = j
 	}
 	for i := 1; i <= len(x); i++ {
-		row := make([]int, len(y)+1)
 		row[0] = i
+		least := i
 		for j := 1; j <= len(y); j++ {
 			cost := 1
 			if x[i-1] == y[j-1] {
@@ -52,8 +60,12 @@ func distance(a, b string) int {
 			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
 				row[j] = min(row[j], before[j-2]+1)
 			}
+			least = min(least, row[j])
 		}
-		before, last = last, row
+		if least > limit+1 { // a swap may still save one
+			return limit + 1
+		}
+		before, last, row = last, row, before
 	}
 	return last[len(y)]
 }

@@ -307,11 +307,7 @@ func (s *session) pattern(p *pattern) {
 func (s *session) hostName(t term, at func() document.Pos) {
 	if s.hosts != nil {
 		if _, err := s.hosts.selectTerm(t); err != nil {
-			hint := ""
-			if no, ok := errors.AsType[*noHosts](err); ok {
-				hint = no.hint
-			}
-			s.faults.Add(at(), hint, "%s", err)
+			s.noHosts(at(), err)
 		}
 		return
 	}
@@ -321,5 +317,20 @@ func (s *session) hostName(t term, at func() document.Pos) {
 	}
 	if near, ok := document.Nearest(t.name, wellKnown); ok && near != allHosts {
 		s.faults.Add(at(), document.Suggest(t.name, wellKnown), "%q is no group that every inventory has", t.name)
+	}
+}
+
+// noHosts reports a term that selects nothing. Names that do not exist are faults of one kind.
+func (s *session) noHosts(at document.Pos, err error) {
+	no, ok := errors.AsType[*noHosts](err)
+	switch {
+	case !ok:
+		s.faults.Add(at, "", "%s", err)
+	case no.name == "":
+		s.faults.Add(at, no.hint, "%s", err)
+	case s.faults.Full():
+		s.faults.Add(at, "", unknownHosts, no.name)
+	default:
+		s.faults.Add(at, document.Suggest(no.name, s.hosts.words()), unknownHosts, no.name)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"cel.dev/cel-go/common/types/ref"
 
 	"upgrader.dev/upgrader/engine"
-	"upgrader.dev/upgrader/engine/document"
 )
 
 // hostSet is every host of the inventory, in its order. Hosts are picked by their positions.
@@ -57,7 +56,7 @@ func (h *hostSet) selectTerm(t term) ([]int, error) {
 	}
 	found, known := h.members(t.name)
 	if !known {
-		return nil, &noHosts{fmt.Sprintf("no group or host is called %q", t.name), document.Suggest(t.name, h.words())}
+		return nil, &noHosts{why: fmt.Sprintf(unknownHosts, t.name), name: t.name}
 	}
 	total := len(found)
 	if t.slice {
@@ -68,7 +67,7 @@ func (h *hostSet) selectTerm(t term) ([]int, error) {
 		found = found[min(t.from, to):to]
 	}
 	if len(found) == 0 && !t.emptyIsFine() {
-		return nil, &noHosts{fmt.Sprintf("%s has %d hosts, so this selects none", t.name, total), "check the inventory"}
+		return nil, &noHosts{why: fmt.Sprintf("%s has %d hosts, so this selects none", t.name, total), hint: "check the inventory"}
 	}
 	return found, nil
 }
@@ -81,7 +80,7 @@ func (h *hostSet) labelled(labels []requirement) ([]int, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, &noHosts{"no host has these labels", "see the labels of the inventory"}
+		return nil, &noHosts{why: "no host has these labels", hint: "see the labels of the inventory"}
 	}
 	return found, nil
 }
@@ -167,7 +166,12 @@ func (h *hostSet) list(text string) ref.Val {
 	return h.lists[text]
 }
 
+const unknownHosts = "no group or host is called %q"
+
 // noHosts says why a pattern selects nothing.
-type noHosts struct{ why, hint string }
+type noHosts struct {
+	why, hint string
+	name      string // that is neither a group's nor a host's
+}
 
 func (e *noHosts) Error() string { return e.why }

@@ -135,9 +135,12 @@ func (l *loader) need(u *unit, n document.Text, siblings, top map[string]*unit) 
 			return found
 		}
 	}
-	ids := append(sortedKeys(siblings), sortedKeys(top)...)
-	ids = slices.DeleteFunc(ids, func(id string) bool { return id == u.id })
-	l.faults.Add(n.Pos, document.Suggest(n.Text, ids), "no step has the id %q", n.Text)
+	hint := ""
+	if !l.faults.Full() {
+		ids := append(sortedKeys(siblings), sortedKeys(top)...)
+		hint = document.Suggest(n.Text, slices.DeleteFunc(ids, func(id string) bool { return id == u.id }))
+	}
+	l.faults.Add(n.Pos, hint, "no step has the id %q", n.Text)
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 
 	"upgrader.dev/upgrader/engine"
@@ -90,7 +89,7 @@ func (f *Fleet) Host(name string) (Host, error) {
 func (f *Fleet) host(name string) (*host, error) {
 	i := slices.IndexFunc(f.inventory.Hosts, func(m Machine) bool { return m.Name == name })
 	if i < 0 {
-		return nil, fmt.Errorf("the inventory has no host %q; it has %s", name, strings.Join(f.inventory.names(), ", "))
+		return nil, f.inventory.noHost(name)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

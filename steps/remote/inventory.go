@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/user"
@@ -12,25 +13,24 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/go-multierror"
-
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/document"
 )
 
 // Inventory says which hosts there are and how to reach them. What it leaves out comes from the ssh configuration.
 type Inventory struct {
-	APIVersion string              `yaml:"apiVersion" doc:"version of this file's format" required:"true" enum:"upgrader.dev/v1"`
-	Kind       string              `yaml:"kind" doc:"what this file is" required:"true" enum:"Inventory"`
-	SSH        SSH                 `yaml:"ssh" doc:"how to reach every host, unless the host says otherwise; beats the ssh configuration"`
-	Hosts      []Machine           `yaml:"hosts" doc:"the machines, in the order in which plans count them" required:"true"`
-	Groups     map[string][]string `yaml:"groups" doc:"names of hosts by group; control-plane and workers are ordinary groups"`
+	APIVersion string                     `yaml:"apiVersion" doc:"version of this file's format" required:"true" enum:"upgrader.dev/v1"`
+	Kind       string                     `yaml:"kind" doc:"what this file is" required:"true" enum:"Inventory"`
+	SSH        SSH                        `yaml:"ssh" doc:"how to reach every host, unless the host says otherwise; beats the ssh configuration"`
+	Hosts      []Machine                  `yaml:"hosts" doc:"the machines, in the order in which plans count them" required:"true"`
+	Groups     map[string][]document.Text `yaml:"groups" doc:"names of hosts by group; control-plane and workers are ordinary groups"`
 
 	file string // for messages
 }
 
 // Machine is one host of an inventory.
 type Machine struct {
+	At      document.Pos      // where it is written
 	Name    string            `yaml:"name" doc:"the node's name in Kubernetes" required:"true"`
 	Address string            `yaml:"address" doc:"host name, alias of the ssh configuration or IP address; the name if left out"`
 	Port    int               `yaml:"port" doc:"short for ssh.port"`
@@ -53,17 +53,25 @@ type SSH struct {
 	Keepalive      time.Duration `yaml:"keepalive" doc:"how often a silent connection is tried; it is given up after three unanswered tries; 5s"`
 }
 
+// Limits are how large an inventory may be: 10,000 hosts take 3 MB and 250,000 values when each has an address, three
+// labels and two groups of its own.
+const (
+	maxBytes  = 16 << 20
+	maxValues = 1_000_000
+)
+
 // LoadInventory reads an inventory file, whose relative paths begin beside it. The error holds every fault of it.
 func LoadInventory(path string) (*Inventory, error) { return LoadInventoryOf(path, filepath.Dir(path)) }
 
 // LoadInventoryOf reads a copy of an inventory whose relative paths begin at dir, where the original was.
 func LoadInventoryOf(path, dir string) (*Inventory, error) {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the inventory: %w", err)
 	}
 	var inv Inventory
-	if err := document.Decode(path, data, &inv); err != nil {
+	limits := document.Limits{Bytes: maxBytes, Nodes: maxValues, Split: "keep an inventory of its own for each cluster"}
+	if err := limits.Decode(path, data, &inv); err != nil {
 		return nil, err
 	}
 	inv.file = path
@@ -72,6 +80,16 @@ func LoadInventoryOf(path, dir string) (*Inventory, error) {
 	}
 	inv.expand(dir)
 	return &inv, nil
+}
+
+// readFile reads a file up to a little more than an inventory may have.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxBytes+1))
 }
 
 // Node is what the cluster tells about one of its hosts.
@@ -84,102 +102,43 @@ type Node struct {
 // FromNodes makes an inventory of a cluster's nodes, in their order: those with the role control-plane are the group
 // control-plane, the others are the group workers. Everything else comes from the ssh configuration.
 func FromNodes(nodes []Node) *Inventory {
-	inv := &Inventory{APIVersion: "upgrader.dev/v1", Kind: "Inventory", Groups: map[string][]string{}, file: "the cluster's nodes"}
+	inv := &Inventory{APIVersion: "upgrader.dev/v1", Kind: "Inventory", Groups: map[string][]document.Text{}, file: "the cluster's nodes"}
 	for _, n := range nodes {
 		group := "workers"
 		if slices.Contains(n.Roles, "control-plane") || slices.Contains(n.Roles, "master") {
 			group = "control-plane"
 		}
 		inv.Hosts = append(inv.Hosts, Machine{Name: n.Name, Labels: n.Labels})
-		inv.Groups[group] = append(inv.Groups[group], n.Name)
+		inv.Groups[group] = append(inv.Groups[group], document.Text{Text: n.Name})
 	}
 	return inv
 }
 
 // Targets returns the hosts for a plan, in the order of the file, each with all its groups.
 func (inv *Inventory) Targets() []engine.Target {
+	listed := map[string][]string{} // the groups that list a host
+	for name, members := range inv.Groups {
+		for _, m := range members {
+			listed[m.Text] = append(listed[m.Text], name)
+		}
+	}
 	targets := make([]engine.Target, 0, len(inv.Hosts))
 	for _, m := range inv.Hosts {
-		groups := slices.Clone(m.Groups)
-		for name, members := range inv.Groups {
-			if slices.Contains(members, m.Name) {
-				groups = append(groups, name)
-			}
-		}
+		groups := append(slices.Clone(m.Groups), listed[m.Name]...)
 		slices.Sort(groups)
 		targets = append(targets, engine.Target{Name: m.Name, Labels: maps.Clone(m.Labels), Groups: slices.Compact(groups)})
 	}
 	return targets
 }
 
-// Check looks for faults that the file's grammar does not show: hosts that are named twice or nowhere, values that
-// mean nothing. It returns all of them.
-func (inv *Inventory) Check() error {
-	var faults *multierror.Error
-	fault := func(format string, args ...any) {
-		faults = multierror.Append(faults, fmt.Errorf("%s: "+format, append([]any{inv.name()}, args...)...))
-	}
-	seen := map[string]bool{}
-	for i, m := range inv.Hosts {
-		switch {
-		case m.Name == "":
-			fault("hosts[%d] has no name", i)
-		case m.Name == engine.Cluster || m.Name == "all":
-			fault("no host can be called %q: the word has a meaning in plans", m.Name)
-		case seen[m.Name]:
-			fault("two hosts are called %q", m.Name)
-		}
-		seen[m.Name] = true
-		checkSSH(m.SSH, "host "+m.Name, fault)
-		checkPort(m.Port, "host "+m.Name, fault)
-	}
-	checkSSH(inv.SSH, "ssh", fault)
-	for _, g := range slices.Sorted(maps.Keys(inv.Groups)) {
-		listed := map[string]bool{}
-		for _, h := range inv.Groups[g] {
-			switch {
-			case !seen[h]:
-				fault("group %s lists %q, which is not among the hosts (%s)", g, h, strings.Join(inv.names(), ", "))
-			case listed[h]:
-				fault("group %s lists %q twice", g, h)
-			}
-			listed[h] = true
-		}
-	}
-	return faults.ErrorOrNil()
-}
-
-func checkSSH(s SSH, where string, fault func(string, ...any)) {
-	checkPort(s.Port, where, fault)
-	how, what, _ := strings.Cut(s.Sudo, ":")
-	ref := (how == "env" || how == "file" || how == "cmd") && what != ""
-	if s.Sudo != "" && s.Sudo != "auto" && s.Sudo != "never" && !ref {
-		fault("%s: sudo: want auto, never, env:NAME, file:PATH or cmd:COMMAND; a password itself does not belong in a file", where)
-	}
-	if s.ConnectTimeout < 0 || s.Keepalive < 0 {
-		fault("%s: connectTimeout and keepalive cannot be negative", where)
-	}
-}
-
-func checkPort(p int, where string, fault func(string, ...any)) {
-	if p < 0 || p > 65535 {
-		fault("%s: port %d: want 1 to 65535", where, p)
-	}
-}
-
-func (inv *Inventory) name() string {
-	if inv.file == "" {
-		return "inventory"
-	}
-	return inv.file
-}
-
-func (inv *Inventory) names() []string {
+// noHost says that there is no host of this name, and which one may be meant.
+func (inv *Inventory) noHost(name string) error {
 	var names []string
 	for _, m := range inv.Hosts {
 		names = append(names, m.Name)
 	}
-	return names
+	hint := cmp.Or(document.Suggest(name, names), fmt.Sprintf("it has %d others", len(names)))
+	return fmt.Errorf("the inventory has no host %q; %s", name, hint)
 }
 
 // expand makes the paths of the file absolute: they are relative to dir, and ~ is the home directory.

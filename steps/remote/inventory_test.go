@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,5 +159,47 @@ func TestSecretReferences(t *testing.T) {
 		if got, err := resolveSecret(t.Context(), ref); err == nil {
 			t.Errorf("%s = %q, want an error", ref, got)
 		}
+	}
+}
+
+// A fault stands where it is written, suggests what was meant, and thousands of one kind are counted: they neither fill
+// the screen nor hide the others.
+func TestInventoryFaultsAreBounded(t *testing.T) {
+	var misspelt strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&misspelt, "    - wrker-%05d\n", i)
+	}
+	_, _, err := load(t, strings.Replace(largeInventory(3000), "  - name: worker-00001\n", "  - name: worker-00000\n", 1)+misspelt.String())
+	if err == nil {
+		t.Fatal("no error")
+	}
+	text := err.Error()
+	if len(text) > 10_000 {
+		t.Errorf("%d bytes of faults", len(text))
+	}
+	for _, want := range []string{
+		`inventory.yaml:11:5: two hosts are called "worker-00000"`,
+		`:21007:7: group workers lists "worker-00001", which is not among the hosts; did you mean`,
+		`:24006:7: group workers lists "wrker-00000", which is not among the hosts; did you mean "worker-00000"?`,
+		"\nand 2981 more like these: group ... lists ..., which is not among the hosts",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in:\n%s", want, text)
+		}
+	}
+}
+
+// An honest inventory of thousands of hosts is read; one that aliases blow up is not.
+func TestInventoryLimits(t *testing.T) {
+	if _, _, err := load(t, largeInventory(2000)); err != nil {
+		t.Error(err)
+	}
+	bomb := "apiVersion: upgrader.dev/v1\nkind: Inventory\nhosts: []\ngroups:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := range 9 {
+		bomb += fmt.Sprintf("  a%d: &a%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
+	}
+	_, _, err := load(t, bomb)
+	if err == nil || !strings.Contains(err.Error(), "the document has more than 1000000 values, aliases expanded; keep an inventory of its own for each cluster") {
+		t.Errorf("got %v", err)
 	}
 }

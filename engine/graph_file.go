@@ -146,7 +146,7 @@ func (f *graphFile) node(n nodeFile) Node {
 	}
 	id := n.ID
 	if id == "" {
-		id = nodeID(s.Step, target.Name)
+		id = usualID(s.Step, target.Name)
 	}
 	return Node{ID: id, Step: s.Step, Title: s.Title, Kind: s.Kind, Target: target, With: s.With, When: s.When, Group: s.Group,
 		Timeout: s.Timeout, Retry: s.Retry, Gate: s.Gate, Finally: s.Finally, Digest: n.Digest, At: s.At}
@@ -171,8 +171,8 @@ func (g *Graph) names(positions []int) ([]string, error) {
 	return ids, nil
 }
 
-// nodeID is how nodes are called.
-func nodeID(step, target string) string {
+// usualID is how nodes are called.
+func usualID(step, target string) string {
 	if target == Cluster {
 		return step
 	}

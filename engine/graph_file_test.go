@@ -140,7 +140,7 @@ func drawAnyGraph(t *rapid.T) *Graph {
 		if rapid.Bool().Draw(t, "host") {
 			n.Target = rapid.SampledFrom(append(g.Targets, Target{Name: "h0"}, Target{Name: "elsewhere"})).Draw(t, "target")
 		}
-		n.ID = nodeID(n.Step, n.Target.Name)
+		n.ID = usualID(n.Step, n.Target.Name)
 		for _, taken := range ids {
 			if taken == n.ID {
 				n.ID = fmt.Sprintf("id-%d", i)

@@ -34,7 +34,7 @@ func newGraphWriter(g *Graph) *graphWriter {
 
 func (w *graphWriter) node(n *Node) nodeFile {
 	f := nodeFile{Step: w.step(n), Digest: n.Digest, Needs: w.needs(n.ID, n.Needs)}
-	if n.ID != nodeID(n.Step, n.Target.Name) {
+	if n.ID != usualID(n.Step, n.Target.Name) {
 		f.ID = n.ID
 	}
 	h := w.hosts[n.Target.Name]

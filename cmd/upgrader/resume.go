@@ -207,6 +207,6 @@ func findNode(g *engine.Graph, name string) (*engine.Node, error) {
 	case 0:
 		return nil, invalid("the run has no step %q: `upgrader status` lists them", name)
 	default:
-		return nil, invalid("step %s is on %d hosts: name one of %s", name, len(hits), strings.Join(hits, ", "))
+		return nil, invalid("step %s is on %d hosts: name one of %s", name, len(hits), hostsWords(hits))
 	}
 }

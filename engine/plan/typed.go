@@ -40,18 +40,6 @@ func (s *session) compile(v *document.Value, env *environment) *template {
 	return t
 }
 
-// hostArgs checks the patterns given to hosts() as far as they can be.
-func (s *session) hostArgs(e *expression) {
-	for _, a := range e.args {
-		t, err := parseTerm(a.text)
-		if err != nil {
-			s.faults.Add(e.at(a.offset), patternHelp, "%s", err)
-			continue
-		}
-		s.hostName(t, func() document.Pos { return e.at(a.offset) })
-	}
-}
-
 // typed compiles a scalar that must yield a type of the plan language, and checks it as far as it is known.
 func (s *session) typed(v *document.Value, typ string, sc *scope, p permission) *template {
 	if v.Kind != document.Scalar {

@@ -78,16 +78,6 @@ func (g *Graph) Lookup(id string) *Node {
 	return nil
 }
 
-// barrier returns the barrier of this ID, or nil.
-func (g *Graph) barrier(id string) *Barrier {
-	for i := range g.Barriers {
-		if g.Barriers[i].ID == id {
-			return &g.Barriers[i]
-		}
-	}
-	return nil
-}
-
 // Same says whether two graphs ask for the same. Those of one format are told apart by their digests. An older program
 // gave another digest to the same work, so graphs of two formats are compared in what matters: a run that it began was
 // not edited because it is taken up by a newer one.

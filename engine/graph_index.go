@@ -27,6 +27,12 @@ func (x *Index) Node(id string) (int, bool) {
 	return i, known
 }
 
+// Barrier returns the position of the barrier of this ID.
+func (x *Index) Barrier(id string) (int, bool) {
+	i, known := x.barriers[id]
+	return i, known
+}
+
 // Behind returns the positions of the nodes that these needs come to, each once, in the order in which they are named:
 // what stands before a barrier stands in its place. The result is shared and must not be changed.
 func (x *Index) Behind(needs []string) []int {

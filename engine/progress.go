@@ -15,9 +15,8 @@ import (
 // methods return is good until the next Take.
 type Progress struct {
 	graph    *Graph
-	reducer  *Reducer       // whose word the states are
-	index    map[string]int // of nodes, by ID
-	summary  Summary        // but for what it concludes from all nodes
+	reducer  *Reducer // whose word the states are
+	summary  Summary  // but for what it concludes from all nodes
 	latest   Moment
 	places   []place // of nodes
 	unwell   []int   // nodes that are not done, by stage and host
@@ -36,7 +35,7 @@ type Moment struct {
 
 // NewProgress is the progress of a run of this graph that has not begun.
 func NewProgress(g *Graph) *Progress {
-	p := &Progress{graph: g, reducer: NewReducer(g, Options{}), index: make(map[string]int, len(g.Nodes)), places: make([]place, len(g.Nodes)), tally: Tally{Pending: len(g.Nodes)},
+	p := &Progress{graph: g, reducer: NewReducer(g, Options{}), places: make([]place, len(g.Nodes)), tally: Tally{Pending: len(g.Nodes)},
 		summary: Summary{State: Running, Nodes: make([]NodeStatus, len(g.Nodes)), Facts: Facts{}}, rollout: make(map[string]int, len(g.Groups))}
 	for i := range g.Groups {
 		p.rollout[g.Groups[i].ID] = i
@@ -44,7 +43,6 @@ func NewProgress(g *Graph) *Progress {
 	}
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
-		p.index[n.ID] = i
 		p.summary.Nodes[i] = NodeStatus{ID: n.ID, Step: n.Step, Host: n.Target.Name, Kind: n.Kind, State: Pending}
 	}
 	p.placeAll()
@@ -62,7 +60,7 @@ func (p *Progress) Take(rec journal.Record) {
 	case journal.Down:
 		p.look(rec)
 	}
-	if i, ok := p.index[rec.Node]; ok {
+	if i, ok := p.reducer.names.Node(rec.Node); ok {
 		p.move(i, p.stateAfter(i, &rec))
 		p.summary.Nodes[i].tell(rec)
 		p.note(i, rec)
@@ -112,7 +110,7 @@ func (p *Progress) Underway() bool { return p.reducer.Underway() }
 
 // Node is the node of this ID, or nil.
 func (p *Progress) Node(id string) *Node {
-	if i, ok := p.index[id]; ok {
+	if i, ok := p.reducer.names.Node(id); ok {
 		return &p.graph.Nodes[i]
 	}
 	return nil

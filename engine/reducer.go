@@ -39,7 +39,7 @@ type Options struct {
 type Reducer struct {
 	graph   *Graph
 	opt     Options
-	index   map[string]int32 // of nodes
+	names   *Index
 	byGroup map[string]int32
 
 	nodes    []nodeState
@@ -82,7 +82,7 @@ func NewReducer(g *Graph, o Options) *Reducer {
 	if o.Limit <= 0 {
 		o.Limit = 32
 	}
-	r := &Reducer{graph: g, opt: o, effects: newEffectTable(), index: make(map[string]int32, len(g.Nodes)),
+	r := &Reducer{graph: g, opt: o, effects: newEffectTable(), names: g.Index(),
 		byGroup: make(map[string]int32, len(g.Groups)), nodes: make([]nodeState, len(g.Nodes)),
 		hosts: ledger{index: make(map[string]int32, len(g.Targets))}, wakeAt: -1, outage: outageState{Node: nobody}}
 	r.addRollouts()
@@ -99,7 +99,6 @@ func NewReducer(g *Graph, o Options) *Reducer {
 
 func (r *Reducer) addNode(i int32) {
 	n, st := &r.graph.Nodes[i], &r.nodes[i]
-	r.index[n.ID] = i
 	st.member = r.memberOf(r.byGroup, n)
 	if st.member != nobody {
 		m := &r.members[st.member]
@@ -247,8 +246,8 @@ func (r *Reducer) take(ev *journal.Record) {
 }
 
 func (r *Reducer) find(node string) int32 {
-	if i, ok := r.index[node]; ok {
-		return i
+	if i, ok := r.names.Node(node); ok {
+		return int32(i)
 	}
 	return nobody
 }

@@ -99,7 +99,7 @@ func (p *Progress) behind(needs []string, barriers map[string][]int) []int {
 	var found []int
 	for _, need := range needs {
 		those := barriers[need]
-		if i, ok := p.index[need]; ok {
+		if i, ok := p.reducer.names.Node(need); ok {
 			those = nil
 			if r, ok := p.rollout[p.graph.Nodes[i].Group]; ok {
 				those = []int{r}

@@ -1,6 +1,9 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Whose turn it is: every node counts the needs that are not met, and whoever meets one tells those that wait for it. A
 // need within a rollout, on the same host, is met when the node is done; one from outside when its host has been watched too.
@@ -15,46 +18,37 @@ type barrierState struct {
 // addEdges turns needs, which are names, into lists of who waits for whom.
 func (r *Reducer) addEdges() {
 	r.barriers = make([]barrierState, len(r.graph.Barriers))
-	barriers := make(map[string]int32, len(r.graph.Barriers))
 	for b := range r.graph.Barriers {
-		barriers[r.graph.Barriers[b].ID] = int32(b)
 		r.barriers[b].finally = true
-	}
-	for b := range r.graph.Barriers {
 		for _, need := range r.graph.Barriers[b].Needs {
-			r.addEdge(barriers, need, ^int32(b))
+			r.addEdge(need, ^int32(b))
 		}
 	}
 	for i := range r.graph.Nodes {
 		for _, need := range r.graph.Nodes[i].Needs {
-			r.addEdge(barriers, need, int32(i))
+			r.addEdge(need, int32(i))
 		}
 	}
 }
 
-func (r *Reducer) addEdge(barriers map[string]int32, need string, who int32) {
-	if b, ok := barriers[need]; ok {
-		r.barriers[b].deps = append(r.barriers[b].deps, who)
-		if who < 0 && !r.barriers[b].finally {
-			r.barriers[^who].finally = false
-		}
-		return
-	}
-	j, ok := r.index[need]
-	if !ok {
-		return
-	}
-	st := &r.nodes[j]
-	if who < 0 && !r.graph.Nodes[j].Finally {
+// addEdge notes that somebody waits for a node or a barrier. What barriers need stands before them.
+func (r *Reducer) addEdge(need string, who int32) {
+	j := r.find(need)
+	b, isBarrier := r.names.Barrier(need)
+	if who < 0 && (isBarrier && !r.barriers[b].finally || j != nobody && !r.graph.Nodes[j].Finally) {
 		r.barriers[^who].finally = false
 	}
-	if who >= 0 && st.member != nobody && r.nodes[who].member == st.member {
-		st.inner = append(st.inner, who)
-		return
-	}
-	st.outer = append(st.outer, who)
-	if st.member != nobody {
-		r.rolloutOf(st.member).needed = true
+	switch {
+	case isBarrier:
+		r.barriers[b].deps = append(r.barriers[b].deps, who)
+	case j == nobody:
+	case who >= 0 && r.nodes[j].member != nobody && r.nodes[who].member == r.nodes[j].member:
+		r.nodes[j].inner = append(r.nodes[j].inner, who)
+	default:
+		r.nodes[j].outer = append(r.nodes[j].outer, who)
+		if m := r.nodes[j].member; m != nobody {
+			r.rolloutOf(m).needed = true
+		}
 	}
 }
 
@@ -242,63 +236,32 @@ func (r *Reducer) regate() {
 	}
 }
 
-// inOrder are the gates marked, each after those that it needs.
+// inOrder are the gates marked, each after those of them that it needs.
 func (r *Reducer) inOrder() []int32 {
 	var order []int32
-	seen := map[string]bool{}
-	var visit func(id string)
-	visit = func(id string) {
-		if seen[id] {
+	seen := make([]bool, len(r.nodes))
+	var visit func(i int)
+	visit = func(i int) {
+		if seen[i] || !r.nodes[i].regate {
 			return
 		}
-		seen[id] = true
-		for _, need := range r.needsOf(id) {
-			visit(need)
+		seen[i] = true
+		for _, j := range r.names.Behind(r.graph.Nodes[i].Needs) {
+			visit(j)
 		}
-		if i := r.find(id); i != nobody && r.nodes[i].regate {
-			order = append(order, i)
-		}
+		order = append(order, int32(i))
 	}
 	for i := range r.nodes {
-		if r.nodes[i].regate {
-			visit(r.graph.Nodes[i].ID)
-		}
+		visit(i)
 	}
 	return order
 }
 
-// needsOf are the names that a node or a barrier needs.
-func (r *Reducer) needsOf(id string) []string {
-	if i := r.find(id); i != nobody {
-		return r.graph.Nodes[i].Needs
-	}
-	if b := r.graph.barrier(id); b != nil {
-		return b.Needs
-	}
-	return nil
-}
-
-// needsGatesOnly says whether all that a node waits for is gates that are looked at again.
+// needsGatesOnly says whether all that a node still waits for is gates that are looked at again.
 func (r *Reducer) needsGatesOnly(i int32) bool {
-	seen := map[string]bool{}
-	var only func(ids []string) bool
-	only = func(ids []string) bool {
-		for _, id := range ids {
-			if seen[id] {
-				continue
-			}
-			seen[id] = true
-			if j := r.find(id); j != nobody {
-				if !r.wellFor(i, j) && !r.nodes[j].regate {
-					return false
-				}
-			} else if !only(r.needsOf(id)) {
-				return false
-			}
-		}
-		return true
-	}
-	return only(r.graph.Nodes[i].Needs)
+	return !slices.ContainsFunc(r.names.Behind(r.graph.Nodes[i].Needs), func(j int) bool {
+		return !r.wellFor(i, int32(j)) && !r.nodes[j].regate
+	})
 }
 
 // wellFor says whether node j is settled well enough for node i.
@@ -331,9 +294,9 @@ func (r *Reducer) stuck() string {
 			continue
 		}
 		n := &r.graph.Nodes[i]
-		for _, need := range n.Needs {
-			if j := r.find(need); j == nobody || !r.wellFor(int32(i), j) {
-				return fmt.Sprintf("%s could never start: it needs %s", n.ID, need)
+		for _, j := range r.names.Behind(n.Needs) {
+			if !r.wellFor(int32(i), int32(j)) {
+				return fmt.Sprintf("%s could never start: it needs %s", n.ID, r.graph.Nodes[j].ID)
 			}
 		}
 		return fmt.Sprintf("%s could never start", n.ID)

@@ -199,11 +199,23 @@ func (r *Reducer) suspend() {
 		h := &r.hosts.hosts[i]
 		switch h.is {
 		case admitted, granted:
-			r.setHost(int32(i), free, nobody)
+			r.letGo(int32(i))
 		case disrupted, fallen:
 			r.setHost(int32(i), unknown, h.owner)
 		}
 	}
+}
+
+// mayTakeOver says whether a host that is at work, or in the middle, is a member's: its own, or nobody's; or left behind by a
+// rollout that cannot go on with it.
+func (r *Reducer) mayTakeOver(h *host, m int32) bool {
+	switch {
+	case h.owner == m, h.owner == nobody:
+		return true
+	case h.is != unknown:
+		return false
+	}
+	return r.rolloutOf(m).finally || !r.startable(h.owner)
 }
 
 // handOver leaves the hosts that the run proper has in the middle to what is done finally.
@@ -211,7 +223,7 @@ func (r *Reducer) handOver() {
 	for i := range r.hosts.hosts {
 		switch h := &r.hosts.hosts[i]; h.is {
 		case admitted, granted:
-			r.setHost(int32(i), free, nobody)
+			r.letGo(int32(i))
 		case disrupted, soaking:
 			r.setHost(int32(i), unknown, h.owner)
 		}
@@ -242,8 +254,12 @@ func (g *rollout) roomFor(h *host) bool {
 	return busy < g.MaxUnavailable && (h.down != "" || out < g.MaxUnavailable)
 }
 
-// placeFor says whether one more host may be at work: this one.
+// placeFor says whether one more host may be at work: this one. What the run proper has in the middle is no place of what is done
+// finally.
 func (g *rollout) placeFor(h *host) bool {
+	if g.finally {
+		return g.owned < g.MaxUnavailable
+	}
 	placed := g.placed
 	if h.is != free {
 		placed--
@@ -256,12 +272,16 @@ func (g *rollout) placeFor(h *host) bool {
 func (r *Reducer) mayGrant(m int32) bool {
 	mem := &r.members[m]
 	h := &r.hosts.hosts[mem.host]
-	if h.owner != m && h.owner != nobody && h.is != fallen && !(h.is == unknown && r.rolloutOf(m).finally) {
+	if h.is != fallen && h.is != free && !r.mayTakeOver(h, m) {
 		return false // another rollout is at work on it
 	}
 	fits := func(g *rollout) bool { return g.roomFor(h) && (h.is == unknown || h.is == admitted || g.placeFor(h)) }
 	for _, other := range h.members {
-		if g := r.rolloutOf(other); (other == m || g.owned > 0 || r.anyWaiting(g)) && !fits(g) {
+		g := r.rolloutOf(other)
+		if r.last && !g.finally {
+			continue // the run proper is over: what is done finally can only make room there
+		}
+		if (other == m || g.owned > 0 || r.anyWaiting(g)) && !fits(g) {
 			return false
 		}
 	}

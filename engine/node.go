@@ -15,6 +15,7 @@ type nodeState struct {
 	state  condition
 	regate bool // a gate that this process has not yet seen open
 	queued bool
+	old    bool  // it was done, under another text
 	made   bool  // the latest effect was made, under the present text of the plan
 	told   uint8 // whom it has told that it is settled
 	unmet  int32 // needs that are not met
@@ -184,9 +185,15 @@ func (r *Reducer) takeNode(i int32, ev *journal.Record) {
 	if ev.State != Stopped && ev.State != Paused { // that attempt has ended; the clock starts again
 		st.started, st.since, st.begun, st.last, st.spent = false, 0, 0, 0, 0
 	}
+	if ev.State == Stopped || ev.State == Paused {
+		st.spent += max(0, r.now-st.begun)
+		st.begun, st.last = r.now, r.now
+	}
 	if ev.Digest != "" && ev.Digest != r.graph.Nodes[i].Digest {
 		r.setState(i, isPending) // what was done is not what the plan says now
 		st.done, st.made = 0, false
+		st.old = isWell(conditionOf(ev.State))
+		r.checkOld(st.member)
 		return
 	}
 	r.settle(i, conditionOf(ev.State))
@@ -244,16 +251,17 @@ func (r *Reducer) settle(i int32, to condition) {
 
 func (r *Reducer) settledWell(i int32) {
 	st := &r.nodes[i]
-	if st.member != nobody {
-		r.checkMember(st.member)
-		if m := &r.members[st.member]; m.is == failed && r.graph.Nodes[i].Finally {
-			r.fall(st.member)
-		} else if m.is == watched {
-			r.releaseInner(i)
+	r.releaseInner(i)
+	if m := st.member; m != nobody {
+		r.checkMember(m)
+		r.checkOld(m)
+		if r.members[m].hurt {
+			r.fall(m)
+		}
+		if r.members[m].is == watched {
 			return
 		}
 	}
-	r.releaseInner(i)
 	r.releaseOuter(i)
 }
 
@@ -284,6 +292,7 @@ func (r *Reducer) takeDecision(ev *journal.Record) {
 	switch {
 	case ev.State == Done, ev.State == "retry": // what became of the effects is true whatever the plan says now
 		r.decide(i)
+		st.said = Decision{}
 		if st.made = false; same && ev.State == Done {
 			r.settle(i, isDone)
 		}
@@ -302,11 +311,7 @@ func (r *Reducer) writeOff(ev *journal.Record) {
 		r.effects.close(e)
 	}
 	r.setDown(i, "")
-	r.setHost(i, free, nobody)
-	h := &r.hosts.hosts[i]
-	r.count(h, -1)
-	h.also = nil
-	r.count(h, 1)
+	r.forget(i)
 }
 
 // start launches a node.

@@ -60,12 +60,12 @@ func TestProgressCountsWhatIsThere(t *testing.T) {
 func recount(g *Graph, p *Progress) error {
 	var work, running []string
 	tally, inside, hosts, awaited := Tally{}, Tally{}, map[string]int{}, 0
-	for _, n := range p.Summary().Nodes {
+	for i, n := range p.Summary().Nodes {
 		tally[n.State]++
 		if isAtWork(n.State) {
 			work = append(work, n.ID)
 		}
-		if g.Nodes[p.index[n.ID]].Group != "" {
+		if g.Nodes[i].Group != "" {
 			inside[n.State]++
 			hosts[n.Host] += tallied(isWell(conditionOf(n.State)))
 		}

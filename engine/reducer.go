@@ -218,6 +218,9 @@ func (r *Reducer) take(ev *journal.Record) {
 	r.taken++
 	switch ev.Kind {
 	case journal.Begin:
+		if ev.Digest == r.graph.Digest {
+			r.forgetOld()
+		}
 		r.begin()
 	case journal.Stop:
 		r.stopped, r.halted = true, true
@@ -242,6 +245,13 @@ func (r *Reducer) take(ev *journal.Record) {
 			r.used(i)
 			r.takeNode(i, ev)
 		}
+	}
+}
+
+// forgetOld is a process that begins under the present text of the plan.
+func (r *Reducer) forgetOld() {
+	for i := range r.nodes {
+		r.nodes[i].old = false
 	}
 }
 
@@ -283,7 +293,7 @@ func (r *Reducer) resumeMember(m int32) {
 	if m == g.first {
 		r.resumeRollout(g)
 	}
-	mem.listed, mem.begun = false, false
+	mem.listed, mem.begun, mem.hurt = false, false, false
 	switch {
 	case g.finally: // it is done again at the end of every process
 		if mem.is == watched && r.hosts.hosts[mem.host].owner == m {

@@ -56,6 +56,7 @@ type member struct {
 	soaked             time.Duration // soaking: until then
 	listed             bool          // in waiting, or held
 	begun              bool          // a node of it was launched by this process
+	hurt               bool          // a step of what is done finally failed, and others are still to come
 }
 
 // progress is how far a member is.
@@ -149,7 +150,7 @@ func (r *Reducer) list(m int32) {
 	mem := &r.members[m]
 	g := r.rolloutOf(m)
 	h := &r.hosts.hosts[mem.host]
-	if mem.listed || h.is == unknown && h.owner != m && h.owner != nobody && !r.rollouts[mem.rollout].finally {
+	if mem.listed || h.is == unknown && !r.mayTakeOver(h, m) {
 		return // it is listed when the other rollout has done with it
 	}
 	mem.listed = true
@@ -199,6 +200,9 @@ func (r *Reducer) wants(i int32) bool {
 	if r.capacity() <= 0 {
 		r.starved = append(r.starved, i)
 		return false
+	}
+	if g.finally {
+		return g.owned-r.lookable(g) < g.MaxUnavailable
 	}
 	return g.placed-r.lookable(g) < g.MaxUnavailable
 }
@@ -332,9 +336,18 @@ func (r *Reducer) recover(g int32) {
 	for _, i := range slices.Clone(r.hosts.loose) {
 		h := &r.hosts.hosts[i]
 		if h.down == "" && r.effects.quiet(h.name) && r.belongs(h, g) {
-			r.setHost(i, free, nobody)
+			r.forget(i)
 		}
 	}
+}
+
+// forget frees a host, and counts it only where the plan has it.
+func (r *Reducer) forget(i int32) {
+	r.setHost(i, free, nobody)
+	h := &r.hosts.hosts[i]
+	r.count(h, -1)
+	h.also = nil
+	r.count(h, 1)
 }
 
 // stranded names the hosts that a look at a rollout has to ask about beside its own.
@@ -454,11 +467,24 @@ func (r *Reducer) lapse(i int32) {
 	if h.is != granted || r.now < h.since+grantLasts {
 		return
 	}
-	if m := h.owner; r.members[m].begun {
-		r.setHost(i, admitted, m)
+	if m := &r.members[h.owner]; m.begun && m.touched == 0 {
+		r.setHost(i, admitted, h.owner)
 	} else {
-		r.setHost(i, free, nobody)
+		r.letGo(i)
 	}
+}
+
+// letGo takes back that a host was let in: it is free, or as unknown as before where it is in the middle.
+func (r *Reducer) letGo(i int32) {
+	h := &r.hosts.hosts[i]
+	if h.owner != nobody && r.members[h.owner].touched > 0 {
+		r.setHost(i, unknown, h.owner)
+		if r.startable(h.owner) {
+			r.list(h.owner)
+		}
+		return
+	}
+	r.setHost(i, free, nobody)
 }
 
 // waitForRoom looks again after a while, as long as patience lasts.
@@ -538,6 +564,23 @@ func (r *Reducer) checkMember(m int32) {
 	r.pass(m, own)
 }
 
+// checkOld frees a host whose steps had all been done when the plan was edited: it is not in the middle of anything.
+func (r *Reducer) checkOld(m int32) {
+	if m == nobody || r.members[m].left == 0 {
+		return
+	}
+	mem := &r.members[m]
+	for _, n := range mem.nodes {
+		if st := &r.nodes[n]; !isWell(st.state) && !st.old {
+			return
+		}
+	}
+	mem.touched = 0
+	if r.hosts.hosts[mem.host].owner == m {
+		r.handBack(mem.host)
+	}
+}
+
 // pass is the end of a member's way through a rollout.
 func (r *Reducer) pass(m int32, own bool) {
 	mem, g := &r.members[m], r.rolloutOf(m)
@@ -564,23 +607,21 @@ func (r *Reducer) dried(m int32) {
 	}
 }
 
-// fall notes a failed host and says whether the run goes on without it. A host that was not touched gives its place back.
+// fall notes a failed host and says whether the run goes on without it. A host that was not touched gives its place back. What
+// is done finally goes on on the host all the same.
 func (r *Reducer) fall(m int32) bool {
 	mem, g := &r.members[m], r.rolloutOf(m)
+	if mem.hurt = g.finally && r.nextOf(m); mem.hurt {
+		return true
+	}
 	if mem.is != failed {
 		mem.is = failed
 		g.failed++
 	}
-	if g.finally && mem.left > 0 && r.nextOf(m) {
-		return true // what comes after it on this host is done all the same
-	}
-	h := &r.hosts.hosts[mem.host]
-	if h.owner == m {
-		if mem.touched == 0 {
-			r.handBack(mem.host)
-		} else {
-			r.setHost(mem.host, fallen, m)
-		}
+	if h := &r.hosts.hosts[mem.host]; h.owner == m && mem.touched == 0 {
+		r.handBack(mem.host)
+	} else if h.owner == m {
+		r.setHost(mem.host, fallen, m)
 	}
 	r.touch(mem.rollout)
 	r.over(mem.rollout)

@@ -221,7 +221,7 @@ func (r *Reducer) regate() {
 	for i := range r.nodes {
 		n, st := &r.graph.Nodes[i], &r.nodes[i]
 		st.regate = false
-		if n.Gate && !n.Finally && st.state == isDone && (st.member == nobody || r.members[st.member].is == ahead) {
+		if n.Gate && !n.Finally && st.done > 0 && st.state != isSkipped && (st.member == nobody || r.members[st.member].is == ahead) {
 			r.setState(int32(i), isPending)
 			st.regate = true
 		}

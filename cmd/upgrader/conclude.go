@@ -36,9 +36,10 @@ func (s *session) conclude(ctx context.Context, summary engine.Summary, detached
 		s.tellFailure(alike, nodes)
 	}
 	if s.mode != outputJSON {
-		s.console.flush()                         // the table is on another stream
-		records, _ := journal.Read(string(s.dir)) // without them there are no times in the table
-		for _, line := range versionTable(s.graph, s.before(), busy(s.graph, records), nodes) {
+		s.console.flush() // the table is on another stream
+		b := newBusy(s.graph)
+		_ = journal.Scan(string(s.dir), b.take) // without it there are no times in the table
+		for _, line := range versionTable(s.graph, s.before(), b.total, nodes) {
 			writeLine(s.console.out, line)
 		}
 		s.console.flush()
@@ -216,20 +217,35 @@ func versionTable(g *engine.Graph, begun engine.Facts, took map[string]time.Dura
 }
 
 // busy is how long each host had a step at work, in all processes of a run; the time between them does not count.
-func busy(g *engine.Graph, records []journal.Record) map[string]time.Duration {
-	nodes := nodesByID(g)
-	total, started := map[string]time.Duration{}, map[string]time.Time{}
-	for _, rec := range records {
-		switch rec.Kind {
-		case journal.Begin:
-			clear(started)
-		case journal.Start:
-			started[rec.Node] = rec.Time
-		case journal.Settled:
-			if n := nodes[rec.Node]; n != nil && !started[rec.Node].IsZero() {
-				total[n.Target.Name] += rec.Time.Sub(started[rec.Node])
-			}
+type busy struct {
+	nodes   map[string]*engine.Node
+	total   map[string]time.Duration
+	started map[string]journal.Record
+}
+
+func newBusy(g *engine.Graph) *busy {
+	return &busy{nodesByID(g), map[string]time.Duration{}, map[string]journal.Record{}}
+}
+
+func (b *busy) take(rec *journal.Record) error {
+	switch rec.Kind {
+	case journal.Begin:
+		clear(b.started)
+	case journal.Start:
+		b.started[rec.Node] = *rec
+	case journal.Settled:
+		if began, ok := b.started[rec.Node]; ok && b.nodes[rec.Node] != nil {
+			b.total[b.nodes[rec.Node].Target.Name] += lasted(began, *rec)
+			delete(b.started, rec.Node)
 		}
 	}
-	return total
+	return nil
+}
+
+// lasted is the time between two records of one process: by its own count where they have it, which no clock that is set changes.
+func lasted(from, to journal.Record) time.Duration {
+	if to.Elapsed > 0 {
+		return to.Elapsed - from.Elapsed
+	}
+	return to.Time.Sub(from.Time)
 }

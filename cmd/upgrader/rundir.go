@@ -53,11 +53,12 @@ func (d runDir) summary() (*engine.Graph, engine.Summary, error) {
 
 // progress is the run as its journal has it.
 func (d runDir) progress(g *engine.Graph) (*engine.Progress, error) {
-	records, err := journal.Read(string(d))
+	p := engine.NewProgress(g)
+	err := journal.Scan(string(d), func(rec *journal.Record) error { p.Take(*rec); return nil })
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return newBoard(g, records).progress, nil
+	return p, nil
 }
 
 // stateOf is what became of the run, with what only the lock on its journal tells: that nobody works on it any more.

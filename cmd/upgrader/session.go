@@ -176,8 +176,8 @@ func (s *session) supervise(ctx context.Context, runner *engine.Runner, signals 
 // underway says whether an effect may still be going on although the process ends: its step gave up waiting for it, or
 // the journal could not be written. Then the lock stays the run's, as when the process detaches.
 func (s *session) underway() bool {
-	records, err := journal.Read(string(s.dir))
-	if err == nil && !engine.Recall(s.graph, records).Underway() {
+	p, err := s.dir.progress(s.graph)
+	if err == nil && !p.Underway() {
 		return false
 	}
 	s.console.say("the cluster's lock stays with run %s, since a change of it may still be going on", s.manifest.ID)

@@ -245,6 +245,9 @@ func (r *Reducer) ended(i int32, w *work, ev Event) {
 	case err.Class == Waits:
 		r.outcome(e, outcomeRefused, err.Why, nil)
 		w.Refusals = append(w.Refusals, err.Why)
+	case err.Class == Passes: // it may be gone at the next look
+		r.outcome(e, outcomeFailed, err.Why, nil)
+		w.Refusals, w.Halt = append(w.Refusals, e.Say+": "+err.Why), true
 	default:
 		r.outcome(e, outcomeFailed, err.Why, nil)
 		r.spoil(w, e, err)

@@ -181,6 +181,18 @@ func (r *Reducer) decide(i int32) {
 	}
 }
 
+// decideStrays closes the effects of a step that the plan has no more, which a person decided about when it had.
+func (r *Reducer) decideStrays(ev *journal.Record) {
+	if ev.State != Done && ev.State != "retry" {
+		return
+	}
+	for _, e := range slices.Clone(r.effects.byHost[hostOf(ev.Node)]) {
+		if e.ID == ev.Node {
+			r.effects.close(e)
+		}
+	}
+}
+
 // adopt gives effects whose step is called otherwise in an edited plan to the step that stands for it now: of the same
 // kind on the same host; the very same one if there is one.
 func (r *Reducer) adopt() {

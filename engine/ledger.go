@@ -215,7 +215,12 @@ func (r *Reducer) mayTakeOver(h *host, m int32) bool {
 	case h.is != unknown:
 		return false
 	}
-	return r.rolloutOf(m).finally || !r.startable(h.owner)
+	return r.rolloutOf(m).finally || !r.alive(h.owner)
+}
+
+// alive says whether a member has a step at work, or one that only waits for its host.
+func (r *Reducer) alive(m int32) bool {
+	return r.startable(m) || slices.ContainsFunc(r.members[m].nodes, func(i int32) bool { return r.nodes[i].state == isRunning })
 }
 
 // handOver leaves the hosts that the run proper has in the middle to what is done finally.
@@ -233,7 +238,7 @@ func (r *Reducer) handOver() {
 // handBack frees a host, or returns it to the rollout of the run proper that is in the middle of it.
 func (r *Reducer) handBack(i int32) {
 	for _, m := range r.hosts.hosts[i].members {
-		if mem := &r.members[m]; mem.touched > 0 && mem.is != through && !r.rolloutOf(m).finally {
+		if mem := &r.members[m]; mem.touched > 0 && mem.is == ahead && !r.rolloutOf(m).finally {
 			r.setHost(i, unknown, m)
 			return
 		}

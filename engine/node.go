@@ -286,6 +286,7 @@ func (r *Reducer) takeDecision(ev *journal.Record) {
 	}
 	i := r.find(ev.Node)
 	if i == nobody {
+		r.decideStrays(ev)
 		return
 	}
 	st, same := &r.nodes[i], ev.Digest == "" || ev.Digest == r.graph.Nodes[i].Digest

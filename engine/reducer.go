@@ -350,10 +350,7 @@ func (r *Reducer) ring() {
 		case alarmSoak:
 			r.dried(t.ID)
 		case alarmRoom:
-			g := &r.rollouts[t.ID]
-			g.napping = false
-			r.coming[of(g.finally)]--
-			r.touch(t.ID)
+			r.ringRoom(t.ID)
 		case alarmLook:
 			r.coming[of(r.rollouts[t.ID].finally)]--
 			r.touch(t.ID)

@@ -505,6 +505,18 @@ func (r *Reducer) waitForRoom(i int32) {
 	}
 }
 
+// ringRoom has a rollout look again, unless it has looked since the timer was set.
+func (r *Reducer) ringRoom(i int32) {
+	g := &r.rollouts[i]
+	if r.now < g.nap {
+		r.timers.add(g.nap, alarmRoom, i)
+		return
+	}
+	g.napping = false
+	r.coming[of(g.finally)]--
+	r.touch(i)
+}
+
 // giveUp ends a rollout that has no room. What is done finally goes on behind it.
 func (r *Reducer) giveUp(i int32) {
 	g := &r.rollouts[i]

@@ -311,6 +311,9 @@ func (r *Reducer) writeOff(ev *journal.Record) {
 	for _, e := range append([]*effect(nil), r.effects.byHost[ev.Host]...) {
 		r.effects.close(e)
 	}
+	for _, m := range r.hosts.hosts[i].members {
+		r.members[m].touched = 0
+	}
 	r.setDown(i, "")
 	r.forget(i)
 }

@@ -315,6 +315,9 @@ func (r *Reducer) resumeMember(m int32) {
 	if mem.is == through {
 		g.through++
 	}
+	if mem.is == ahead && mem.touched > 0 && r.hosts.hosts[mem.host].is == free { // it failed in the middle, and was let go
+		r.setHost(mem.host, unknown, m)
+	}
 }
 
 func (r *Reducer) resumeRollout(g *rollout) {

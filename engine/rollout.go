@@ -601,6 +601,8 @@ func (r *Reducer) pass(m int32, own bool) {
 	if own {
 		r.handBack(mem.host)
 	}
+	g.nap = 0
+	r.touch(mem.rollout)
 	r.over(mem.rollout)
 }
 

@@ -35,7 +35,7 @@ type host struct {
 	since   time.Duration
 	members []int32 // one for every rollout that it belongs to
 	also    []int32 // rollouts that it counts in although the plan took it out of them
-	at      [3]int  // 1 + index in touched, in loose, in down; 0: not in it
+	at      [4]int  // 1 + index in touched, in loose, in down, in left; 0: not in it
 }
 
 func (h *host) busy() bool { return h.is >= granted && h.is <= fallen }
@@ -50,6 +50,7 @@ type ledger struct {
 	touched []int32 // changed by the run, which is in the middle of them
 	loose   []int32 // fallen, or in the middle when the plan lost them: a look may free them
 	down    []int32 // out of service at the last look
+	left    []int32 // in the middle since an earlier process
 }
 
 // hostOf is the host in a node's ID.
@@ -118,6 +119,7 @@ func (l *ledger) note(i int32) {
 	l.touched = l.keep(l.touched, 0, i, h.is == disrupted || h.is == unknown)
 	l.loose = l.keep(l.loose, 1, i, h.is == fallen || h.is == unknown && h.owner == nobody)
 	l.down = l.keep(l.down, 2, i, h.down != "")
+	l.left = l.keep(l.left, 3, i, h.is == unknown && h.owner != nobody)
 }
 
 // keep puts a host into a list or takes it out, in constant time.
@@ -261,15 +263,27 @@ func (g *rollout) roomFor(h *host) bool {
 
 // placeFor says whether one more host may be at work: this one. What the run proper has in the middle is no place of what is done
 // finally.
-func (g *rollout) placeFor(h *host) bool {
+func (r *Reducer) placeFor(g *rollout, h *host) bool {
 	if g.finally {
 		return g.owned < g.MaxUnavailable
 	}
-	placed := g.placed
+	placed := g.placed - r.idle(g)
 	if h.is != free {
 		placed--
 	}
 	return placed < g.MaxUnavailable
+}
+
+// idle counts the hosts of a rollout that are in the middle of another one, which cannot go on with them: they hold no place, or
+// the two could wait for each other for ever. Where they are out of service, they still count as that.
+func (r *Reducer) idle(g *rollout) int {
+	n, i := 0, r.rolloutIndex(g)
+	for _, j := range r.hosts.left {
+		if h := &r.hosts.hosts[j]; r.members[h.owner].rollout != i && r.belongs(h, i) && !r.alive(h.owner) {
+			n++
+		}
+	}
+	return n
 }
 
 // mayGrant says whether a host may be changed for a member: in its own rollout, and in every other that counts it and is at work,
@@ -280,7 +294,7 @@ func (r *Reducer) mayGrant(m int32) bool {
 	if h.is != fallen && h.is != free && !r.mayTakeOver(h, m) {
 		return false // another rollout is at work on it
 	}
-	fits := func(g *rollout) bool { return g.roomFor(h) && (h.is == unknown || h.is == admitted || g.placeFor(h)) }
+	fits := func(g *rollout) bool { return g.roomFor(h) && (h.is == unknown || h.is == admitted || r.placeFor(g, h)) }
 	for _, other := range h.members {
 		g := r.rolloutOf(other)
 		if r.last && !g.finally {

@@ -47,6 +47,7 @@ type snapshot struct {
 	Touched []int32     `json:"touched,omitempty"`
 	Loose   []int32     `json:"loose,omitempty"`
 	Down    []int32     `json:"down,omitempty"`
+	Left    []int32     `json:"left,omitempty"`
 	Lock    lockState   `json:"lock"`
 	Outage  outageState `json:"outage"`
 }
@@ -116,7 +117,7 @@ func (r *Reducer) Snapshot() ([]byte, error) {
 	s := snapshot{Format: SnapshotFormat, Graph: r.graph.Digest, Now: r.now, Since: r.format, Wall: r.wall, Taken: r.taken, Why: r.why,
 		Gates: r.gates, Coming: r.coming, WakeAt: r.wakeAt, Made: r.effects.made, Ready: [2][]int32{r.ready[0].list, r.ready[1].list},
 		Gated: r.gated, Dirty: r.dirty, Starved: r.starved, Permits: r.permits, Timers: r.timers.list, Set: r.timers.set,
-		Touched: r.hosts.touched, Loose: r.hosts.loose, Down: r.hosts.down, Lock: r.lock, Outage: r.outage}
+		Touched: r.hosts.touched, Loose: r.hosts.loose, Down: r.hosts.down, Left: r.hosts.left, Lock: r.lock, Outage: r.outage}
 	for _, f := range r.flags() {
 		s.Flags = append(s.Flags, *f)
 	}
@@ -253,16 +254,15 @@ func (r *Reducer) restoreHosts(s *snapshot) {
 		r.setHost(i, h.Is, h.Owner)
 		r.hosts.hosts[i].since = h.Since
 	}
-	r.hosts.touched, r.hosts.loose, r.hosts.down = nil, nil, nil
 	for i := range r.hosts.hosts {
-		r.hosts.hosts[i].at = [3]int{}
+		r.hosts.hosts[i].at = [4]int{}
 	}
-	for which, list := range [][]int32{s.Touched, s.Loose, s.Down} { // in their order
+	for which, list := range [][]int32{s.Touched, s.Loose, s.Down, s.Left} { // in their order
 		for at, i := range list {
 			r.hosts.hosts[i].at[which] = at + 1
 		}
 	}
-	r.hosts.touched, r.hosts.loose, r.hosts.down = s.Touched, s.Loose, s.Down
+	r.hosts.touched, r.hosts.loose, r.hosts.down, r.hosts.left = s.Touched, s.Loose, s.Down, s.Left
 	for i, g := range s.Rollouts {
 		to := &r.rollouts[i]
 		to.waiting, to.held, to.looking, to.look = queue{g.Waiting}, g.Held, g.Looking, g.Look

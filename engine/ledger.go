@@ -294,7 +294,9 @@ func (r *Reducer) mayGrant(m int32) bool {
 	if h.is != fallen && h.is != free && !r.mayTakeOver(h, m) {
 		return false // another rollout is at work on it
 	}
-	fits := func(g *rollout) bool { return g.roomFor(h) && (h.is == unknown || h.is == admitted || r.placeFor(g, h)) }
+	fits := func(g *rollout) bool {
+		return g.roomFor(h) && (h.is == unknown || h.is == admitted || r.placeFor(g, h))
+	}
 	for _, other := range h.members {
 		g := r.rolloutOf(other)
 		if r.last && !g.finally {

@@ -15,7 +15,6 @@ type nodeState struct {
 	state  condition
 	regate bool // a gate that this process has not yet seen open
 	queued bool
-	old    bool  // it was done, under another text
 	made   bool  // the latest effect was made, under the present text of the plan
 	told   uint8 // whom it has told that it is settled
 	unmet  int32 // needs that are not met
@@ -192,11 +191,11 @@ func (r *Reducer) takeNode(i int32, ev *journal.Record) {
 	if ev.Digest != "" && ev.Digest != r.graph.Nodes[i].Digest {
 		r.setState(i, isPending) // what was done is not what the plan says now
 		st.done, st.made = 0, false
-		st.old = isWell(conditionOf(ev.State))
-		r.checkOld(st.member)
+		r.wasThrough(st.member, ev.Group)
 		return
 	}
 	r.settle(i, conditionOf(ev.State))
+	r.wasThrough(st.member, ev.Group)
 }
 
 func (r *Reducer) takeStart(i int32, ev *journal.Record) {
@@ -254,7 +253,6 @@ func (r *Reducer) settledWell(i int32) {
 	r.releaseInner(i)
 	if m := st.member; m != nobody {
 		r.checkMember(m)
-		r.checkOld(m)
 		if r.members[m].hurt {
 			r.fall(m)
 		}
@@ -621,7 +619,11 @@ func (r *Reducer) settled(i int32, state, why string) {
 		r.want(Command{Do: Leave, Node: int(i)})
 	}
 	st.work = nil
-	r.record(journal.Record{Kind: journal.Settled, Node: n.ID, Digest: n.Digest, State: state, Why: why})
+	rec := journal.Record{Kind: journal.Settled, Node: n.ID, Digest: n.Digest, State: state, Why: why}
+	if m := st.member; m != nobody && isWell(conditionOf(state)) && r.members[m].left == 1 && !isWell(st.state) {
+		rec.Group = n.Group // its host is through: an edited plan may have more to do there, but it is in the middle of nothing
+	}
+	r.record(rec)
 	if state == Stopped && !r.halted {
 		r.enqueue(i) // its turn may have come while it settled what was open
 	}

@@ -218,9 +218,6 @@ func (r *Reducer) take(ev *journal.Record) {
 	r.taken++
 	switch ev.Kind {
 	case journal.Begin:
-		if ev.Digest == r.graph.Digest {
-			r.forgetOld()
-		}
 		r.begin()
 	case journal.Stop:
 		r.stopped, r.halted = true, true
@@ -245,13 +242,6 @@ func (r *Reducer) take(ev *journal.Record) {
 			r.used(i)
 			r.takeNode(i, ev)
 		}
-	}
-}
-
-// forgetOld is a process that begins under the present text of the plan.
-func (r *Reducer) forgetOld() {
-	for i := range r.nodes {
-		r.nodes[i].old = false
 	}
 }
 

@@ -576,17 +576,13 @@ func (r *Reducer) checkMember(m int32) {
 	r.pass(m, own)
 }
 
-// checkOld frees a host whose steps had all been done when the plan was edited: it is not in the middle of anything.
-func (r *Reducer) checkOld(m int32) {
-	if m == nobody || r.members[m].left == 0 {
+// wasThrough frees a host that was through its rollout when the plan was edited: more may be to do on it now, but it is not in the
+// middle of anything.
+func (r *Reducer) wasThrough(m int32, group string) {
+	if group == "" || m == nobody || r.members[m].left == 0 {
 		return
 	}
 	mem := &r.members[m]
-	for _, n := range mem.nodes {
-		if st := &r.nodes[n]; !isWell(st.state) && !st.old {
-			return
-		}
-	}
 	mem.touched = 0
 	if r.hosts.hosts[mem.host].owner == m {
 		r.handBack(mem.host)

@@ -57,7 +57,6 @@ type nodeSnapshot struct {
 	State   condition         `json:"s"`
 	Regate  bool              `json:"regate,omitempty"`
 	Queued  bool              `json:"queued,omitempty"`
-	Old     bool              `json:"old,omitempty"`
 	Made    bool              `json:"made,omitempty"`
 	Told    uint8             `json:"told,omitempty"`
 	Effects int32             `json:"effects,omitempty"`
@@ -138,10 +137,10 @@ func (t *effectTable) all() (list []*effect) {
 func (r *Reducer) nodeSnapshots() (list []nodeSnapshot) {
 	for i := range r.nodes {
 		st := &r.nodes[i]
-		if st.state == isPending && st.attempt == 0 && !st.queued && st.told == 0 && st.effects == 0 && !st.old && st.said == (Decision{}) && !st.made {
+		if st.state == isPending && st.attempt == 0 && !st.queued && st.told == 0 && st.effects == 0 && st.said == (Decision{}) && !st.made {
 			continue // as it was made
 		}
-		n := nodeSnapshot{I: int32(i), State: st.state, Regate: st.regate, Queued: st.queued, Old: st.old, Made: st.made, Told: st.told,
+		n := nodeSnapshot{I: int32(i), State: st.state, Regate: st.regate, Queued: st.queued, Made: st.made, Told: st.told,
 			Effects: st.effects, Changed: st.changed, Done: st.done, Attempt: st.attempt, Values: st.values, Begun: st.begun,
 			Last: st.last, Spent: st.spent, Since: st.since, Started: st.started, Work: st.work}
 		if st.said != (Decision{}) {
@@ -233,7 +232,7 @@ func (r *Reducer) restoreNodes(list []nodeSnapshot) {
 	for _, n := range list {
 		st := &r.nodes[n.I]
 		r.setState(n.I, n.State)
-		st.regate, st.queued, st.old, st.made, st.told = n.Regate, n.Queued, n.Old, n.Made, n.Told
+		st.regate, st.queued, st.made, st.told = n.Regate, n.Queued, n.Made, n.Told
 		st.effects, st.changed, st.done, st.attempt, st.values = n.Effects, n.Changed, n.Done, n.Attempt, n.Values
 		st.begun, st.last, st.spent, st.since, st.started, st.work = n.Begun, n.Last, n.Spent, n.Since, n.Started, n.Work
 		if n.Said != nil {

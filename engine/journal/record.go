@@ -32,7 +32,7 @@ type Record struct {
 	Attempt int               `json:"attempt,omitempty"` // of the node, from 1
 	Epoch   int64             `json:"epoch,omitempty"`   // of the process that wrote it
 	Digest  string            `json:"digest,omitempty"`  // of the graph or of the node
-	Group   string            `json:"group,omitempty"`   // of a rollout
+	Group   string            `json:"group,omitempty"`   // of a rollout; Settled: its host is through that
 	Facts   map[string]string `json:"facts,omitempty"`   // what became known, or what expressions yielded
 	Hosts   map[string]string `json:"hosts,omitempty"`   // hosts out of service and why
 	Who     string            `json:"who,omitempty"`     // the person of a decision

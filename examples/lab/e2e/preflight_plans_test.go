@@ -15,7 +15,7 @@ func careless() variant {
 	}}
 }
 
-func twoAtOnce() variant { return variant{name: "a plan to 1.29", changes: []string{to, "1.29.15"}} }
+func twoAtOnce() variant { return variant{name: "a plan to 1.29", changes: []string{to, beyond}} }
 
 func far() variant {
 	return variant{name: "a plan to 1.31", changes: []string{to, "1.31.14"}, finds: []string{"host.images", "packages.offered", "version.skew"}}

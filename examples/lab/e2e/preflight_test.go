@@ -31,7 +31,7 @@ func (l *lab) preflight() {
 	}
 	l.accepts()
 	for _, r := range batches() {
-		if len(r.fits(l)) == 0 {
+		if len(r.fits(l)) == 0 || r.third && testing.Short() {
 			continue
 		}
 		l.t.Run(r.name, func(t *testing.T) {
@@ -65,7 +65,7 @@ func batches() []batch {
 		{name: "unfit hosts", plan: shipped(), troubles: unfitHosts()},
 		{name: "old settings", plan: shipped(), troubles: slices.Concat(oldSettings(), editedAddons())},
 		{name: "a revision that nobody offers", plan: shipped(), vars: []string{"revision=1.28.99-1.1"}, troubles: noRevision()},
-		{name: "two minor versions at once", plan: twoAtOnce(), troubles: tooFar()},
+		{name: "two minor versions at once", plan: twoAtOnce(), troubles: tooFar(), third: true},
 		{name: "as far as anybody can", plan: farthest(), troubles: newFloors()},
 		{name: "far away", plan: far(), troubles: farAway()},
 		deadHosts(),

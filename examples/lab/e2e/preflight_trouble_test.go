@@ -64,6 +64,7 @@ type batch struct {
 	inventory func(l *lab, s string) string // what to change in the inventory
 	troubles  []trouble
 	only      string // the worst that it may find, if that is not a blocker
+	third     bool   // it needs a third version in the lab's cache, which only the full tests are sure to have
 }
 
 // fits are the troubles that a lab has room for.

@@ -53,10 +53,11 @@ type effectTable struct {
 	ever     int             // effects, so far
 	underway int             // open, and not convergent: they may outlive every process
 	made     map[string]bool // digests of steps that the graph lacks, and whose once-effect was made
+	passed   map[string]int  // digests of steps that the graph lacks, and when they were first done, counted in records
 }
 
 func newEffectTable() effectTable {
-	return effectTable{byTicket: map[string]*effect{}, byNode: map[int32][]*effect{}, byHost: map[string][]*effect{}, made: map[string]bool{}}
+	return effectTable{byTicket: map[string]*effect{}, byNode: map[int32][]*effect{}, byHost: map[string][]*effect{}, made: map[string]bool{}, passed: map[string]int{}}
 }
 
 func (t *effectTable) add(e *effect) {
@@ -212,17 +213,30 @@ func (r *Reducer) adopt() {
 	r.inherit()
 }
 
-// inherit lets a step that was only renamed know that its once-effect was made.
+// inherit lets a step that was only renamed know that its once-effect was made, and a gate that it was open once.
 func (r *Reducer) inherit() {
-	if len(r.effects.made) == 0 {
+	if len(r.effects.made)+len(r.effects.passed) == 0 {
 		return
 	}
 	for i := range r.nodes {
 		n, st := &r.graph.Nodes[i], &r.nodes[i]
-		if st.attempt == 0 && !n.Finally && st.state == isPending && r.effects.made[n.Digest] {
+		if st.attempt > 0 || n.Finally || st.state != isPending {
+			continue
+		}
+		if r.effects.made[n.Digest] {
 			st.made = true
 			delete(r.effects.made, n.Digest)
 		}
+		if n.Gate && st.done == 0 {
+			st.done = r.effects.passed[n.Digest]
+		}
+	}
+}
+
+// takeStray notes the end of a step that the graph lacks.
+func (r *Reducer) takeStray(ev *journal.Record) {
+	if _, known := r.effects.passed[ev.Digest]; !known && ev.Kind == journal.Settled && ev.State == Done && ev.Digest != "" {
+		r.effects.passed[ev.Digest] = r.taken
 	}
 }
 

@@ -241,6 +241,8 @@ func (r *Reducer) take(ev *journal.Record) {
 		if i := r.find(ev.Node); i != nobody {
 			r.used(i)
 			r.takeNode(i, ev)
+		} else {
+			r.takeStray(ev)
 		}
 	}
 }

@@ -36,6 +36,7 @@ type snapshot struct {
 	Rollouts []rolloutSnapshot `json:"rollouts,omitempty"`
 	Effects  []*effect         `json:"effects,omitempty"`
 	Made     map[string]bool   `json:"made,omitempty"`
+	Passed   map[string]int    `json:"passed,omitempty"`
 
 	Ready   [2][]int32  `json:"ready"`
 	Gated   []int32     `json:"gated,omitempty"`
@@ -114,7 +115,7 @@ func (r *Reducer) flags() []*bool {
 // their answers are still awaited.
 func (r *Reducer) Snapshot() ([]byte, error) {
 	s := snapshot{Format: SnapshotFormat, Graph: r.graph.Digest, Now: r.now, Since: r.format, Wall: r.wall, Taken: r.taken, Why: r.why,
-		Gates: r.gates, Coming: r.coming, WakeAt: r.wakeAt, Made: r.effects.made, Ready: [2][]int32{r.ready[0].list, r.ready[1].list},
+		Gates: r.gates, Coming: r.coming, WakeAt: r.wakeAt, Made: r.effects.made, Passed: r.effects.passed, Ready: [2][]int32{r.ready[0].list, r.ready[1].list},
 		Gated: r.gated, Dirty: r.dirty, Starved: r.starved, Permits: r.permits, Timers: r.timers.list, Set: r.timers.set,
 		Touched: r.hosts.touched, Loose: r.hosts.loose, Down: r.hosts.down, Left: r.hosts.left, Lock: r.lock, Outage: r.outage}
 	for _, f := range r.flags() {
@@ -276,6 +277,9 @@ func (r *Reducer) restoreEffects(s *snapshot) {
 	}
 	if s.Made != nil {
 		r.effects.made = s.Made
+	}
+	if s.Passed != nil {
+		r.effects.passed = s.Passed
 	}
 }
 

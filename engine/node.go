@@ -251,16 +251,15 @@ func (r *Reducer) settle(i int32, to condition) {
 func (r *Reducer) settledWell(i int32) {
 	st := &r.nodes[i]
 	r.releaseInner(i)
-	if m := st.member; m != nobody {
-		r.checkMember(m)
-		if r.members[m].hurt {
-			r.fall(m)
-		}
-		if r.members[m].is == watched {
-			return
-		}
+	m := st.member
+	if m == nobody {
+		r.releaseOuter(i)
+		return
 	}
-	r.releaseOuter(i)
+	r.checkMember(m)
+	if r.members[m].hurt {
+		r.fall(m)
+	}
 }
 
 func (r *Reducer) settledBadly(i int32, refused bool) {
@@ -272,7 +271,9 @@ func (r *Reducer) settledBadly(i int32, refused bool) {
 	}
 	if n.Finally {
 		r.releaseInner(i)
-		r.releaseOuter(i)
+		if st.member == nobody {
+			r.releaseOuter(i)
+		}
 	}
 }
 

@@ -597,6 +597,9 @@ func (r *Reducer) pass(m int32, own bool) {
 	if own {
 		r.handBack(mem.host)
 	}
+	for _, n := range mem.nodes {
+		r.releaseOuter(n)
+	}
 	g.nap = 0
 	r.touch(mem.rollout)
 	r.over(mem.rollout)
@@ -612,9 +615,6 @@ func (r *Reducer) dried(m int32) {
 	g.soaks--
 	r.coming[of(g.finally)]--
 	r.pass(m, r.hosts.hosts[mem.host].owner == m)
-	for _, n := range mem.nodes {
-		r.releaseOuter(n)
-	}
 }
 
 // fall notes a failed host and says whether the run goes on without it. A host that was not touched gives its place back. What

@@ -6,7 +6,7 @@ import (
 )
 
 // Whose turn it is: every node counts the needs that are not met, and whoever meets one tells those that wait for it. A
-// need within a rollout, on the same host, is met when the node is done; one from outside when its host has been watched too.
+// need within a rollout, on the same host, is met when the node is done; one from outside when its host is through, and was watched.
 
 // A barrierState counts what a barrier waits for.
 type barrierState struct {
@@ -91,7 +91,7 @@ func (r *Reducer) countNeeds(j int32) {
 	} else {
 		st.told |= toldInner
 	}
-	if !r.settledFor(j) || st.member != nobody && r.members[st.member].is == watched {
+	if !r.settledFor(j) || st.member != nobody && r.members[st.member].is != through {
 		for _, who := range st.outer {
 			r.raise(who, r.graph.Nodes[j].Finally)
 		}
@@ -267,7 +267,7 @@ func (r *Reducer) needsGatesOnly(i int32) bool {
 // wellFor says whether node j is settled well enough for node i.
 func (r *Reducer) wellFor(i, j int32) bool {
 	m := r.nodes[j].member
-	return r.settledFor(j) && (m == nobody || m == r.nodes[i].member || r.members[m].is != watched)
+	return r.settledFor(j) && (m == nobody || m == r.nodes[i].member || r.members[m].is == through)
 }
 
 // openGates lets effects be made once every gate has been seen open.

@@ -225,7 +225,9 @@ func (r *Reducer) stillHeld(m int32) bool {
 	if r.hosts.hosts[mem.host].is == unknown && r.startable(m) {
 		return true
 	}
-	mem.listed = false
+	if mem.listed = false; r.startable(m) && r.hosts.hosts[mem.host].is != unknown {
+		r.list(m) // a look has found its host in service: it is one of those to come
+	}
 	return false
 }
 

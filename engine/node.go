@@ -625,7 +625,7 @@ func (r *Reducer) settled(i int32, state, why string) {
 		rec.Group = n.Group // its host is through: an edited plan may have more to do there, but it is in the middle of nothing
 	}
 	r.record(rec)
-	if state == Stopped && !r.halted {
+	if state == Stopped && (!r.halted || n.Finally) {
 		r.enqueue(i) // its turn may have come while it settled what was open
 	}
 }

@@ -449,7 +449,8 @@ func (r *Reducer) canaryAllows(g *rollout, m int32) bool {
 		proved = proved && c.is == through
 		able = able || h.owner == g.first+pos && h.is != unknown && h.is != fallen
 	}
-	return proved || !able && r.hosts.hosts[mem.host].is == unknown
+	h := &r.hosts.hosts[mem.host]
+	return proved || !able && h.is == unknown && (mem.touched > 0 || h.owner == nobody)
 }
 
 // grant lets a member's host in, or on.

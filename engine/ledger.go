@@ -294,15 +294,15 @@ func (r *Reducer) mayGrant(m int32) bool {
 	if h.is != fallen && h.is != free && !r.mayTakeOver(h, m) {
 		return false // another rollout is at work on it
 	}
-	fits := func(g *rollout) bool {
-		return g.roomFor(h) && (h.is == unknown || h.is == admitted || r.placeFor(g, h))
+	if h.is != unknown && h.is != admitted && !r.placeFor(r.rolloutOf(m), h) {
+		return false
 	}
 	for _, other := range h.members {
 		g := r.rolloutOf(other)
 		if r.last && !g.finally {
 			continue // the run proper is over: what is done finally can only make room there
 		}
-		if (other == m || g.owned > 0 || r.anyWaiting(g)) && !fits(g) {
+		if (other == m || g.owned > 0 || r.anyWaiting(g)) && !g.roomFor(h) {
 			return false
 		}
 	}

@@ -240,8 +240,14 @@ func (r *Reducer) handOver() {
 // handBack frees a host, or returns it to the rollout of the run proper that is in the middle of it.
 func (r *Reducer) handBack(i int32) {
 	for _, m := range r.hosts.hosts[i].members {
-		if mem := &r.members[m]; mem.touched > 0 && mem.is == ahead && !r.rolloutOf(m).finally {
+		mem := &r.members[m]
+		switch {
+		case r.rolloutOf(m).finally || mem.touched == 0:
+		case mem.is == ahead:
 			r.setHost(i, unknown, m)
+			return
+		case mem.is == watched:
+			r.setHost(i, soaking, m)
 			return
 		}
 	}
@@ -267,19 +273,20 @@ func (r *Reducer) placeFor(g *rollout, h *host) bool {
 	if g.finally {
 		return g.owned < g.MaxUnavailable
 	}
-	placed := g.placed - r.idle(g)
+	placed := g.placed - r.idle(g, false)
 	if h.is != free {
 		placed--
 	}
 	return placed < g.MaxUnavailable
 }
 
-// idle counts the hosts of a rollout that are in the middle of another one, which cannot go on with them: they hold no place, or
-// the two could wait for each other for ever. Where they are out of service, they still count as that.
-func (r *Reducer) idle(g *rollout) int {
+// idle counts the hosts of a rollout that are in the middle of one that cannot go on with them, another or any: they hold no place,
+// or the two could wait for each other for ever. Where they are out of service, they still count as that.
+func (r *Reducer) idle(g *rollout, any bool) int {
 	n, i := 0, r.rolloutIndex(g)
 	for _, j := range r.hosts.left {
-		if h := &r.hosts.hosts[j]; r.members[h.owner].rollout != i && r.belongs(h, i) && !r.alive(h.owner) {
+		h := &r.hosts.hosts[j]
+		if (any || r.members[h.owner].rollout != i) && r.belongs(h, i) && !r.alive(h.owner) {
 			n++
 		}
 	}
@@ -287,22 +294,19 @@ func (r *Reducer) idle(g *rollout) int {
 }
 
 // mayGrant says whether a host may be changed for a member: in its own rollout, and in every other that counts it and is at work,
-// or could be.
+// or could be. A host in the middle waits for no rollout that has not begun.
 func (r *Reducer) mayGrant(m int32) bool {
-	mem := &r.members[m]
-	h := &r.hosts.hosts[mem.host]
-	if h.is != fallen && h.is != free && !r.mayTakeOver(h, m) {
-		return false // another rollout is at work on it
-	}
-	if h.is != unknown && h.is != admitted && !r.placeFor(r.rolloutOf(m), h) {
-		return false
+	h, own := &r.hosts.hosts[r.members[m].host], r.rolloutOf(m)
+	inside := h.is == unknown || h.is == admitted
+	if h.is != fallen && h.is != free && !r.mayTakeOver(h, m) || !own.roomFor(h) || !inside && !r.placeFor(own, h) {
+		return false // another rollout is at work on it, or there is no room
 	}
 	for _, other := range h.members {
 		g := r.rolloutOf(other)
-		if r.last && !g.finally {
-			continue // the run proper is over: what is done finally can only make room there
-		}
-		if (other == m || g.owned > 0 || r.anyWaiting(g)) && !g.roomFor(h) {
+		switch {
+		case other == m, r.last && !g.finally: // when the run proper is over, what is done finally can only make room there
+		case g.owned == 0 && (inside || !r.anyWaiting(g)):
+		case !g.roomFor(h), !inside && g.placed-r.idle(g, true) >= g.MaxUnavailable:
 			return false
 		}
 	}

@@ -303,6 +303,9 @@ func (r *Reducer) resumeMember(m int32) {
 		g.soaks++
 		r.coming[0]++
 		r.timers.add(mem.soaked, alarmSoak, m)
+		if h := &r.hosts.hosts[mem.host]; h.is == free { // what was done finally has done with it
+			r.setHost(mem.host, soaking, m)
+		}
 	}
 	if mem.is == through {
 		g.through++

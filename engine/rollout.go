@@ -204,7 +204,7 @@ func (r *Reducer) wants(i int32) bool {
 	if g.finally {
 		return g.owned-r.lookable(g) < g.MaxUnavailable
 	}
-	return g.placed-r.lookable(g)-r.idle(g) < g.MaxUnavailable
+	return g.placed-r.lookable(g)-r.idle(g, false) < g.MaxUnavailable
 }
 
 // lookable counts the hosts of a rollout whose place a look may give back.

@@ -127,7 +127,7 @@ func (x *execution) run(ctx context.Context, stop <-chan struct{}) error {
 	defer x.timer.Stop()
 	defer x.workers.Wait()
 	defer cancel(errDetached)
-	events := []Event{{Kind: Began, Epoch: x.epoch(), Facts: x.Runner.Facts}}
+	events := []Event{{Kind: Began, Epoch: x.epoch(), Facts: x.Facts}}
 	for {
 		ended, err := x.turn(ctx, events)
 		if ended || err != nil {

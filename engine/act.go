@@ -139,9 +139,9 @@ func (r *Reducer) mayAct(i int32, w *work) (why string, ok bool) {
 	case r.now >= w.Deadline:
 		r.fail(i, w, r.timedOut(i, w, "to "+strings.TrimSpace(w.Proposals[0].Say+" "+w.Proposals[0].Of)))
 		return "", false
-	case r.outage.open(r.now) && r.outage.Node != i:
+	case r.outage.open(r.now) && r.outage.Node != i && !r.planted(44):
 		return r.graph.Nodes[r.outage.Node].ID + " has the API away for a moment", false
-	case !w.Undoing && !r.graph.Nodes[i].Finally && !r.opened:
+	case !w.Undoing && !r.graph.Nodes[i].Finally && !r.opened && !r.planted(20):
 		return "the gates are looked at again first", false
 	case st.member != nobody && !w.Undoing && !r.mayChange(st.member): // what is taken back makes room
 		g := r.members[st.member].rollout
@@ -164,7 +164,7 @@ func (r *Reducer) roomWords(i int32) string {
 func (r *Reducer) mayHold(i int32) (why string, ok bool) {
 	l := &r.lock
 	switch {
-	case !r.opt.Guarded || r.outage.open(r.now) && r.outage.Node == i || l.Proved && r.now-l.At < lockProof:
+	case !r.opt.Guarded || r.planted(17) || r.planted(18) && l.Proved || r.outage.open(r.now) && r.outage.Node == i || l.Proved && r.now-l.At < lockProof:
 		return "", true
 	case !l.Asking && r.now >= l.Next:
 		l.Asking = true
@@ -211,6 +211,9 @@ func (r *Reducer) beginEffect(i int32, w *work) {
 	w.Next++
 	w.Inflight++
 	ticket := ticketID(r.opt.Run, n.ID, int(r.nodes[i].effects)+1)
+	if r.planted(13) {
+		ticket = ticketID(r.opt.Run, n.ID, w.Next)
+	}
 	rec := journal.Record{Kind: journal.Intent, Node: n.ID, Ticket: ticket, Host: n.Target.Name, Uses: n.Kind, Say: p.Say, Of: p.Of,
 		Repeat: string(p.Repeat), Why: p.Expects, Digest: n.Digest, Group: n.Group, Outage: p.Outage}
 	r.record(rec)
@@ -292,8 +295,12 @@ func (r *Reducer) tell(i int32, w *work, ev Event) {
 	case ev.Fate == Ended:
 		r.outcome(e, outcomeFailed, ev.Err.Why, nil)
 		r.spoil(w, e, ev.Err)
-	case ev.Fate == NeverStarted:
+	case ev.Fate == NeverStarted && !r.planted(35):
 		r.outcome(e, outcomeNever, "", nil)
+	case ev.Fate == NeverStarted:
+		r.outcome(e, outcomeOK, "", nil)
+	case r.planted(34):
+		r.outcome(e, outcomeOK, "", nil)
 	default:
 		r.outcome(e, outcomeCut, "", nil)
 	}
@@ -388,6 +395,8 @@ func (r *Reducer) sumUp(i int32, w *work) {
 		r.settled(i, Stopped, w.Why)
 	case len(w.Failures) > 0:
 		r.fail(i, w, joined(w.Failures))
+	case e != nil && r.planted(11):
+		r.observe(i, w)
 	case e != nil:
 		r.conclude(i, &Failure{Class: Asks, Why: r.question(e)})
 	case len(w.Refusals) > 0:

@@ -126,8 +126,10 @@ func (t *effectTable) mayRun(node int32) *effect {
 	return first(t.byNode[node], func(e *effect) bool { return !e.Cut && e.Repeat != Convergent })
 }
 
-// quiet says that nothing on a host is open or undecided.
-func (t *effectTable) quiet(host string) bool { return len(t.byHost[host]) == 0 }
+// quiet says that nothing may be going on on a host.
+func (t *effectTable) quiet(host string) bool {
+	return first(t.byHost[host], func(e *effect) bool { return !e.Cut }) == nil
+}
 
 func first(list []*effect, is func(*effect) bool) *effect {
 	if i := slices.IndexFunc(list, is); i >= 0 {
@@ -177,6 +179,9 @@ func (r *Reducer) takeOutcome(ev *journal.Record) {
 
 // decide closes every effect of a node by a person's word.
 func (r *Reducer) decide(i int32) {
+	if r.planted(32) {
+		return
+	}
 	for _, e := range slices.Clone(r.effects.byNode[i]) {
 		r.effects.close(e)
 	}
@@ -197,6 +202,9 @@ func (r *Reducer) decideStrays(ev *journal.Record) {
 // adopt gives effects whose step is called otherwise in an edited plan to the step that stands for it now: of the same
 // kind on the same host; the very same one if there is one.
 func (r *Reducer) adopt() {
+	if r.planted(10) {
+		return
+	}
 	strays := slices.Clone(r.effects.byNode[nobody])
 	for i := range r.nodes {
 		for _, e := range r.effects.byNode[int32(i)] {
@@ -233,8 +241,13 @@ func (r *Reducer) inherit() {
 	}
 }
 
-// takeStray notes the end of a step that the graph lacks.
+// takeStray notes the end of a step that the graph lacks. Where that brought a host through its rollout, it is watched from then on.
 func (r *Reducer) takeStray(ev *journal.Record) {
+	if g, ok := r.byGroup[ev.Group]; ok && ev.Kind == journal.Settled {
+		if m := r.memberIn(r.hosts.enter(hostOf(ev.Node)), g); m != nobody {
+			r.throughAgain(m)
+		}
+	}
 	if _, known := r.effects.passed[ev.Digest]; !known && ev.Kind == journal.Settled && ev.State == Done && ev.Digest != "" {
 		r.effects.passed[ev.Digest] = r.taken
 	}

@@ -199,11 +199,17 @@ func (r *Reducer) belongs(h *host, g int32) bool {
 func (r *Reducer) suspend() {
 	for i := range r.hosts.hosts {
 		h := &r.hosts.hosts[i]
+		if r.planted(8) {
+			continue
+		}
 		switch h.is {
 		case admitted, granted:
 			r.letGo(int32(i))
 		case disrupted, fallen:
 			r.setHost(int32(i), unknown, h.owner)
+			if r.planted(2) {
+				r.setHost(int32(i), free, nobody)
+			}
 		}
 	}
 }
@@ -212,7 +218,7 @@ func (r *Reducer) suspend() {
 // rollout that cannot go on with it.
 func (r *Reducer) mayTakeOver(h *host, m int32) bool {
 	switch {
-	case h.owner == m, h.owner == nobody:
+	case h.owner == m, h.owner == nobody, r.planted(3):
 		return true
 	case h.is != unknown:
 		return false
@@ -298,13 +304,13 @@ func (r *Reducer) idle(g *rollout, any bool) int {
 func (r *Reducer) mayGrant(m int32) bool {
 	h, own := &r.hosts.hosts[r.members[m].host], r.rolloutOf(m)
 	inside := h.is == unknown || h.is == admitted
-	if h.is != fallen && h.is != free && !r.mayTakeOver(h, m) || !own.roomFor(h) || !inside && !r.placeFor(own, h) {
+	if h.is != fallen && h.is != free && !r.mayTakeOver(h, m) || !own.roomFor(h) && !r.planted(4) || !inside && !r.placeFor(own, h) {
 		return false // another rollout is at work on it, or there is no room
 	}
 	for _, other := range h.members {
 		g := r.rolloutOf(other)
 		switch {
-		case other == m, r.last && !g.finally: // when the run proper is over, what is done finally can only make room there
+		case other == m, r.planted(5), r.last && !g.finally: // when the run proper is over, what is done finally can only make room there
 		case g.owned == 0 && (inside || !r.anyWaiting(g)):
 		case !g.roomFor(h), !inside && g.placed-r.idle(g, true) >= g.MaxUnavailable:
 			return false

@@ -266,10 +266,10 @@ func (r *Reducer) settledBadly(i int32, refused bool) {
 	st, n := &r.nodes[i], &r.graph.Nodes[i]
 	r.failed = true
 	tolerated := st.member != nobody && r.fall(st.member) && !refused
-	if !tolerated {
+	if !tolerated && !r.planted(15) {
 		r.halted = true
 	}
-	if n.Finally {
+	if n.Finally && !r.planted(31) {
 		r.releaseInner(i)
 		if st.member == nobody {
 			r.releaseOuter(i)
@@ -296,7 +296,7 @@ func (r *Reducer) takeDecision(ev *journal.Record) {
 		if st.made = false; same && ev.State == Done {
 			r.settle(i, isDone)
 		}
-	case same:
+	case same || r.planted(29):
 		st.said = Decision{Verdict: ev.State, Who: ev.Who, At: ev.Time, Digest: ev.Digest}
 	}
 }
@@ -324,7 +324,7 @@ func (r *Reducer) start(i int32) {
 	st.work = &work{Early: st.unmet > 0 && !r.needsGatesOnly(i), Pause: firstPause, Backoff: n.Retry.Backoff}
 	state := Running
 	if n.Finally {
-		if state = Done; r.failed {
+		if state = Done; r.failed && !r.planted(41) {
 			state = Failed
 		}
 	}
@@ -375,6 +375,11 @@ func (r *Reducer) bound(i int32, w *work, ev Event) {
 	r.record(journal.Record{Kind: journal.Start, Node: n.ID, Attempt: st.attempt + 1, Facts: ev.Values})
 	w.Once, w.Undoes = ev.Once && !r.opt.Rehearse, ev.Undoes && !r.opt.Rehearse
 	w.Deadline = r.now + max(n.Timeout-st.spent, min(n.Timeout, time.Minute)) // one good look at least
+	if r.planted(25) {
+		w.Deadline += n.Timeout
+	} else if r.planted(26) {
+		w.Deadline -= n.Timeout / 2
+	}
 	w.Skip = ev.Skip
 	r.goOn(i, w)
 }
@@ -400,7 +405,7 @@ func (r *Reducer) goOn(i int32, w *work) {
 		r.settled(i, Skipped, "")
 	case w.Once && r.nodes[i].made:
 		r.settled(i, Done, "")
-	case r.effects.undecided(i) != nil && !r.opt.Rehearse:
+	case r.effects.undecided(i) != nil && !r.opt.Rehearse && !r.planted(9):
 		r.settled(i, Paused, r.question(r.effects.undecided(i)))
 	default:
 		r.observe(i, w)
@@ -416,7 +421,10 @@ func (r *Reducer) observe(i int32, w *work) {
 	st := &r.nodes[i]
 	w.Stage = observing
 	c := Command{Do: Observe, Node: int(i), Until: w.Deadline, Since: st.since, Decision: st.said, Undo: w.Undoing}
-	if r.graph.Nodes[i].Gate && st.done > 0 {
+	if r.planted(37) {
+		c.Since = st.begun
+	}
+	if r.graph.Nodes[i].Gate && st.done > 0 && !r.planted(38) {
 		c.InWork = r.inWork(st.done)
 	}
 	r.want(c)
@@ -424,11 +432,14 @@ func (r *Reducer) observe(i int32, w *work) {
 
 // observed takes in what is left to do.
 func (r *Reducer) observed(i int32, w *work, ev Event) {
-	if r.opt.Rehearse {
+	if r.opt.Rehearse && !r.planted(42) {
 		r.rehearsed(i, w, ev)
 		return
 	}
-	if why, waits := r.waits(i, w, ev.Err); waits {
+	if why, waits := r.waits(i, w, ev.Err); waits && r.planted(33) {
+		r.settled(i, Done, "")
+		return
+	} else if waits {
 		if w.Undoing {
 			w.Pause = longestPause
 		}
@@ -560,11 +571,14 @@ func (r *Reducer) fail(i int32, w *work, err *Failure) {
 		return
 	}
 	w.Tries++
-	if w.Tries >= n.Retry.Attempts || !r.again(i, w, err) {
+	if w.Tries >= n.Retry.Attempts && !r.planted(27) || !r.again(i, w, err) {
 		r.giveIn(i, w, err)
 		return
 	}
 	w.Pause = w.Backoff
+	if r.planted(28) {
+		w.Pause = 0
+	}
 	w.Backoff = min(2*w.Backoff, max(n.Retry.Max, n.Retry.Backoff))
 	r.wait(i, w, fmt.Sprintf("%s; attempt %d of %d follows", err.Why, w.Tries+1, n.Retry.Attempts), observing)
 	w.Pause = firstPause
@@ -583,7 +597,7 @@ func (r *Reducer) again(i int32, w *work, err *Failure) bool {
 
 // giveIn takes a step back that has failed for good, if it can be and nothing of it is in doubt.
 func (r *Reducer) giveIn(i int32, w *work, err *Failure) {
-	if !w.Undoes || r.effects.open(i) != nil {
+	if !w.Undoes || r.effects.open(i) != nil || r.planted(45) {
 		r.conclude(i, err)
 		return
 	}
@@ -671,7 +685,7 @@ func (r *Reducer) rehearsed(i int32, w *work, ev Event) {
 	n := &r.graph.Nodes[i]
 	switch {
 	case ev.Err == nil:
-		if fresh := r.announce(i, w, ev.Changes); fresh {
+		if fresh := r.announce(i, w, ev.Changes); fresh && !r.planted(43) {
 			r.observe(i, w)
 			return
 		}

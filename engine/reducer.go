@@ -75,6 +75,8 @@ type Reducer struct {
 
 	out    []Command
 	wakeAt time.Duration
+
+	plant // a mistake to be found, in tests of the simulation
 }
 
 // NewReducer prepares a run of this graph, which must not be changed any more.
@@ -137,7 +139,7 @@ func (r *Reducer) Next(ev Event) []Command {
 
 // hear takes an event in.
 func (r *Reducer) hear(ev Event) {
-	if ev.Err != nil && ev.Err.Class == Supplanted {
+	if ev.Err != nil && ev.Err.Class == Supplanted && !r.planted(16) {
 		r.supplanted(ev.Err)
 		return
 	}
@@ -194,7 +196,7 @@ func (r *Reducer) elapse(ev *journal.Record) {
 	if ev.Kind == journal.Begin {
 		r.format = ev.Format
 	}
-	if r.format > 1 || ev.Elapsed > 0 || ev.Kind == journal.Decision {
+	if (r.format > 1 || ev.Elapsed > 0 || ev.Kind == journal.Decision) && !r.planted(1) {
 		r.now = max(r.now, ev.Elapsed)
 		return
 	}
@@ -208,6 +210,9 @@ func (r *Reducer) elapse(ev *journal.Record) {
 func (r *Reducer) record(rec journal.Record) {
 	rec.Elapsed = r.now
 	r.take(&rec)
+	if rec.Kind == journal.Intent && r.planted(12) {
+		return
+	}
 	r.want(Command{Do: Append, Record: rec})
 }
 
@@ -220,7 +225,7 @@ func (r *Reducer) take(ev *journal.Record) {
 	case journal.Begin:
 		r.begin()
 	case journal.Stop:
-		r.stopped, r.halted = true, true
+		r.stopped, r.halted = true, !r.planted(14)
 	case journal.Down:
 		r.takeDown(ev)
 	case journal.Intent:
@@ -294,7 +299,7 @@ func (r *Reducer) resumeMember(m int32) {
 		mem.is, mem.touched = ahead, 0
 	case mem.is == failed, mem.left > 0:
 		mem.is = ahead
-	case mem.is == watched && r.now >= mem.soaked:
+	case mem.is == watched && (r.now >= mem.soaked || r.planted(23)):
 		mem.is = through
 		if r.hosts.hosts[mem.host].owner == m {
 			r.setHost(mem.host, free, nobody)
@@ -307,10 +312,14 @@ func (r *Reducer) resumeMember(m int32) {
 			r.setHost(mem.host, soaking, m)
 		}
 	}
+	h := &r.hosts.hosts[mem.host]
 	if mem.is == through {
 		g.through++
+		if h.is == unknown && h.owner == m { // by a step that the plan has no more: a look frees it
+			r.setHost(mem.host, unknown, nobody)
+		}
 	}
-	if mem.is == ahead && mem.touched > 0 && r.hosts.hosts[mem.host].is == free { // it failed in the middle, and was let go
+	if mem.is == ahead && mem.touched > 0 && h.is == free { // it failed in the middle, and was let go
 		r.setHost(mem.host, unknown, m)
 	}
 }
@@ -376,7 +385,7 @@ func (r *Reducer) end() {
 	if proper || r.last && r.coming[1] > 0 && !r.stopped && !r.paused {
 		return
 	}
-	if !r.last && !r.stopped && !r.paused && r.startLast() {
+	if !r.last && !r.stopped && !r.paused && !(r.failed && r.planted(30)) && r.startLast() {
 		r.schedule()
 		return
 	}
@@ -434,7 +443,7 @@ func (r *Reducer) wake() {
 	if r.finished || len(r.timers.list) == 0 {
 		return
 	}
-	if at := r.timers.list[0].At; at != r.wakeAt {
+	if at := r.timers.list[0].At; at != r.wakeAt && !(r.planted(36) && r.wakeAt > r.now) {
 		r.wakeAt = at
 		r.want(Command{Do: Wake, At: at})
 	}

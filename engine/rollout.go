@@ -301,7 +301,7 @@ func (r *Reducer) foreign(down map[string]string) map[string]string {
 	var out map[string]string
 	for name, why := range down {
 		if i, ok := r.hosts.index[name]; ok {
-			if h := &r.hosts.hosts[i]; h.is == granted || h.is == disrupted || h.is == soaking {
+			if h := &r.hosts.hosts[i]; h.is == granted || h.is == disrupted || h.is == soaking || r.planted(40) {
 				continue
 			}
 			if out == nil {
@@ -333,11 +333,11 @@ func (r *Reducer) takeDown(ev *journal.Record) {
 }
 
 // recover frees the hosts of a rollout that failed, or that the plan lost in the middle, where a look has found them in
-// service and nothing of them is open.
+// service and nothing is going on on them.
 func (r *Reducer) recover(g int32) {
 	for _, i := range slices.Clone(r.hosts.loose) {
 		h := &r.hosts.hosts[i]
-		if h.down == "" && r.effects.quiet(h.name) && r.belongs(h, g) {
+		if (h.down == "" || r.planted(46)) && r.effects.quiet(h.name) && r.belongs(h, g) {
 			r.forget(i)
 		}
 	}
@@ -355,6 +355,9 @@ func (r *Reducer) forget(i int32) {
 // stranded names the hosts that a look at a rollout has to ask about beside its own.
 func (r *Reducer) stranded(g int32) []string {
 	var names []string
+	if r.planted(39) {
+		return nil
+	}
 	for _, i := range r.hosts.loose {
 		if h := &r.hosts.hosts[i]; slices.Contains(h.also, g) {
 			names = append(names, h.name)
@@ -439,7 +442,7 @@ func (r *Reducer) letNextIn(g *rollout) bool {
 // canaryAllows holds everybody back until the canaries are through. A host in the middle goes on where no canary can.
 func (r *Reducer) canaryAllows(g *rollout, m int32) bool {
 	mem := &r.members[m]
-	if mem.pos < g.canaries() {
+	if mem.pos < g.canaries() || r.planted(6) {
 		return true
 	}
 	proved, able := true, false
@@ -450,7 +453,7 @@ func (r *Reducer) canaryAllows(g *rollout, m int32) bool {
 		able = able || h.owner == g.first+pos && h.is != unknown && h.is != fallen
 	}
 	h := &r.hosts.hosts[mem.host]
-	return proved || !able && h.is == unknown && (mem.touched > 0 || h.owner == nobody)
+	return proved || !able && h.is == unknown && mem.touched > 0
 }
 
 // grant lets a member's host in, or on.
@@ -467,7 +470,7 @@ func (r *Reducer) grant(m int32) {
 // lapse ends a grant that was not used: who has begun to look needs another for its first change, who has not gives its place back.
 func (r *Reducer) lapse(i int32) {
 	h := &r.hosts.hosts[i]
-	if h.is != granted || r.now < h.since+grantLasts {
+	if h.is != granted || r.now < h.since+grantLasts || r.planted(7) {
 		return
 	}
 	if m := &r.members[h.owner]; m.begun && m.touched == 0 {
@@ -568,7 +571,7 @@ func (r *Reducer) checkMember(m int32) {
 		g.failed--
 	}
 	more := g.needed || g.through+g.soaks+g.failed+g.working < len(g.Hosts)
-	if g.Soak > 0 && mem.touched > 0 && own && more {
+	if g.Soak > 0 && mem.touched > 0 && own && more && !r.planted(22) {
 		mem.is, mem.soaked = watched, r.now+g.Soak
 		g.soaks++
 		r.coming[of(g.finally)]++
@@ -590,6 +593,24 @@ func (r *Reducer) wasThrough(m int32, group string) {
 	if r.hosts.hosts[mem.host].owner == m {
 		r.handBack(mem.host)
 	}
+}
+
+// throughAgain is a member that was through, and was changed since by a step that the plan has no more.
+func (r *Reducer) throughAgain(m int32) {
+	mem, g := &r.members[m], r.rolloutOf(m)
+	if mem.left > 0 || r.hosts.hosts[mem.host].owner != m {
+		r.wasThrough(m, g.ID)
+		return
+	}
+	switch mem.is {
+	case through:
+		g.through--
+	case watched:
+		g.soaks--
+		r.coming[of(g.finally)]--
+	}
+	mem.is = ahead
+	r.checkMember(m)
 }
 
 // pass is the end of a member's way through a rollout.
@@ -638,7 +659,7 @@ func (r *Reducer) fall(m int32) bool {
 	}
 	r.touch(mem.rollout)
 	r.over(mem.rollout)
-	return g.failed <= g.MaxFailures
+	return g.failed <= g.MaxFailures || r.planted(24) && g.failed == g.MaxFailures+1
 }
 
 // nextOf says whether a member still has a node to do.

@@ -73,6 +73,9 @@ func (r *Reducer) connect() {
 
 // raiseBarriers has those counted that are not met, each before those that need it.
 func (r *Reducer) raiseBarriers() {
+	if r.planted(21) {
+		return
+	}
 	for b := range r.barriers {
 		if r.barriers[b].unmet > 0 {
 			for _, who := range r.barriers[b].deps {
@@ -113,7 +116,7 @@ func (r *Reducer) raise(who int32, finally bool) {
 // settledFor says whether a node is settled well enough for those after it. What is done finally also follows what failed.
 func (r *Reducer) settledFor(j int32) bool {
 	s := r.nodes[j].state
-	return isWell(s) || r.graph.Nodes[j].Finally && s != isPending && s != isRunning
+	return isWell(s) || !r.planted(31) && r.graph.Nodes[j].Finally && s != isPending && s != isRunning
 }
 
 // Whom a node has told that it is settled.
@@ -156,7 +159,7 @@ func (r *Reducer) lower(list []int32, finally bool) {
 
 // unlocked says whether the gates let a node start.
 func (r *Reducer) unlocked(i int32) bool {
-	return r.opened || r.nodes[i].regate || r.graph.Nodes[i].Finally
+	return r.opened || r.nodes[i].regate || r.graph.Nodes[i].Finally || r.planted(20)
 }
 
 // enqueue lists a node whose needs are met, or whose effects are open: as ready if its host is at work, else its host as one that
@@ -218,6 +221,9 @@ func (r *Reducer) mayLaunch() bool { return !r.stopped && !r.paused && (!r.halte
 // regate marks the gates that this process has to see open again before it changes anything: those that were open, but for those
 // whose needs come first, which are looked at in their turn. The needs of gates are marked before the gates, wherever they stand.
 func (r *Reducer) regate() {
+	if r.planted(19) {
+		return
+	}
 	for i := range r.nodes {
 		n, st := &r.graph.Nodes[i], &r.nodes[i]
 		st.regate = false

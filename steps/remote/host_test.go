@@ -86,7 +86,7 @@ func TestJobsAreUnitsWhereSystemdIs(t *testing.T) {
 		name, systemdRun string
 		says             string
 	}{
-		{"it starts", `echo "$@" >>"$0.log"; while [ "$1" != flock ]; do shift; done; setsid "$@" </dev/null >/dev/null 2>&1 &`, ""},
+		{"it starts", `echo "$@" >>"$0.log"; while [ "$1" != /bin/sh ]; do shift; done; setsid "$@" </dev/null >/dev/null 2>&1 &`, ""},
 		{"it refuses", `echo 'Failed to start transient service unit: no room' >&2; exit 1`, "could not be started, and never will be: Failed to start transient service unit: no room"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

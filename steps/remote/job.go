@@ -248,7 +248,7 @@ func (h *host) stop(t engine.Ticket) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), stopTimeout, fmt.Errorf("no answer within %s", stopTimeout))
 	defer cancel()
 	mark := newMark()
-	program := h.fleet.sh.program(mark, h.fleet.sh.fenced(mark, t, fenceScript, nil), stopScript)
+	program := h.fleet.sh.program(mark, h.fleet.sh.fenced(mark, t), stopScript)
 	if _, err := h.once(ctx, Script{}, call{mark: mark, program: program}, false); err != nil {
 		return fmt.Errorf("stopping the job: %w", err)
 	}

@@ -19,10 +19,14 @@ import (
 var (
 	//go:embed scripts/state.sh
 	stateScript string
+	//go:embed scripts/seen.sh
+	seenScript string
 	//go:embed scripts/fence.sh
 	fenceScript string
 	//go:embed scripts/claim.sh
 	claimScript string
+	//go:embed scripts/place.sh
+	placeScript string
 	//go:embed scripts/start.sh
 	startScript string
 	//go:embed scripts/follow.sh
@@ -113,19 +117,33 @@ func (sh shell) asUser(user, text string) string {
 }
 
 // fenced is what comes before a text that writes: a safe state directory, and no newer controller.
-func (sh shell) fenced(mark string, t engine.Ticket, locked string, more map[string]string) string {
-	values := map[string]string{
+func (sh shell) fenced(mark string, t engine.Ticket) string {
+	return sh.ground(mark, t) + seenScript + "if [ \"$seen $sure\" != \"$UPGRADER_EPOCH $UPGRADER_EPOCH\" ]; then\n" + locked(fenceScript) + "fi\n"
+}
+
+// ground is what a session with a host's state stands on.
+func (sh shell) ground(mark string, t engine.Ticket) string {
+	return exports(map[string]string{
 		"UPGRADER_DIR": sh.dir, "UPGRADER_SYSTEMD": sh.booted, "UPGRADER_MARK": mark,
 		"UPGRADER_ID": t.ID, "UPGRADER_EPOCH": strconv.FormatInt(t.Epoch, 10),
-	}
-	maps.Copy(values, more)
+	}) + "cd /\n" + stateScript
+}
+
+// locked runs a text under the lock of the host's state.
+func locked(text string) string {
+	return "flock -x \"$d/lock\" /bin/sh -c " + quote(text) + " || exit $?\n"
+}
+
+func assigns(values map[string]string) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		fmt.Fprintf(&b, "%s=%s\nexport %s\n", name, quote(values[name]), name)
+		fmt.Fprintf(&b, "%s=%s\n", name, quote(values[name]))
 	}
-	b.WriteString("cd /\n" + stateScript)
-	b.WriteString("flock -x \"$d/lock\" /bin/sh -c " + quote(locked) + " || exit $?\n")
 	return b.String()
+}
+
+func exports(values map[string]string) string {
+	return assigns(values) + "export " + strings.Join(slices.Sorted(maps.Keys(values)), " ") + "\n"
 }
 
 // What a session with a job's host is for.
@@ -151,20 +169,20 @@ func (sh shell) jobProgram(mark string, m mode, t engine.Ticket, p placement, of
 	if p.private {
 		private = "yes"
 	}
-	before := sh.fenced(mark, t, fenceScript+claimScript, map[string]string{"UPGRADER_MODE": string(m)})
-	values := map[string]string{
+	before := sh.fenced(mark, t)
+	if m == settle {
+		before = sh.ground(mark, t) + locked(fenceScript+claimScript)
+	}
+	before += assigns(map[string]string{ // not exported: the job may be larger than an environment
 		"UPGRADER_MODE": string(m), "UPGRADER_NAME": strings.ReplaceAll(p.name, "\n", " "), "UPGRADER_DIGEST": p.digest,
 		"UPGRADER_PRIVATE": private, "UPGRADER_OFFSET": strconv.FormatInt(offset, 10), "UPGRADER_JOB": p.text,
-	}
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		fmt.Fprintf(&b, "%s=%s\n", name, quote(values[name])) // not exported: the job may be larger than an environment
-	}
-	return sh.program(mark, before, b.String()+startScript+followScript+pruneScript)
+	})
+	return sh.program(mark, before+placeScript, startScript+followScript+pruneScript)
 }
 
-// place makes a job's program. It is one complete command, so that the shell has read it all before it begins, and the
-// file may go.
+// place makes a job's program. All but its first lines is one complete command, so that the shell has read it before any of
+// it begins, and the file may go. The first lines say where the shell's complaint goes if it cannot read the rest, and take
+// the lock that tells of the job's life, unless it was inherited.
 func (sh shell) place(t engine.Ticket, j Job, loginUser string) (placement, error) {
 	text, err := body(j.Script)
 	if err != nil {
@@ -174,9 +192,10 @@ func (sh shell) place(t engine.Ticket, j Job, loginUser string) (placement, erro
 		text = sh.asUser(loginUser, text)
 	}
 	sum := sha256.Sum256([]byte(j.Text))
+	values := assigns(map[string]string{"d": sh.dir, "j": sh.dir + "/jobs/" + t.ID, "epoch": strconv.FormatInt(t.Epoch, 10), "cap": strconv.Itoa(sh.cap)})
 	return placement{
-		text: "{\nd=" + quote(sh.dir) + " j=" + quote(sh.dir+"/jobs/"+t.ID) + " epoch=" + strconv.FormatInt(t.Epoch, 10) + " cap=" + strconv.Itoa(sh.cap) + "\n" + sh.settings() + "cd /\n" + jobScript +
-			"(\nset -eu\nunset d j epoch cap\n" + text + "\n)\n" + endedScript + "}\n",
+		text: values + "exec >>\"$j/out\" 2>&1\n[ \"${1-}\" = held ] || { exec 8>>\"$j/alive\" && flock -x 8; }\n" +
+			"{\n" + sh.settings() + "cd /\n" + jobScript + "(\nset -eu\nunset d j epoch cap now\n" + text + "\n)\n" + endedScript + "}\n",
 		name: j.Name, digest: hex.EncodeToString(sum[:]), private: len(j.Secret) > 0,
 	}, nil
 }

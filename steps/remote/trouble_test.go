@@ -117,6 +117,7 @@ func TestAnOldJobIsNotNeverStarted(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(dir, "rc"), "0\n")
+		write(t, filepath.Join(dir, "out"), "")
 		at := time.Now().Add(time.Hour)
 		_ = os.Chtimes(dir, at, at)
 	}
@@ -129,24 +130,24 @@ func TestAnOldJobIsNotNeverStarted(t *testing.T) {
 	}
 }
 
-// A job that was placed before a newer controller came does not begin after it, however slow the disk.
+// A job that was placed before a newer controller came does not begin after it, however slow the host.
 func TestAPlacedJobMeetsTheFenceAgain(t *testing.T) {
 	r := atSmall(t)
 	gate, _ := r.file("gate")
 	reached, slow := r.file("reached")
 	counter, ran := r.file("counter")
-	sync, err := exec.LookPath("sync")
+	setsid, err := exec.LookPath("setsid")
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := tools(t, map[string]string{"sync": fmt.Sprintf(`case "$*" in */jobs/t-1/job*) echo >%s; while [ ! -e %s ]; do sleep 0.02; done ;; esac; exec %s "$@"`, reached, gate, sync)})
+	bin := tools(t, map[string]string{"setsid": fmt.Sprintf(`echo >%s; while [ ! -e %s ]; do sleep 0.02; done; exec %s "$@"`, reached, gate, setsid)})
 	_, old := r.other(t, r.state, bin, "")
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- old.Do(ctx, ticket("t-1", 1, nil), Job{Name: "stale", Script: Script{Text: `echo stale >>"$C"`, Env: map[string]string{"C": counter}}})
 	}()
-	eventually(t, "the disk is slow", func() bool { return slow() != "" })
+	eventually(t, "the host is slow", func() bool { return slow() != "" })
 	_, newer := r.controller(t)
 	if _, err := newer.Run(t.Context(), ticket("t-2", 2, nil), Script{Text: `echo new >>"$C"`, Env: map[string]string{"C": counter}}); err != nil {
 		t.Fatal(err)
@@ -285,12 +286,13 @@ func TestAUnitThatIsActiveIsNotCut(t *testing.T) {
 	beat, ran := r.file("beat")
 	active, _ := r.file("active")
 	bin := tools(t, map[string]string{
+		"flock":       `exit 0`,
 		"systemd-run": fmt.Sprintf(`echo >%s; while [ "$1" != /bin/sh ]; do shift; done; setsid "$@" </dev/null >/dev/null 2>&1 &`, active),
 		"systemctl":   fmt.Sprintf(`if [ -e %s ]; then echo active; else echo inactive; fi`, active),
 	})
 	_, h := r.other(t, r.state, bin, t.TempDir())
 	ended := make(chan error, 1)
-	go func() { // nobody holds the lock: the process of the job has closed it
+	go func() { // nobody holds the lock, as if the processes of the job had closed it
 		ended <- h.Do(t.Context(), ticket("t-1", 1, nil), Job{Name: "apt", Script: Script{
 			Text: `for i in 1 2 3 4 5 6 7 8 9 10; do echo beat >>"$B"; sleep 0.1; done; rm "$A"; exit 3`, Env: map[string]string{"B": beat, "A": active}}})
 	}()

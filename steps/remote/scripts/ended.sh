@@ -1,12 +1,7 @@
 rc=$?
-# On a full disk the job counts as running until there is room: an empty status would be taken for a failure. The file that
-# makes way took its room when the job began.
-rm -f "$j/rc.tmp"
-until echo "$rc" >"$j/rc.tmp"; do
-	if [ ! -d "$j" ]; then exit 0; fi
-	sleep 1
-done 2>/dev/null
-sync "$j/rc.tmp"
-mv "$j/rc.tmp" "$j/rc"
-sync "$j"
+if [ ! -d "$j" ]; then exit 0; fi
+printf '%-15s\n' "$rc" 1<>"$j/end"
+sync "$j/end"
+# What is durable is announced. Where there is no room for that, the end of the last process is, which frees the lock.
+echo "$rc" >"$j/rc" 2>/dev/null
 exit 0

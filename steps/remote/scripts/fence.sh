@@ -16,5 +16,6 @@ if [ "$seen" -lt "$UPGRADER_EPOCH" ] || [ ! -f "$d/epoch" ]; then
 	echo "$UPGRADER_EPOCH" >"$d/epoch.tmp"
 	sync "$d/epoch.tmp"
 	mv "$d/epoch.tmp" "$d/epoch"
-	sync "$d"
 fi
+sync "$d"
+echo "$UPGRADER_EPOCH" >"$d/epoch.durable" || true # without it the next session asks again

@@ -1,15 +1,46 @@
 # Sends what the job prints, from an offset on, until it has ended. A line that begins with the mark is a message, what
 # lies between is the job's output. The exit status is looked for before the output, so that none is missed. The record
 # may be removed between two of our commands: then it is gone, whichever of them fails.
-off=$UPGRADER_OFFSET n=0 claimed=
-# idle: nothing that belongs to the job is left. Its processes hold a lock as long as they live, but for those that close
-# what they inherit, as apt does for dpkg: systemd knows of them too.
+off=$UPGRADER_OFFSET n=0 claimed='' free=''
+# freed waits for the end of the job's processes, which hold a lock as long as they live, but no longer than it is told.
+freed() { { flock -s -w "$1" 7; } 2>/dev/null 7>>"$j/alive"; }
+# idle: nothing that belongs to the job is left. Some processes close what they inherit, as apt makes dpkg do: systemd
+# knows of them too.
 idle() {
-	flock -n -x "$j/alive" true || return 1
 	[ -d "$UPGRADER_SYSTEMD" ] || return 0
 	case $(systemctl show -p ActiveState --value "upgrader-$UPGRADER_ID") in
 	active | activating | deactivating | reloading) return 1 ;;
 	esac
+}
+# word reads the only line of a file, if it is whole.
+word() { { read -r word <"$1"; } 2>/dev/null; }
+# judge says how a job ended that did not announce it.
+judge() {
+	word "$j/end" || word=
+	case $word in
+	'' | *[!0-9]*)
+		end='cut killed'
+		grep -q -x "boot $(cat /proc/sys/kernel/random/boot_id)" "$j/meta" || end='cut reboot'
+		;;
+	*) end="rc $word" ;;
+	esac
+}
+# send passes on what was printed since the last time. At the end of a short job that is all there is.
+send() {
+	size=134217728
+	if [ -z "$end" ] || [ "$off" -gt 0 ]; then size=$(stat -c %s "$j/out" 2>/dev/null) || size=0; fi
+	if [ "$size" -lt "$off" ]; then off=0; fi
+	if [ "$size" -eq "$off" ]; then return; fi
+	if [ "$UPGRADER_MODE" = settle ] && [ -f "$j/private" ]; then
+		mark withheld
+	elif [ "$off" -eq 0 ]; then
+		mark 'at 0'
+		head -c "$size" "$j/out" || true
+	else
+		mark "at $off"
+		tail -c "+$((off + 1))" "$j/out" | head -c "$((size - off))"
+	fi
+	off=$size
 }
 while :; do
 	end=
@@ -17,29 +48,22 @@ while :; do
 		claimed=yes
 		mark claimed
 	fi
-	if [ -f "$j/rc" ]; then
-		end="rc $(cat "$j/rc")" || { [ ! -d "$j" ] && end=gone; }
+	if [ -f "$j/rc" ] && { word "$j/rc" || word "$j/end"; }; then
+		end="rc $word"
 	elif [ -f "$j/claim/abandoned" ]; then
 		end=abandoned
 	elif [ ! -d "$j" ]; then
 		end=gone
-	elif [ -n "$claimed" ] && [ $((n % 8)) -eq 0 ] && idle && [ ! -f "$j/rc" ]; then
-		end='cut killed'
-		grep -q -x "boot $(cat /proc/sys/kernel/random/boot_id)" "$j/meta" || end='cut reboot'
-	elif [ -z "$claimed" ] && [ "$n" -gt 90 ]; then
-		give_up 'it was started but never ran'
+	elif [ -n "$free" ] && ! idle; then
+		sleep 0.1
+	elif [ -n "$free" ] && [ -n "$claimed" ]; then
+		judge
+	elif [ -n "$free" ] || [ "$n" -gt 90 ] && [ -z "$claimed" ]; then
+		why='it was started but never ran'
+		if [ -s "$j/out" ]; then why=$(head -c 4096 "$j/out"); fi # no shell can read it
+		give_up "$why" 0
 	fi
-	size=$(stat -c %s "$j/out" 2>/dev/null) || size=0
-	if [ "$size" -lt "$off" ]; then off=0; fi
-	if [ "$size" -gt "$off" ]; then
-		if [ "$UPGRADER_MODE" = settle ] && [ -f "$j/private" ]; then
-			mark withheld
-		else
-			mark "at $off"
-			tail -c "+$((off + 1))" "$j/out" | head -c "$((size - off))"
-		fi
-		off=$size
-	fi
+	if [ -s "$j/out" ]; then send; fi
 	case $end in cut*) [ -d "$j" ] || end=gone ;; esac
 	if [ -n "$end" ]; then
 		mark "end $end"
@@ -47,11 +71,7 @@ while :; do
 	fi
 	n=$((n + 1))
 	if [ $((n % 20)) -eq 0 ]; then mark tick; fi
-	if [ "$n" -lt 12 ]; then
-		sleep 0.02
-	elif [ "$n" -lt 32 ]; then
-		sleep 0.1
-	else
-		sleep 0.5
-	fi
+	free='' pause=0.5
+	if [ "$n" -lt 32 ]; then pause=0.2; fi
+	if freed "$pause"; then free=yes; fi
 done

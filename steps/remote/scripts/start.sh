@@ -1,36 +1,32 @@
-# Starts the job unless its ticket is claimed. Starting twice is harmless, since the second one finds the claim. The job
-# and its directory are durable before it runs: after a power cut, no directory means that nothing happened.
-j=$d/jobs/$UPGRADER_ID
+# Starts the job that was placed. Starting twice is harmless, since the second one finds the claim.
 mark() { printf '\n%s %s\n' "$UPGRADER_MARK" "$1"; }
-# give_up takes the claim, if the job has not taken it within three seconds.
+# give_up takes the claim, if the job has not taken it within the tenths of a second given.
 give_up() {
 	tries=0
-	while [ ! -d "$j/claim" ] && [ "$tries" -lt 30 ]; do
+	while [ ! -d "$j/claim" ] && [ "$tries" -lt "$2" ]; do
 		sleep 0.1
 		tries=$((tries + 1))
 	done
 	if mkdir "$j/claim" 2>/dev/null; then
 		echo "$1" >"$j/claim/abandoned"
-		rm -f "$j/job"
-		sync "$j/claim" "$j"
+		rm -f "$j"/job.*
+		sync "$j/claim" "$j" "$d/jobs"
 		mark "unstarted $(printf '%s' "$1" | tr '\n' ' ')"
 		exit 0
 	fi
 }
-if [ "$UPGRADER_MODE" = launch ] && [ ! -d "$j/claim" ]; then
-	boot=$(cat /proc/sys/kernel/random/boot_id)
-	printf '%s\n' "name $UPGRADER_NAME" "digest $UPGRADER_DIGEST" "epoch $UPGRADER_EPOCH" "boot $boot" >"$j/meta"
-	if [ "$UPGRADER_PRIVATE" = yes ]; then : >"$j/private"; fi
-	printf '%s' "$UPGRADER_JOB" >"$j/job.$UPGRADER_MARK"
-	mv "$j/job.$UPGRADER_MARK" "$j/job"
-	: >>"$j/out"
-	sync "$j/job" "$j/meta" "$j" "$d/jobs"
-	why=$(/bin/sh -n "$j/job" 2>&1) || give_up "$why"
+if [ -f "$j/job.$UPGRADER_MARK" ]; then
 	if [ -d "$UPGRADER_SYSTEMD" ]; then
 		why=$(systemd-run --quiet --unit="upgrader-$UPGRADER_ID" -p Type=exec -p KillMode=control-group \
-			flock -x "$j/alive" /bin/sh "$j/job" 2>&1) || give_up "$why"
+			/bin/sh "$j/job.$UPGRADER_MARK" 2>&1) || give_up "$why" 30
 	else
-		setsid flock -x "$j/alive" /bin/sh "$j/job" </dev/null >/dev/null 2>&1 &
+		# It inherits its lock. If that is taken, another controller's copy is running.
+		exec 8>>"$j/alive"
+		if flock -n -x 8; then
+			setsid /bin/sh "$j/job.$UPGRADER_MARK" held </dev/null >/dev/null 2>&1 &
+		else
+			rm -f "$j/job.$UPGRADER_MARK"
+		fi
+		exec 8>&-
 	fi
 fi
-unset UPGRADER_JOB

@@ -112,6 +112,8 @@ func rewriteStmt(s *syntax.Stmt, done map[*syntax.Subshell]bool) {
 		}
 		to := r.Word.Lit()
 		switch {
+		case fd != "" && r.Op == syntax.DplOut && to == "-" && !isExec(s.Cmd):
+			// A child that is to go without an open file: the pretend processes within the shell's own share what it has open.
 		case fd != "":
 			opens = append(opens, callStmt(s, "__fd_open", lit(fd), lit(r.Op.String()), r.Word))
 			closes = append(closes, callStmt(s, "__fd_close", lit(fd)))
@@ -129,7 +131,7 @@ func rewriteStmt(s *syntax.Stmt, done map[*syntax.Subshell]bool) {
 		}
 		return
 	}
-	if call, ok := s.Cmd.(*syntax.CallExpr); ok && len(call.Args) == 1 && call.Args[0].Lit() == "exec" {
+	if isExec(s.Cmd) {
 		if len(kept) > 0 {
 			opens = append(opens, &syntax.Stmt{Position: s.Position, Cmd: s.Cmd, Redirs: kept})
 		}
@@ -141,6 +143,12 @@ func rewriteStmt(s *syntax.Stmt, done map[*syntax.Subshell]bool) {
 		inner = &syntax.Stmt{Position: s.Position, Cmd: &syntax.BinaryCmd{Op: syntax.AndStmt, X: opens[i], Y: inner}}
 	}
 	s.Redirs, s.Cmd = nil, block(append([]*syntax.Stmt{inner}, closes...))
+}
+
+// isExec says whether a command is an exec without a program, whose redirections last.
+func isExec(c syntax.Command) bool {
+	call, ok := c.(*syntax.CallExpr)
+	return ok && len(call.Args) == 1 && call.Args[0].Lit() == "exec"
 }
 
 // bashOnly is the word of a command that the interpreter knows as part of bash's language and dash does not know.
@@ -162,8 +170,7 @@ func bashOnly(c syntax.Command) string {
 func closeAfterSubshell(s *syntax.Stmt, sub *syntax.Subshell) {
 	var closes []*syntax.Stmt
 	for _, in := range sub.Stmts {
-		call, ok := in.Cmd.(*syntax.CallExpr)
-		if !ok || len(call.Args) != 1 || call.Args[0].Lit() != "exec" {
+		if !isExec(in.Cmd) {
 			continue
 		}
 		for _, r := range in.Redirs {

@@ -74,6 +74,7 @@ var shellCases = []struct {
 	{"noclobber", "set -C\n: >/tmp/n\n( : >/tmp/n ) 2>/dev/null || echo refused", "refused\n", 0, false},
 	{"descriptors", "exec 9>/tmp/fd\necho one >&9\nexec 9>&-\ncat /tmp/fd", "one\n", 0, false},
 	{"flock by descriptor", "( flock -n 9 && echo got; flock -n /tmp/lk true || echo held ) 9>/tmp/lk\nflock -n /tmp/lk echo free", "got\nheld\nfree\n", 0, false},
+	{"child without the lock", "exec 8>/tmp/lk9; flock -n 8; ( echo child ) 8>&-\nflock -n /tmp/lk9 true || echo held", "child\nheld\n", 0, false},
 	{"subshell frees what it opened", "( exec 8>/tmp/lk8; flock -n 8; echo in )\nflock -n /tmp/lk8 echo out", "in\nout\n", 0, false},
 	{"background and wait", "( sleep 0.1; echo late ) &\nwait\necho done", "late\ndone\n", 0, false},
 	{"arithmetic", "echo $(( (7 * 3) % 4 )) $((1 << 4))", "1 16\n", 0, false},

@@ -35,7 +35,7 @@ func (k *keychain) close() {
 // loadKeychain collects keys in the order in which they should be offered, since a server allows few tries (sshd's
 // MaxAuthTries is 6): the inventory's key, the agent's keys that the configuration names, the key files, and then the
 // agent's other keys, unless IdentitiesOnly.
-func loadKeychain(ctx context.Context, e *endpoint) (*keychain, error) {
+func loadKeychain(ctx context.Context, e *endpoint, keys *memo[ssh.Signer]) (*keychain, error) {
 	k := &keychain{}
 	held := k.agentSigners(ctx, e)
 	offered := map[string]bool{}
@@ -48,7 +48,7 @@ func loadKeychain(ctx context.Context, e *endpoint) (*keychain, error) {
 		}
 	}
 	for _, path := range e.identities {
-		signer, from, err := identity(path, held)
+		signer, from, err := identity(path, held, keys)
 		switch {
 		case err == nil:
 			offer(signer, from)
@@ -96,20 +96,15 @@ func (k *keychain) agentSigners(ctx context.Context, e *endpoint) []ssh.Signer {
 
 // identity makes a signer of a private key file, or takes the agent's if the file needs a passphrase or is only there as
 // the public half. A certificate beside the file is used with it.
-func identity(path string, held []ssh.Signer) (ssh.Signer, string, error) {
-	data, err := os.ReadFile(path)
+func identity(path string, held []ssh.Signer, keys *memo[ssh.Signer]) (ssh.Signer, string, error) {
+	signer, err := keys.of([]string{path}, func() (ssh.Signer, error) { return readKey(path) })
 	if errors.Is(err, fs.ErrNotExist) {
 		if pub := publicHalf(path); pub != nil {
 			if s := find(held, pub); s != nil {
 				return s, "agent, named by " + path, nil
 			}
 		}
-		return nil, "", fmt.Errorf("reading the key %s: %w", path, err)
 	}
-	if err != nil {
-		return nil, "", fmt.Errorf("reading the key %s: %w", path, err)
-	}
-	signer, err := ssh.ParsePrivateKey(data)
 	if locked, ok := errors.AsType[*ssh.PassphraseMissingError](err); ok {
 		pub := locked.PublicKey
 		if pub == nil {
@@ -121,9 +116,21 @@ func identity(path string, held []ssh.Signer) (ssh.Signer, string, error) {
 		return nil, "", fmt.Errorf("the key %s is protected by a passphrase: run `ssh-add %s` first", path, path)
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("the key %s cannot be read: %w", path, err)
+		return nil, "", err
 	}
 	return withCertificate(path, signer), path, nil
+}
+
+func readKey(path string) (ssh.Signer, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key %s: %w", path, err)
+	}
+	signer, err := ssh.ParsePrivateKey(data)
+	if err != nil {
+		return nil, fmt.Errorf("the key %s cannot be read: %w", path, err)
+	}
+	return signer, nil
 }
 
 func publicHalf(path string) ssh.PublicKey {

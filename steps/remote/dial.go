@@ -106,11 +106,11 @@ func pause(ctx context.Context, d time.Duration) error {
 func (t *trunk) dial(ctx context.Context) (*link, error) {
 	within, cancel := context.WithTimeoutCause(ctx, t.e.connectTimeout, fmt.Errorf("no answer within %s", t.e.connectTimeout))
 	defer cancel()
-	ring, err := loadKeyring(t.e, t.fleet.warn)
+	ring, err := loadKeyring(t.e, &t.fleet.known, t.fleet.warn)
 	if err != nil {
 		return nil, err
 	}
-	chain, err := loadKeychain(within, t.e)
+	chain, err := loadKeychain(within, t.e, &t.fleet.keys)
 	if err != nil {
 		return nil, err
 	}

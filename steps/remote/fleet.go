@@ -8,6 +8,9 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/skeema/knownhosts"
+	"golang.org/x/crypto/ssh"
+
 	"upgrader.dev/upgrader/engine"
 )
 
@@ -36,6 +39,8 @@ type Fleet struct {
 	warn      func(string)
 	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	resolver  *resolver
+	keys      memo[ssh.Signer]
+	known     memo[*knownhosts.HostKeyDB]
 
 	mu     sync.Mutex
 	hosts  map[string]*host
@@ -117,6 +122,7 @@ func (f *Fleet) Close() error {
 		h.forget()
 	}
 	f.mu.Unlock()
+	f.keys.forget()
 	f.tasks.Wait()
 	return nil
 }

@@ -30,24 +30,32 @@ type keyring struct {
 	db *knownhosts.HostKeyDB // nil: there is no file
 }
 
-// loadKeyring reads the known_hosts files that exist. A line that cannot be read is skipped with a warning, as OpenSSH
-// does: one odd line about another host must not stop a run.
-func loadKeyring(e *endpoint, warn func(string)) (*keyring, error) {
-	k := &keyring{e: e}
+// loadKeyring reads the known_hosts files that exist.
+func loadKeyring(e *endpoint, known *memo[*knownhosts.HostKeyDB], warn func(string)) (*keyring, error) {
+	db, err := known.of(e.knownHosts, func() (*knownhosts.HostKeyDB, error) { return readKnownHosts(e.knownHosts, warn) })
+	if err != nil {
+		return nil, fmt.Errorf("%s: reading known hosts: %w", e.host, err)
+	}
+	return &keyring{e: e, db: db}, nil
+}
+
+// readKnownHosts returns nil if there is no file. A line that cannot be read is skipped with a warning, as OpenSSH does: one
+// odd line about another host must not stop a run.
+func readKnownHosts(paths []string, warn func(string)) (*knownhosts.HostKeyDB, error) {
 	var files []string
-	for _, f := range e.knownHosts {
+	for _, f := range paths {
 		data, err := os.ReadFile(f)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: reading known hosts: %w", e.host, err)
+			return nil, err
 		}
 		if bad := badLines(data); len(bad) > 0 {
 			warn(fmt.Sprintf("%s: lines %v are left out, they cannot be read", f, bad))
 			clean, err := withoutLines(data, bad)
 			if err != nil {
-				return nil, fmt.Errorf("%s: reading known hosts: %w", e.host, err)
+				return nil, err
 			}
 			defer func() { _ = os.RemoveAll(filepath.Dir(clean)) }()
 			f = clean
@@ -55,14 +63,9 @@ func loadKeyring(e *endpoint, warn func(string)) (*keyring, error) {
 		files = append(files, f)
 	}
 	if len(files) == 0 {
-		return k, nil
+		return nil, nil
 	}
-	db, err := knownhosts.NewDB(files...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: reading known hosts: %w", e.host, err)
-	}
-	k.db = db
-	return k, nil
+	return knownhosts.NewDB(files...)
 }
 
 // badLines returns the numbers of the lines that are no known_hosts entry.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -38,6 +39,8 @@ type link struct {
 	client *ssh.Client
 	slots  chan struct{}
 	gone   chan struct{} // closed when the connection has ended
+
+	trusted atomic.Bool // the state directory was found to be root's alone
 
 	mu   sync.Mutex
 	lost int // slots that the host turned out not to have

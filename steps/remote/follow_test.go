@@ -34,7 +34,7 @@ func TestRecordRemovedWhileItIsRead(t *testing.T) {
 			}) + ":" + sh.path
 
 			cmd := exec.CommandContext(t.Context(), "sh")
-			cmd.Stdin = strings.NewReader(sh.jobProgram("m", attach, job, placement{}, 0) + closing)
+			cmd.Stdin = strings.NewReader(sh.jobProgram("m", attach, job, placement{}, 0, false) + closing)
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.HasSuffix(string(out), "\nm end gone\n") {
 				t.Errorf("%v\n%s", err, out)

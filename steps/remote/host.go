@@ -132,7 +132,7 @@ func (h *host) Run(ctx context.Context, t engine.Ticket, s Script) (Result, erro
 		text = h.fleet.sh.asUser(way.e.user, text)
 	}
 	mark := newMark()
-	program := h.fleet.sh.program(mark, h.fleet.sh.fenced(mark, t), text)
+	program := h.fleet.sh.program(mark, h.fleet.sh.fenced(mark, t, false), text)
 	result, err := h.once(ctx, s, call{mark: mark, program: program}, false)
 	if errors.Is(err, errLost) || errors.Is(err, errUnheard) {
 		return Result{}, engine.InDoubt(err)

@@ -180,7 +180,7 @@ func (w *watch) session(ctx context.Context) error {
 		p.text = "" // it is there already
 	}
 	c := call{mark: newMark()}
-	c.program = w.h.fleet.sh.jobProgram(c.mark, w.m, w.t, p, offset)
+	c.program = w.h.fleet.sh.jobProgram(c.mark, w.m, w.t, p, offset, l.trusted.Load())
 	if err := w.h.become(ctx, &c, way.e.user, false); err != nil {
 		return err
 	}
@@ -189,6 +189,9 @@ func (w *watch) session(ctx context.Context) error {
 	c.stdout, c.stderr = w.f.session(c.mark), complaints
 	c.enough = w.f.ended
 	e := l.run(ctx, c)
+	if e.begun {
+		l.trusted.Store(true)
+	}
 	w.sent = w.sent || e.sent && (e.begun || e.err != nil)
 	if err := w.h.judge(e, c.mark, w.clean); err != nil {
 		return err
@@ -248,7 +251,7 @@ func (h *host) stop(t engine.Ticket) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), stopTimeout, fmt.Errorf("no answer within %s", stopTimeout))
 	defer cancel()
 	mark := newMark()
-	program := h.fleet.sh.program(mark, h.fleet.sh.fenced(mark, t), stopScript)
+	program := h.fleet.sh.program(mark, h.fleet.sh.fenced(mark, t, false), stopScript)
 	if _, err := h.once(ctx, Script{}, call{mark: mark, program: program}, false); err != nil {
 		return fmt.Errorf("stopping the job: %w", err)
 	}

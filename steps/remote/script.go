@@ -117,21 +117,29 @@ func (sh shell) asUser(user, text string) string {
 }
 
 // fenced is what comes before a text that writes: a safe state directory, and no newer controller.
-func (sh shell) fenced(mark string, t engine.Ticket) string {
-	return sh.ground(mark, t) + seenScript + "if [ \"$seen $sure\" != \"$UPGRADER_EPOCH $UPGRADER_EPOCH\" ]; then\n" + locked(fenceScript) + "fi\n"
+func (sh shell) fenced(mark string, t engine.Ticket, trusted bool) string {
+	return sh.ground(mark, t, trusted) + seenScript + "if [ \"$seen $sure\" != \"$UPGRADER_EPOCH $UPGRADER_EPOCH\" ]; then\n" + locked(fenceScript) + "fi\n"
 }
 
-// ground is what a session with a host's state stands on.
-func (sh shell) ground(mark string, t engine.Ticket) string {
+// ground is what a session with a host's state stands on. The directory is trusted if a session of this connection found it
+// safe.
+func (sh shell) ground(mark string, t engine.Ticket, trusted bool) string {
 	return exports(map[string]string{
 		"UPGRADER_DIR": sh.dir, "UPGRADER_SYSTEMD": sh.booted, "UPGRADER_MARK": mark,
-		"UPGRADER_ID": t.ID, "UPGRADER_EPOCH": strconv.FormatInt(t.Epoch, 10),
+		"UPGRADER_ID": t.ID, "UPGRADER_EPOCH": strconv.FormatInt(t.Epoch, 10), "UPGRADER_TRUSTED": yes(trusted),
 	}) + "cd /\n" + stateScript
 }
 
 // locked runs a text under the lock of the host's state.
 func locked(text string) string {
 	return "flock -x \"$d/lock\" /bin/sh -c " + quote(text) + " || exit $?\n"
+}
+
+func yes(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
 }
 
 func assigns(values map[string]string) string {
@@ -164,18 +172,14 @@ type placement struct {
 }
 
 // jobProgram is what follows, or first launches, the job of a ticket.
-func (sh shell) jobProgram(mark string, m mode, t engine.Ticket, p placement, offset int64) string {
-	private := "no"
-	if p.private {
-		private = "yes"
-	}
-	before := sh.fenced(mark, t)
+func (sh shell) jobProgram(mark string, m mode, t engine.Ticket, p placement, offset int64, trusted bool) string {
+	before := sh.fenced(mark, t, trusted)
 	if m == settle {
-		before = sh.ground(mark, t) + locked(fenceScript+claimScript)
+		before = sh.ground(mark, t, trusted) + locked(fenceScript+claimScript)
 	}
 	before += assigns(map[string]string{ // not exported: the job may be larger than an environment
 		"UPGRADER_MODE": string(m), "UPGRADER_NAME": strings.ReplaceAll(p.name, "\n", " "), "UPGRADER_DIGEST": p.digest,
-		"UPGRADER_PRIVATE": private, "UPGRADER_OFFSET": strconv.FormatInt(offset, 10), "UPGRADER_JOB": p.text,
+		"UPGRADER_PRIVATE": yes(p.private), "UPGRADER_OFFSET": strconv.FormatInt(offset, 10), "UPGRADER_JOB": p.text,
 	})
 	return sh.program(mark, before+placeScript, startScript+followScript+pruneScript)
 }

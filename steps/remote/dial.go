@@ -43,7 +43,8 @@ type link struct {
 	trusted atomic.Bool // the state directory was found to be root's alone
 
 	mu   sync.Mutex
-	lost int // slots that the host turned out not to have
+	lost int         // slots that the host turned out not to have
+	idle []*standing // shells that wait for the next program
 }
 
 // A trunk is the shared connection to one endpoint: made when needed, made again when lost, by one goroutine at a time.
@@ -270,11 +271,12 @@ func (l *link) keepAlive(every time.Duration) {
 	}
 }
 
-// session opens a session when there is room for one. The caller gives it back with the function returned.
+// session opens a session when there is room for one, unless by then it is not needed. The caller gives the room back with
+// the function returned.
 //
 // A hardened host allows fewer sessions than we do. A refusal while others are open teaches that: its slot is not given
 // back, so that the connection carries no more than the host takes.
-func (l *link) session(ctx context.Context) (*ssh.Session, func(), error) {
+func (l *link) session(ctx context.Context, needless func() bool) (*ssh.Session, func(), error) {
 	for wait := firstBackoff; ; {
 		select {
 		case l.slots <- struct{}{}:
@@ -283,10 +285,14 @@ func (l *link) session(ctx context.Context) (*ssh.Session, func(), error) {
 		case <-ctx.Done():
 			return nil, nil, ctx.Err()
 		}
+		var once sync.Once
+		release := func() { once.Do(func() { <-l.slots }) }
+		if needless() {
+			return nil, release, nil
+		}
 		s, err := l.open(ctx)
 		if err == nil {
-			var once sync.Once
-			return s, func() { once.Do(func() { <-l.slots }) }, nil
+			return s, release, nil
 		}
 		if _, refused := errors.AsType[*ssh.OpenChannelError](err); refused && l.shrink() {
 			continue

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -15,10 +15,10 @@ import (
 // preambleCap bounds what is kept of what a login prints before the program begins: banners, sudo's lecture.
 const preambleCap = 64 << 10
 
-// A call is one program for one session.
+// A call is one program for a shell on a host.
 type call struct {
-	command  string // constant; the program comes over standard input
-	program  string // without the closing line
+	command  string // that gives the shell; constant, the program comes over standard input
+	program  string // without the closing lines
 	mark     string
 	password []byte // for sudo, when it asks; nil: it must not ask
 	stdout   io.Writer
@@ -38,59 +38,81 @@ type ending struct {
 
 // The two ways to become root. The prompt is a word that nothing else prints; the shell says when it is reached, since
 // sudo would read the program as a second password otherwise.
-const sudoQuiet = "sudo -n /bin/sh"
-
-func sudoAsking(mark string) string {
-	return "sudo -k -S -p " + mark + "-password /bin/sh -c 'echo " + mark + "-ready >&2; exec /bin/sh'"
-}
+const (
+	sudoQuiet    = "sudo -n /bin/sh"
+	sudoPassword = "sudo -k -S -p %[1]s-password /bin/sh -c 'echo %[1]s-ready >&2; exec /bin/sh'"
+)
 
 var errWrongPassword = errors.New("sudo did not accept the password")
 
-// run performs a call. It returns when the program has ended, when its reader has enough, or when ctx ends.
+// leftover is how long a program may go on after its reader has enough, before its shell is given up with it.
+const leftover = 100 * time.Millisecond
+
+// patience is how long a program may take to begin, before its shell is told that nothing follows it. One whose end the
+// shell does not find, as in a text that opens a quote and never closes it, is an error then instead of a long silence.
+const patience = time.Second
+
+// run performs a call. It returns when the program has ended, when its reader has enough, or when ctx ends. A shell that
+// has stood idle may have died: what ends with it and had not begun is begun again in another one.
 func (l *link) run(ctx context.Context, c call) ending {
-	s, release, err := l.session(ctx)
-	if err != nil {
-		return ending{err: err}
-	}
-	pre := newPreamble(c.mark, c.stderr)
-	s.Stdout, s.Stderr = c.stdout, pre
-	stdin, err := s.StdinPipe()
-	if err == nil {
-		err = s.Start(c.command)
-	}
-	if err != nil {
-		_ = s.Close()
-		release()
-		return ending{err: fmt.Errorf("%w: starting a shell: %w", errLost, err)}
-	}
-	progress := &delivery{}
-	ended := make(chan error, 1)
-	go func() {
-		defer release()
-		exited := make(chan error, 1)
-		go func() { exited <- s.Wait() }()
-		ended <- progress.deliver(c, stdin, pre, exited)
-		_ = s.Close()
-	}()
-	select {
-	case err = <-ended:
-		return pre.ending(progress.started(), err)
-	case <-c.enough:
-		_ = s.Close()
-		return ending{sent: true, begun: true}
-	case <-ctx.Done():
-		_ = s.Signal(ssh.SIGTERM) // for what it is worth; a job does not hear it
-		_ = s.Close()
-		return ending{sent: progress.started(), begun: pre.hasBegun(), err: ctx.Err()}
-	case <-l.gone:
-		return ending{sent: progress.started(), begun: pre.hasBegun(), err: errLost}
+	for {
+		s, release, err := l.shell(ctx, c.command)
+		if err != nil {
+			return ending{err: err}
+		}
+		stale := !s.fresh
+		e := l.runIn(ctx, s, release, c)
+		if !stale || e.begun || e.err != nil || s.alive() {
+			return e
+		}
 	}
 }
 
-// A delivery remembers whether the last line of the program has been sent.
+func (l *link) runIn(ctx context.Context, s *standing, release func(), c call) ending {
+	pre := newPreamble(c.mark, s.mark, c.stderr)
+	d := &delivery{call: c, link: l, shell: s, pre: pre, out: newFrame(c.mark, c.stdout), errs: newFrame(c.mark, pre)}
+	l.lend(s, d)
+	ended := make(chan ending, 1)
+	go func() {
+		defer release()
+		e := d.deliver()
+		if d.whole() {
+			l.keep(s)
+		} else {
+			_ = s.session.Close()
+		}
+		ended <- e
+	}()
+	select {
+	case e := <-ended:
+		return e
+	case <-c.enough:
+		limit := time.NewTimer(leftover)
+		defer limit.Stop()
+		select {
+		case <-ended:
+		case <-limit.C:
+			l.end(s, d, "")
+		}
+		return ending{sent: true, begun: true}
+	case <-ctx.Done():
+		l.end(s, d, ssh.SIGTERM) // for what it is worth; a job does not hear it
+		return ending{sent: d.started(), begun: pre.hasBegun(), err: ctx.Err()}
+	case <-l.gone:
+		return ending{sent: d.started(), begun: pre.hasBegun(), err: errLost}
+	}
+}
+
+// A delivery is a call on its way to a shell.
 type delivery struct {
+	call
+	link      *link
+	shell     *standing
+	pre       *preamble
+	out, errs *frame
+
 	mu   sync.Mutex
-	sent bool
+	sent bool // the last line of the program may have been
 }
 
 func (d *delivery) started() bool {
@@ -99,59 +121,74 @@ func (d *delivery) started() bool {
 	return d.sent
 }
 
+// whole says whether the program has ended and its shell has not.
+func (d *delivery) whole() bool { return d.out.over() && d.errs.over() }
+
 // deliver answers sudo, sends the program and waits for its end.
-func (d *delivery) deliver(c call, stdin io.WriteCloser, pre *preamble, exited <-chan error) error {
-	if c.password != nil {
-		if err := answerSudo(c, stdin, pre, exited); err != nil {
-			return err
+func (d *delivery) deliver() ending {
+	if d.password != nil && d.shell.fresh {
+		if err := d.answerSudo(); err != nil {
+			return d.pre.ending(false, err)
 		}
 	}
-	if _, err := io.WriteString(stdin, c.program); err == nil {
+	if _, err := io.WriteString(d.shell.stdin, d.program); err == nil {
 		d.mu.Lock()
 		d.sent = true // from here on it may run, whatever the next write says
 		d.mu.Unlock()
-		_, _ = io.WriteString(stdin, closing)
+		_, _ = io.WriteString(d.shell.stdin, closing(d.mark))
 	}
-	_ = stdin.Close()
-	return <-exited
+	silence := time.AfterFunc(patience, d.doubtEnd)
+	defer silence.Stop()
+	for _, f := range []*frame{d.out, d.errs} {
+		select {
+		case <-f.done:
+		case <-d.shell.exited:
+			if !d.whole() {
+				return d.pre.ending(d.started(), d.shell.err)
+			}
+		}
+	}
+	e := d.pre.ending(true, nil)
+	e.code, e.err = d.out.status()
+	return e
+}
+
+// doubtEnd closes the shell's input unless the program has begun. The shell is of no use for another program then.
+func (d *delivery) doubtEnd() {
+	if !d.pre.hasBegun() && d.link.giveUp(d.shell, d) {
+		_ = d.shell.stdin.Close()
+	}
 }
 
 // answerSudo gives the password once, and never to anything but the prompt.
-func answerSudo(c call, stdin io.Writer, pre *preamble, exited <-chan error) error {
+func (d *delivery) answerSudo() error {
 	select {
-	case <-pre.ready:
+	case <-d.pre.ready:
 		return nil // it did not ask
-	case err := <-exited:
-		return exitedEarly(err)
-	case <-pre.prompts:
+	case <-d.shell.exited:
+		return d.shell.err
+	case <-d.pre.prompts:
 	}
-	line := append(bytes.Clone(c.password), '\n')
-	_, err := stdin.Write(line)
+	line := append(bytes.Clone(d.password), '\n')
+	_, err := d.shell.stdin.Write(line)
 	clear(line)
 	if err != nil {
 		return errLost
 	}
 	select {
-	case <-pre.ready:
+	case <-d.pre.ready:
 		return nil
-	case <-pre.prompts:
+	case <-d.pre.prompts:
 		return errWrongPassword
-	case err := <-exited:
-		return exitedEarly(err)
+	case <-d.shell.exited:
+		return d.shell.err
 	}
-}
-
-// exitedEarly makes sure that an end before the program is never taken for success.
-func exitedEarly(err error) error {
-	if err == nil {
-		return errLost
-	}
-	return err
 }
 
 // A preamble stands before standard error until the program's text begins, and looks for the words of the agreement.
 type preamble struct {
 	mark    string
+	sudo    string // the mark of the shell, that sudo prints
 	to      io.Writer
 	ready   chan struct{} // closed when sudo's shell is there
 	prompts chan struct{} // one for each time sudo asks
@@ -163,8 +200,8 @@ type preamble struct {
 	asked   int
 }
 
-func newPreamble(mark string, to io.Writer) *preamble {
-	return &preamble{mark: mark, to: to, ready: make(chan struct{}), prompts: make(chan struct{}, 4)}
+func newPreamble(mark, sudo string, to io.Writer) *preamble {
+	return &preamble{mark: mark, sudo: sudo, to: to, ready: make(chan struct{}), prompts: make(chan struct{}, 4)}
 }
 
 func (p *preamble) Write(b []byte) (int, error) {
@@ -186,11 +223,11 @@ func (p *preamble) Write(b []byte) (int, error) {
 		}
 		return len(b), nil
 	}
-	if !p.isReady && bytes.Contains(p.held, []byte(p.mark+"-ready\n")) {
+	if !p.isReady && bytes.Contains(p.held, []byte(p.sudo+"-ready\n")) {
 		p.isReady = true
 		close(p.ready)
 	}
-	for n := bytes.Count(p.held, []byte(p.mark+"-password")); p.asked < n && p.asked < cap(p.prompts); p.asked++ {
+	for n := bytes.Count(p.held, []byte(p.sudo+"-password")); p.asked < n && p.asked < cap(p.prompts); p.asked++ {
 		p.prompts <- struct{}{}
 	}
 	return len(b), nil
@@ -207,7 +244,7 @@ func (p *preamble) hasBegun() bool {
 func (p *preamble) ending(sent bool, err error) ending {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e := ending{sent: sent, begun: p.begun, before: strings.ReplaceAll(string(p.held), p.mark+"-password", "")}
+	e := ending{sent: sent, begun: p.begun, before: strings.ReplaceAll(string(p.held), p.sudo+"-password", "")}
 	if exit, ok := errors.AsType[*ssh.ExitError](err); ok {
 		e.code, e.signal = exit.ExitStatus(), exit.Signal()
 		return e

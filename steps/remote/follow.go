@@ -67,13 +67,7 @@ func (f *follower) read(p []byte) {
 		f.held = rest
 	}
 	// The beginning of a mark may be at the end; the rest is output.
-	keep := 0
-	for n := min(len(f.delim)-1, len(f.held)); n > 0; n-- {
-		if bytes.HasSuffix(f.held, f.delim[:n]) {
-			keep = n
-			break
-		}
-	}
+	keep := overlap(f.held, f.delim)
 	f.emit(f.held[:len(f.held)-keep])
 	f.held = append([]byte(nil), f.held[len(f.held)-keep:]...)
 }

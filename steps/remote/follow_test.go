@@ -34,9 +34,9 @@ func TestRecordRemovedWhileItIsRead(t *testing.T) {
 			}) + ":" + sh.path
 
 			cmd := exec.CommandContext(t.Context(), "sh")
-			cmd.Stdin = strings.NewReader(sh.jobProgram("m", attach, job, placement{}, 0, false) + closing)
+			cmd.Stdin = strings.NewReader(sh.jobProgram("m", attach, job, placement{}, 0, false) + closing("m"))
 			out, err := cmd.CombinedOutput()
-			if err != nil || !strings.HasSuffix(string(out), "\nm end gone\n") {
+			if err != nil || !strings.Contains(string(out), "\nm end gone\n") {
 				t.Errorf("%v\n%s", err, out)
 			}
 		})

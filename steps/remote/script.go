@@ -66,20 +66,25 @@ type shell struct {
 // quote makes one word of s for a POSIX shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// newMark makes a word that nothing else on the connection contains.
+// newMark makes a word that nothing else on the connection contains. Its first letter ends none of the words that somebody
+// waits for: what may be the beginning of a mark is held back until more has come.
 func newMark() string {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b) // never fails
-	return hex.EncodeToString(b)
+	return "U" + hex.EncodeToString(b)
 }
 
-// closing ends every program. It is sent apart: without it the shell finds no complete command and runs nothing.
-const closing = "\nexit\n}\n"
+// closing ends every program, and has its shell say so on both outputs. It is sent apart: without it the shell finds no
+// complete command and runs nothing.
+func closing(mark string) string {
+	return "\n)\nprintf '%s done %s\\n' " + mark + " $?\nprintf '%s done\\n' " + mark + " >&2\n}\n"
+}
 
-// program wraps text so that the shell reads all of it before it runs any, and so that nothing in it can eat the rest.
-// before runs first; then the mark on both outputs says that the text itself begins: a login shell may print anything.
+// program wraps text so that the shell reads all of it before it runs any, and so that nothing in it can eat the rest or
+// change the shell. before runs first; then the mark on both outputs says that the text itself begins: a login shell may
+// print anything.
 func (sh shell) program(mark, before, text string) string {
-	return "{\nexec </dev/null\n" + sh.settings() + "set -eu\n" + before +
+	return "{\n(\nexec </dev/null\n" + sh.settings() + "set -eu\n" + before +
 		"printf '%s begin\\n' " + mark + "\nprintf '%s begin\\n' " + mark + " >&2\n" + text + "\n"
 }
 
@@ -112,7 +117,7 @@ func body(s Script) (string, error) {
 
 // asUser lets the login user run a body where everything else runs as root.
 func (sh shell) asUser(user, text string) string {
-	inner := "{\nexec </dev/null\n" + sh.settings() + "set -eu\n" + text + closing
+	inner := "{\nexec </dev/null\n" + sh.settings() + "set -eu\n" + text + "\nexit\n}\n"
 	return "printf '%s' " + quote(inner) + " | runuser -u " + quote(user) + " -- /bin/sh\n"
 }
 

@@ -42,9 +42,9 @@ func TestValuesSurviveEveryShell(t *testing.T) {
 				args = append(args, "sh")
 			}
 			cmd := exec.Command(name, args...)
-			cmd.Stdin = strings.NewReader(testShell("/x").program("m", "", text) + closing)
+			cmd.Stdin = strings.NewReader(testShell("/x").program("m", "", text) + closing("m"))
 			out, err := cmd.Output()
-			if err != nil || string(out) != "m begin\n"+raw+"." {
+			if err != nil || string(out) != "m begin\n"+raw+".m done 0\n" {
 				t.Fatalf("%s: %q became %q (%v)", name, raw, out, err)
 			}
 		}
@@ -58,7 +58,7 @@ func TestPartOfAProgramRunsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := testShell("/x").program("m", "", text) + closing
+	whole := testShell("/x").program("m", "", text) + closing("m")
 	for _, name := range []string{"dash", "bash"} {
 		if _, err := exec.LookPath(name); err != nil {
 			continue
@@ -93,7 +93,7 @@ func TestScriptsSurroundings(t *testing.T) {
 		for _, c := range []struct {
 			text string
 			code int
-		}{{"exit 3", 3}, {"false\necho on", 1}, {"echo $unset_variable", 2}, {"if", 2}, {"true; (exit 9)", 9}} {
+		}{{"exit 3", 3}, {"false\necho on", 1}, {"echo $unset_variable", 2}, {"if", 2}, {"true; (exit 9)", 9}, {`echo "no end`, 2}} {
 			_, err := q(c.text)
 			exit, ok := errors.AsType[*ExitError](err)
 			if !ok || (exit.Code != c.code && c.code != 2) || exit.Code == 0 {
@@ -209,9 +209,9 @@ func TestAsUser(t *testing.T) {
 	}
 	sh := testShell("/x")
 	cmd := exec.Command("sh")
-	cmd.Stdin = strings.NewReader(sh.program("m", "", sh.asUser("nobody", text)) + closing)
+	cmd.Stdin = strings.NewReader(sh.program("m", "", sh.asUser("nobody", text)) + closing("m"))
 	out, err := cmd.Output()
-	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 4 || string(out) != "m begin\nnobody it's\n" {
+	if err != nil || string(out) != "m begin\nnobody it's\nm done 4\n" {
 		t.Errorf("%q, %v", out, err)
 	}
 }

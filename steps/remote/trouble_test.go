@@ -284,17 +284,17 @@ func TestASyntaxErrorIsTold(t *testing.T) {
 func TestAUnitThatIsActiveIsNotCut(t *testing.T) {
 	r := atSmall(t)
 	beat, ran := r.file("beat")
-	active, _ := r.file("active")
+	pid := filepath.Join(r.state, "jobs/t-1/pid")
 	bin := tools(t, map[string]string{
 		"flock":       `exit 0`,
-		"systemd-run": fmt.Sprintf(`echo >%s; while [ "$1" != /bin/sh ]; do shift; done; setsid "$@" </dev/null >/dev/null 2>&1 &`, active),
-		"systemctl":   fmt.Sprintf(`if [ -e %s ]; then echo active; else echo inactive; fi`, active),
+		"systemd-run": `while [ "$1" != /bin/sh ]; do shift; done; setsid "$@" </dev/null >/dev/null 2>&1 &`,
+		"systemctl":   fmt.Sprintf(`if [ ! -s %[1]s ] || kill -0 "$(cat %[1]s)"; then echo active; else echo inactive; fi`, pid),
 	})
 	_, h := r.other(t, r.state, bin, t.TempDir())
 	ended := make(chan error, 1)
 	go func() { // nobody holds the lock, as if the processes of the job had closed it
 		ended <- h.Do(t.Context(), ticket("t-1", 1, nil), Job{Name: "apt", Script: Script{
-			Text: `for i in 1 2 3 4 5 6 7 8 9 10; do echo beat >>"$B"; sleep 0.1; done; rm "$A"; exit 3`, Env: map[string]string{"B": beat, "A": active}}})
+			Text: `for i in 1 2 3 4 5 6 7 8 9 10; do echo beat >>"$B"; sleep 0.1; done; exit 3`, Env: map[string]string{"B": beat}}})
 	}()
 	err := <-ended
 	if exit, ok := errors.AsType[*ExitError](err); !ok || exit.Code != 3 || strings.Count(ran(), "beat") != 10 {

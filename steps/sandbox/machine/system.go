@@ -234,11 +234,7 @@ func sh(c *call) int {
 		}
 		return c.shell(string(data), args[0], options, args[1:])
 	}
-	data, err := c.slurpInput()
-	if err != nil {
-		return 130
-	}
-	return c.shell(string(data), "sh", options, args)
+	return c.shellInput(options, args)
 }
 
 func dropCSL(r rune) rune {

@@ -39,8 +39,8 @@ type ending struct {
 // The two ways to become root. The prompt is a word that nothing else prints; the shell says when it is reached, since
 // sudo would read the program as a second password otherwise.
 const (
-	sudoQuiet    = "sudo -n /bin/sh"
-	sudoPassword = "sudo -k -S -p %[1]s-password /bin/sh -c 'echo %[1]s-ready >&2; exec /bin/sh'"
+	sudoQuiet   = "sudo -n /bin/sh"
+	sudoPrompts = "sudo -k -S -p %[1]s-password /bin/sh -c 'echo %[1]s-ready >&2; exec /bin/sh'"
 )
 
 var errWrongPassword = errors.New("sudo did not accept the password")

@@ -84,7 +84,7 @@ func (h *host) become(ctx context.Context, c *call, user string, asUser bool) er
 	if c.command = sudoQuiet; h.want.Sudo == "" || h.want.Sudo == "auto" {
 		return nil
 	}
-	c.command = sudoPassword
+	c.command = sudoPrompts
 	var err error
 	c.password, err = h.secret(ctx)
 	return err

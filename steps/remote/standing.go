@@ -56,8 +56,8 @@ func open(s *ssh.Session, command string) (*standing, error) {
 	if h.stdin, err = s.StdinPipe(); err != nil {
 		return nil, err
 	}
-	if command == sudoPassword {
-		command = fmt.Sprintf(sudoPassword, h.mark)
+	if command == sudoPrompts {
+		command = fmt.Sprintf(sudoPrompts, h.mark)
 	}
 	if err := s.Start(command); err != nil {
 		return nil, err

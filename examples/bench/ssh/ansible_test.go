@@ -21,7 +21,7 @@ stdout_callback = minimal
 [ssh_connection]
 pipelining = true
 control_path_dir = %s
-ssh_args = -C -o ControlMaster=auto -o ControlPersist=60s -o HostName=%s -o Port=%s -o UserKnownHostsFile=%s
+ssh_args = -C -o ControlMaster=auto -o ControlPersist=60s -o HostName=%s -o Port=%s -o UserKnownHostsFile=%s -o HostKeyAlias=bench
 `
 
 // ansible runs the same steps as the tasks of one play.

@@ -1,12 +1,13 @@
 #!/bin/sh
-# Prints the tables of README.md for this machine. ROUNDS is how often each figure is taken; the median counts.
+# Prints the tables of ../README.md for this machine. ROUNDS is how often each figure is taken; the median counts.
 set -eu
 cd "$(dirname "$0")"
 command -v ansible-playbook >/dev/null || echo "ansible is left out: it is not installed (apt-get install ansible-core)"
 command -v strace >/dev/null || echo "the counts are left out: strace is not installed (apt-get install strace)"
-go test -run '^$' -bench . -benchtime 1x -count "${ROUNDS:-3}" -timeout 60m . >"${TMPDIR:-/tmp}/upgrader-bench-ssh.$$" || {
-	cat "${TMPDIR:-/tmp}/upgrader-bench-ssh.$$"
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+if ! go test -run '^$' -bench . -benchtime 1x -count "${ROUNDS:-3}" -timeout 60m . >"$said"; then
+	cat "$said"
 	exit 1
-}
-awk -f table.awk "${TMPDIR:-/tmp}/upgrader-bench-ssh.$$"
-rm -f "${TMPDIR:-/tmp}/upgrader-bench-ssh.$$"
+fi
+awk -f table.awk "$said"

@@ -54,8 +54,9 @@ func start(b *testing.B, under []string) server {
 	write(b, filepath.Join(s.dir, "authorized_keys"), string(ssh.MarshalAuthorizedKey(s.signer.PublicKey())))
 	var known strings.Builder
 	for i := range hosts {
-		fmt.Fprintf(&known, "%s,%s %s", address(i), name(i), ssh.MarshalAuthorizedKey(s.hostKey))
+		fmt.Fprintf(&known, "%s %s", address(i), ssh.MarshalAuthorizedKey(s.hostKey))
 	}
+	fmt.Fprintf(&known, "bench %s", ssh.MarshalAuthorizedKey(s.hostKey)) // for ansible
 	write(b, filepath.Join(s.dir, "known_hosts"), known.String())
 	write(b, filepath.Join(s.dir, "sshd_config"), fmt.Sprintf(`Port %s
 ListenAddress %s

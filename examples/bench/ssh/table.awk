@@ -9,16 +9,14 @@ function median(key,   i, j, v, n, list) {
 	sub(/^Benchmark/, "", name)
 	sub(/-[0-9]+$/, "", name)
 	split(name, part, "/")
-	for (i = 3; i < NF; i += 2) metric[$(i+1)] = $i
 	if (part[1] == "Cost") {
-		counted[++c] = part[2]
+		if (!((part[2], "execs/step") in cost)) counted[++c] = part[2]
 		for (i = 3; i < NF; i += 2) cost[part[2], $(i+1)] = $i
 		next
 	}
 	if (!(name in times)) { order[++n] = name; kind[name] = part[1]; way[name] = part[2] }
 	for (i = 3; i < NF; i += 2) if ($(i+1) == "ns/op") times[name] = times[name] " " $i / 1e9; else if ($(i+1) == "cpu-s/op") cpu[name] = $i
 }
-/SKIP|wants/ { skipped[++s] = $0 }
 END {
 	printf "%-14s %-10s %9s %9s %9s\n", "100 x 10", "", "seconds", "cpu-s", "to bare"
 	for (i = 1; i <= n; i++) {
@@ -27,6 +25,4 @@ END {
 	}
 	printf "\n%-14s %9s %9s %9s\n", "one step", "forks", "execs", "syncs"
 	for (i = 1; i <= c; i++) printf "%-14s %9.1f %9.1f %9.1f\n", counted[i], cost[counted[i], "forks/step"], cost[counted[i], "execs/step"], cost[counted[i], "syncs/step"]
-	if (s) print ""
-	for (i = 1; i <= s; i++) print skipped[i]
 }

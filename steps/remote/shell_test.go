@@ -215,3 +215,51 @@ func TestAsUser(t *testing.T) {
 		t.Errorf("%q, %v", out, err)
 	}
 }
+
+// The scripts of the job runner run alike in every shell that is /bin/sh somewhere: the session's part and the job's own.
+func TestJobsRunInEveryShell(t *testing.T) {
+	for _, name := range []string{"dash", "bash", "busybox"} {
+		t.Run(name, func(t *testing.T) {
+			path, err := exec.LookPath(name)
+			if err != nil {
+				t.Skip("not installed")
+			}
+			alias := filepath.Join(t.TempDir(), "sh") // as /bin/sh it goes by this name
+			if err := os.Symlink(path, alias); err != nil {
+				t.Fatal(err)
+			}
+			sh := testShell(filepath.Join(hostDir(t), "state"))
+			sh.booted = "/nonexistent"
+			run := func(m mode, id, text string) string {
+				job := ticket(id, 1, nil)
+				p, err := sh.place(job, Job{Name: "x", Script: Script{Text: text}}, "root")
+				if err != nil {
+					t.Fatal(err)
+				}
+				cmd := exec.CommandContext(t.Context(), alias)
+				cmd.Stdin = strings.NewReader(strings.ReplaceAll(sh.jobProgram("m", m, job, p, 0, false)+closing("m"), "/bin/sh", alias))
+				out, err := cmd.CombinedOutput()
+				if err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+				return string(out)
+			}
+			for _, c := range []struct {
+				m                mode
+				id, text, expect string
+			}{
+				{launch, "t-1", "echo one; exit 7", "\nm at 0\none\n\nm end rc 7\nm done 0\n"},
+				{launch, "t-1", "echo again", "\nm at 0\none\n\nm end rc 7\nm done 0\n"},
+				{launch, "t-2", "echo begun; sleep 0.5; echo over", "\nm end rc 0\nm done 0\n"},
+				{launch, "t-3", "kill -9 $$", "\nm end cut killed\nm done 0\n"},
+				{launch, "t-4", "if true; then echo x", "\nm unstarted "},
+				{settle, "t-5", "", "\nm end abandoned\nm done 0\n"},
+				{settle, "t-1", "", "\nm end rc 7\nm done 0\n"},
+			} {
+				if out := run(c.m, c.id, c.text); !strings.Contains(out, c.expect) {
+					t.Errorf("%s %s %q: want %q in\n%s", c.m, c.id, c.text, c.expect, out)
+				}
+			}
+		})
+	}
+}

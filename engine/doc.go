@@ -25,9 +25,17 @@
 //
 // Nothing else decides: a worker knows no deadline but the one it is given, a view knows no state but the records'. Time is what
 // processes have spent on the run (Record.Elapsed), so no clock that is set moves a soak or a timeout. Every need is counted
-// and whoever meets it tells those that wait, so no event costs more as the run grows. The files of the reducer: reducer.go
-// (events in, commands out), turn.go (needs), node.go (the way of one node), act.go (what stands before an effect), effects.go
-// (the table of effects), ledger.go (hosts), rollout.go (who may be next), snapshot.go (written down and taken up again).
+// and whoever meets it tells those that wait, so no event costs more as the run grows.
+//
+// The files of the reducer, in the order in which to read them:
+//
+//	reducer.go, schedule.go, begin.go   events in, commands out; what a process that takes the run up finds
+//	turn.go, queue.go                   whose needs are met; timers
+//	node.go, work.go, act.go, fail.go   the way of one node, what stands before an effect, and how it ends
+//	effects.go, decide.go               the table of effects, and a person's word about them
+//	ledger.go, room.go                  hosts: what the run has to do with each, and whether one more may be out of service
+//	rollout.go, look.go, letin.go, member.go   who may be next
+//	snapshot.go                         all of it written down and taken up again
 //
 // The engine knows nothing of Kubernetes, SSH or YAML. It may import its own journal and the standard library.
 package engine

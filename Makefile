@@ -8,6 +8,7 @@ CONTROL_PLANES ?= 1
 WORKERS        ?= 1
 VERSION        ?= 1.27.3
 HOST           ?= cp1
+BENCH          ?= .
 # The simulation: `make sim SEEDS=100000`, or one seed with its trace: `make sim SEED=1234`
 SEEDS          ?= 20000
 FROM           ?= 1
@@ -55,8 +56,11 @@ sim: ## SEEDS=20000 runs of the reducer in worlds that go wrong, judged; or one:
 planted: ## prove that the simulation finds mistakes: each of those planted in the reducer is caught
 	$(GO) test -count=1 -tags planted -v ./engine/sim -run TestPlanted
 
-bench: ## what a run costs at two sizes or more: a table; see examples/bench
-	$(GO) test -run '^$$' -bench . -benchtime 1x -benchmem ./engine/... ./cmd/upgrader ./steps/remote
+bench: ## what a run costs, at two sizes or more, as a table; BENCH=Reducer for some; see examples/bench
+	BENCH='$(BENCH)' examples/bench/run.sh
+
+bench-ssh: ## what reaching 100 hosts costs, beside a bare program and Ansible; takes minutes
+	examples/bench/ssh/run.sh
 
 generate: ## write schemas and golden files anew from the Go types and plans; then read the diff
 	$(GO) test ./schemas ./plans ./engine/plan ./cmd/upgrader -update

@@ -59,7 +59,7 @@ func (r *Reducer) end() {
 	if proper || r.last && r.coming[1] > 0 && !r.stopped && !r.paused {
 		return
 	}
-	if !r.last && !r.stopped && !r.paused && !(r.failed && r.planted(30)) && r.startLast() {
+	if !r.last && !r.stopped && !r.paused && (!r.failed || !r.planted(30)) && r.startLast() {
 		r.schedule()
 		return
 	}
@@ -117,7 +117,7 @@ func (r *Reducer) wake() {
 	if r.finished || len(r.timers.list) == 0 {
 		return
 	}
-	if at := r.timers.list[0].At; at != r.wakeAt && !(r.planted(36) && r.wakeAt > r.now) {
+	if at := r.timers.list[0].At; at != r.wakeAt && (!r.planted(36) || r.wakeAt <= r.now) {
 		r.wakeAt = at
 		r.want(Command{Do: Wake, At: at})
 	}

@@ -296,10 +296,10 @@ func (r *Reducer) sweep() {
 		if w == nil || !r.halting(int32(i), w) {
 			continue
 		}
-		switch {
-		case w.Stage == waiting, w.Stage == wanting:
+		switch w.Stage {
+		case waiting, wanting:
 			r.settled(int32(i), Stopped, w.Why)
-		case w.Stage == asking:
+		case asking:
 			r.want(Command{Do: Unask, Node: i})
 		}
 	}

@@ -59,7 +59,7 @@ func (t *trial) aHost() int { return t.between(1, len(t.hosts)-1) }
 
 // meddle is somebody else's cordon, which goes after a while.
 func (t *trial) meddle(h int) {
-	t.world.trace("somebody cordons %s", t.names[h])
+	t.trace("somebody cordons %s", t.names[h])
 	t.hosts[h].foreign = true
 	t.chaos(t.span(10*time.Second, 15*time.Minute), func() { t.hosts[h].foreign = false })
 }
@@ -69,7 +69,7 @@ func (t *trial) takeOver(p *process) {
 	if p.over {
 		return
 	}
-	t.world.trace("a rival takes the lock")
+	t.trace("a rival takes the lock")
 	t.lock = p.epoch + 1
 	t.epoch = t.lock
 	for range 2 {

@@ -76,7 +76,7 @@ func (j *job) begin(w *world, epoch int64) *engine.Failure {
 		w.die(j.toy.host, true, lasts)
 		return nil
 	}
-	w.after(lasts, func() { j.end(w, !(w.faults.fails && w.chance(10))) })
+	w.after(lasts, func() { j.end(w, !w.faults.fails || !w.chance(10)) })
 	return nil
 }
 

@@ -44,7 +44,6 @@ type entry struct {
 	state   string
 	digest  string
 	ticket  string
-	who     string
 	elapsed time.Duration
 	stay    *stay // of an intent: the host in its rollout
 }

@@ -132,7 +132,7 @@ func (t *trial) change(u *unit) {
 	case 0:
 		s.name += "x"
 	case 1:
-		if k := s.kind; k != drain && k != uncordon && !(k == gate && s.strict) {
+		if k := s.kind; k != drain && k != uncordon && (k != gate || !s.strict) {
 			s.text++
 		}
 	case 2:

@@ -67,7 +67,7 @@ func TestOneSeedOneTrace(t *testing.T) {
 	for seed := uint64(1); seed <= 40; seed++ {
 		var traces [2]strings.Builder
 		for i := range traces {
-			Run(seed, func(format string, args ...any) { fmt.Fprintf(&traces[i], format+"\n", args...) })
+			_, _ = Run(seed, func(format string, args ...any) { _, _ = fmt.Fprintf(&traces[i], format+"\n", args...) })
 		}
 		if traces[0].String() != traces[1].String() {
 			t.Errorf("seed %d has two traces", seed)

@@ -232,15 +232,15 @@ func TestUnreachableIsTransient(t *testing.T) {
 
 func TestContextEndsWaiting(t *testing.T) {
 	onEveryDoor(t, func(t *testing.T, r rig) {
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		_, err := r.host.Query(ctx, Script{Text: "sleep 3"})
+		_, err := r.host.Query(ctx, Script{Text: "sleep 30"})
 		if !errors.Is(err, context.DeadlineExceeded) || isDoubt(err) {
 			t.Errorf("Query = %v", err)
 		}
-		ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+		ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		if _, err = r.host.Run(ctx, ticket("t-1", 1, nil), Script{Text: "sleep 3"}); !errors.Is(err, context.DeadlineExceeded) || !isDoubt(err) {
+		if _, err = r.host.Run(ctx, ticket("t-1", 1, nil), Script{Text: "sleep 30"}); !errors.Is(err, context.DeadlineExceeded) || !isDoubt(err) {
 			t.Errorf("Run = %v", err)
 		}
 	})

@@ -116,7 +116,7 @@ func TestMuchOutputIsCapped(t *testing.T) {
 			t.Errorf("head, gap or tail is missing: %.20q ... %q", got.Stdout, got.Stdout[len(got.Stdout)-20:])
 		}
 		err = r.host.Do(t.Context(), ticket("t-1", 1, nil), Job{Name: "loud", Script: Script{
-			Text: `i=0; while [ $i -lt 40 ]; do head -c 1000000 /dev/zero | tr '\0' x; echo; i=$((i+1)); sleep 0.05; done; echo last; exit 6`}})
+			Text: `i=0; while [ $i -lt 40 ]; do head -c 1000000 /dev/zero | tr '\0' x; echo; i=$((i+1)); sleep 0.05; done; sleep 1; echo last; exit 6`}})
 		exit, ok := errors.AsType[*ExitError](err)
 		if !ok || exit.Code != 6 || !strings.HasSuffix(exit.Tail, "last") {
 			t.Errorf("Do = %.200v", err)

@@ -109,6 +109,18 @@ func newDrains() *drains {
 	return &drains{out: map[string]bool{}, done: map[string]bool{}, at: map[string]int{}, first: func(string) {}}
 }
 
+func (d *drains) isDone(key string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.done[key]
+}
+
+func (d *drains) begunSoFar() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.begun)
+}
+
 func (d *drains) step(name string) Step {
 	return stepFunc(func(_ context.Context, s Scene) ([]Change, error) {
 		d.mu.Lock()
@@ -168,8 +180,8 @@ func TestAnOldLookLetsNobodyChangeAnything(t *testing.T) {
 		see, d := &health{}, newDrains()
 		time.AfterFunc(30*time.Second, func() { see.set("NotReady", "h4", "h5", "h6") })
 		time.AfterFunc(10*time.Minute, func() {
-			if len(d.begun) != 0 {
-				t.Errorf("with three of six down, maxUnavailable 3: %v", d.begun)
+			if begun := d.begunSoFar(); len(begun) != 0 {
+				t.Errorf("with three of six down, maxUnavailable 3: %v", begun)
 			}
 			see.set("", "h4", "h5", "h6")
 		})
@@ -397,7 +409,7 @@ func TestAnEditedRolloutBeginsWithItsCanary(t *testing.T) {
 		clear(d.done)
 		d.begun = nil
 		d.first = func(host string) {
-			if host != "h1" && !d.done["drain@h1"] {
+			if host != "h1" && !d.isDone("drain@h1") {
 				t.Errorf("%s was begun before the canary was through", host)
 			}
 		}

@@ -58,6 +58,9 @@ func die(t *testing.T, p *plan, kills ...kill) bool {
 
 // TestEveryKill kills at every write, before and after it is durable, and then the next process at every write of its own.
 func TestEveryKill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("nine thousand pairs of kills")
+	}
 	for name, p := range smallPlans() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -23,6 +23,9 @@ func TestSeeds(t *testing.T) {
 		}
 		return
 	}
+	if testing.Short() { // under the race detector: there is nothing to race for
+		*seeds = min(*seeds, 100)
+	}
 	effort, bad := try(*from, *seeds)
 	if bad != nil {
 		t.Fatalf("%v\nrepeat it with: make sim SEED=%d", bad, bad.Seed)

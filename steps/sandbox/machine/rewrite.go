@@ -42,6 +42,9 @@ func rewrite(file *syntax.File) map[string]bool {
 		case *syntax.CaseClause:
 			unescape(n.Word)
 		case *syntax.Redirect:
+			if n.Op == syntax.RdrInOut && n.N != nil && n.N.Value == "1" {
+				n.Op = syntax.RdrOut // which the interpreter knows; it is used to write a file over, from its beginning to its end
+			}
 			if n.Op != syntax.Hdoc && n.Op != syntax.DashHdoc {
 				unescape(n.Word)
 			}

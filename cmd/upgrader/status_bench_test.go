@@ -13,7 +13,7 @@ import (
 // longRun is the directory of a run over many hosts that has journaled so many records.
 func longRun(b *testing.B, records int) runDir {
 	b.Helper()
-	const steps = 9
+	const steps, perStep = 9, 22
 	g := &engine.Graph{Format: engine.GraphFormat, Digest: "g"}
 	d := runDir(b.TempDir())
 	file, _, err := journal.Open(string(d))
@@ -23,7 +23,7 @@ func longRun(b *testing.B, records int) runDir {
 	defer file.Close()
 	group := engine.Group{ID: "workers", MaxUnavailable: 50}
 	batch := []journal.Record{{Kind: journal.Begin}}
-	for h := 0; h*steps*5 < records; h++ {
+	for h := 0; h*steps*perStep < records; h++ {
 		t := engine.Target{Name: fmt.Sprintf("worker-%05d", h)}
 		g.Targets, group.Hosts = append(g.Targets, t), append(group.Hosts, t.Name)
 		for s := range steps {
@@ -34,9 +34,11 @@ func longRun(b *testing.B, records int) runDir {
 			batch = append(batch,
 				journal.Record{Kind: journal.Start, Node: n.ID, Attempt: 1},
 				journal.Record{Kind: journal.Intent, Node: n.ID, Host: t.Name, Uses: n.Kind, Group: n.Group, Ticket: ticket, Say: "install kubelet 1.28.15-1.1", Repeat: string(engine.Guarded), Digest: n.Digest},
-				journal.Record{Kind: journal.Outcome, Node: n.ID, Ticket: ticket, State: "ok", Facts: map[string]string{"kubelet@" + t.Name: "1.28.15-1.1"}},
-				journal.Record{Kind: journal.Wait, Node: n.ID, Why: "the kubelet reports another version"},
-				journal.Record{Kind: journal.Settled, Node: n.ID, State: engine.Done, Digest: n.Digest})
+				journal.Record{Kind: journal.Outcome, Node: n.ID, Ticket: ticket, State: "ok", Facts: map[string]string{"kubelet@" + t.Name: "1.28.15-1.1"}})
+			for i := range perStep - 4 {
+				batch = append(batch, journal.Record{Kind: journal.Wait, Node: n.ID, Why: fmt.Sprintf("%d pods are left", perStep-i)})
+			}
+			batch = append(batch, journal.Record{Kind: journal.Settled, Node: n.ID, State: engine.Done, Digest: n.Digest})
 		}
 		if err := file.Append(batch...); err != nil {
 			b.Fatal(err)

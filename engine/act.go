@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,8 +57,15 @@ func (o *outageState) end(node int32) {
 // reopenOutage lets the API be away while an effect of an earlier process is settled.
 func (r *Reducer) reopenOutage(i int32) {
 	if !r.outage.open(r.now) || r.outage.Node == i {
-		r.outage.extend(i, r.now+settleWindow)
+		r.allowOutage(i, settleWindow)
 	}
+}
+
+// allowOutage lets the API be away for a while because of a step. When that is over others may go on, even if the step is still
+// at work.
+func (r *Reducer) allowOutage(i int32, d time.Duration) {
+	r.outage.extend(i, r.now+d)
+	r.timers.add(r.now+d, alarmPermit, 0)
 }
 
 // propose takes up what is left to do.
@@ -185,7 +193,7 @@ func (r *Reducer) held(ev Event) {
 	l.Why = "the cluster's lock cannot be renewed, so nothing new is started: " + ev.Err.Why
 	l.Pause = min(max(2*l.Pause, firstPause), longestPause)
 	l.Next = r.now + l.Pause
-	r.timers.add(l.Next, alarmHold, 0)
+	r.timers.add(l.Next, alarmPermit, 0)
 }
 
 // act begins as many of the changes as may be under way at once.
@@ -193,7 +201,7 @@ func (r *Reducer) act(i int32, w *work) {
 	w.Stage, w.Ring = making, 0
 	for c := range w.Proposals {
 		if o := w.Proposals[c].Outage; o > 0 {
-			r.outage.extend(i, r.now+o)
+			r.allowOutage(i, o)
 		}
 	}
 	r.beginEffects(i, w)
@@ -228,8 +236,7 @@ func (r *Reducer) ended(i int32, w *work, ev Event) {
 		return
 	}
 	if ev.Kind == Unwritten {
-		r.effects.close(e)
-		r.nodes[i].effects-- // no journal knows of it: the next one has its ticket
+		r.effects.close(e) // its ticket is not given again: one that came after it may be in the journal
 		w.Failures, w.Halt = append(w.Failures, ev.Err), true
 		r.finishEffect(i, w)
 		return
@@ -440,6 +447,15 @@ func ticketID(run, node string, ordinal int) string {
 		}
 	}
 	return fmt.Sprintf("%s-%s-%08x-%d", run, slug, fnv32(node), ordinal)
+}
+
+// ordinalOf is the ordinal in a ticket. Those of a node may have gaps: a full disk had no room for an intent.
+func ordinalOf(ticket string) int32 {
+	n, err := strconv.ParseInt(ticket[strings.LastIndexByte(ticket, '-')+1:], 10, 32)
+	if err != nil {
+		return 0
+	}
+	return int32(n)
 }
 
 // fnv32 keeps tickets of nodes apart whose names differ only in what a slug leaves out.

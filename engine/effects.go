@@ -147,7 +147,7 @@ func (r *Reducer) takeIntent(i int32, ev *journal.Record) {
 		if e.Host == "" {
 			e.Host, e.Uses = n.Target.Name, n.Kind
 		}
-		st.effects++
+		st.effects = max(st.effects+1, ordinalOf(ev.Ticket))
 		if st.changed == 0 {
 			st.changed = r.taken
 		}

@@ -56,12 +56,12 @@ type timer struct {
 type alarm uint8
 
 const (
-	alarmNode  alarm = iota // a node's pause, or its deadline while it waits
-	alarmGrant              // a grant that was not used ends
-	alarmSoak               // a host has been watched long enough
-	alarmRoom               // a rollout without room looks again
-	alarmLook               // a look that failed is made again
-	alarmHold               // the lock is asked for again
+	alarmNode   alarm = iota // a node's pause, or its deadline while it waits
+	alarmGrant               // a grant that was not used ends
+	alarmSoak                // a host has been watched long enough
+	alarmRoom                // a rollout without room looks again
+	alarmLook                // a look that failed is made again
+	alarmPermit              // what stood in the way of effects may be gone: the lock is asked for again, an outage is over
 )
 
 // timers are set and never taken back: who set one asks, when it rings, whether it still matters.

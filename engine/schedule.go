@@ -35,7 +35,7 @@ func (r *Reducer) ring() {
 		case alarmLook:
 			r.coming[of(r.rollouts[t.ID].finally)]--
 			r.touch(t.ID)
-		case alarmHold:
+		case alarmPermit:
 		}
 	}
 }

@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"upgrader.dev/upgrader/engine/journal"
+)
+
+// cramped is a journal on a disk that has room for nothing new now and then.
+type cramped struct {
+	memory
+	full func(journal.Record) bool
+}
+
+func (c *cramped) Append(recs ...journal.Record) error {
+	for _, r := range recs {
+		if c.full(r) {
+			return journal.ErrFull
+		}
+	}
+	return c.memory.Append(recs...)
+}
+
+// A ticket is one effect for ever, also where a full disk had no room for one before it.
+func TestAFullDiskGivesNoTicketTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		intents, of := 0, map[string]string{}
+		log := &cramped{memory: memory{w: newWorld()}}
+		log.full = func(r journal.Record) bool {
+			if r.Kind != journal.Intent {
+				return false
+			}
+			if intents++; intents == parallel+1 {
+				time.Sleep(time.Second) // the next effect ends meanwhile
+			}
+			return intents == parallel+1
+		}
+		evict := stepFunc(func(context.Context, Scene) (list []Change, _ error) {
+			for i := range parallel + 4 {
+				list = append(list, Change{Say: fmt.Sprintf("evict %d", i), Repeat: Convergent, Do: func(_ context.Context, tk Ticket) error {
+					if was := of[tk.ID]; was != "" {
+						t.Errorf("ticket %s is of evict %d and of %s", tk.ID, i, was)
+					}
+					of[tk.ID] = fmt.Sprintf("evict %d", i)
+					time.Sleep(time.Duration(i+1) * time.Second)
+					return nil
+				}})
+			}
+			if len(of) > parallel+4 {
+				return nil, nil
+			}
+			return list, nil
+		})
+		for range 2 {
+			start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Past: log.records, Binder: binder{"x": evict}})
+		}
+	})
+}
+
+// Once an outage has lasted as long as it was to, others go on, although its step is still at work.
+func TestOthersGoOnWhenAnOutageIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, done := newWorld(), false
+		long := stepFunc(func(context.Context, Scene) ([]Change, error) {
+			if done {
+				return nil, nil
+			}
+			return []Change{{Say: "upgrade", Repeat: Convergent, Outage: time.Minute, Do: func(context.Context, Ticket) error {
+				time.Sleep(20 * time.Minute)
+				done = true
+				return nil
+			}}}, nil
+		})
+		var at time.Time
+		y := &raiseStep{w: w, name: "y", repeat: Convergent, do: func(_ context.Context, tk Ticket) error {
+			at = time.Now()
+			return w.raise(tk, "h2/y")
+		}}
+		later := stepFunc(func(ctx context.Context, s Scene) ([]Change, error) {
+			time.Sleep(time.Second) // the outage has begun
+			return y.Observe(ctx, s)
+		})
+		g := &Graph{Nodes: []Node{node("long@h1", "long", "h1", ""), node("y@h2", "y", "h2", "")}}
+		g.Nodes[0].Timeout, g.Nodes[1].Timeout = time.Hour, 5*time.Minute
+		began := time.Now()
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Binder: binder{"long": long, "y": later}})
+		if s.State != Done || at.Sub(began) != time.Minute {
+			t.Errorf("ended %s, the other went on after %s, want 1m: %s", s.State, at.Sub(began), s.Why)
+		}
+	})
+}

@@ -188,6 +188,13 @@ func (r *Reducer) countAlso(i int32, group string) {
 	r.count(h, 1)
 }
 
+// Lost says whether a host was in the middle of a rollout when the plan took it out of there, and still counts in it. The host may
+// have other steps in the plan.
+func (r *Reducer) Lost(host string) bool {
+	i, ok := r.hosts.index[host]
+	return ok && len(r.hosts.hosts[i].also) > 0
+}
+
 func (r *Reducer) known(group string) bool { _, ok := r.byGroup[group]; return ok }
 
 func (r *Reducer) belongs(h *host, g int32) bool {

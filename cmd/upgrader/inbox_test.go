@@ -154,6 +154,17 @@ func TestSettle(t *testing.T) {
 	}
 }
 
+// TestSettleAHostThatARolloutLost proves that the word is taken which a rollout without room asks for, also about a host that the
+// inventory still has.
+func TestSettleAHostThatARolloutLost(t *testing.T) {
+	g := &engine.Graph{Targets: []engine.Target{{Name: "w1"}, {Name: "w2"}}, Groups: []engine.Group{{ID: "workers", Hosts: []string{"w2"}, MaxUnavailable: 1}}}
+	past := []journal.Record{{Kind: journal.Begin}, {Kind: journal.Intent, Node: "workers/drain@w1", Host: "w1", Group: "workers", Ticket: "t1"}}
+	rec, err := settled(g, past, "w1=done")
+	if err != nil || rec.Host != "w1" {
+		t.Errorf("%+v, %v", rec, err)
+	}
+}
+
 // TestOutputs proves that the raw bytes are kept and the last line is known, also of a progress bar.
 func TestOutputs(t *testing.T) {
 	g := sample()

@@ -39,7 +39,7 @@ const (
 	settleRetry = "retry"
 )
 
-// settled is the record of what a person found out: about a step, or about a host that the plan no longer has.
+// settled is the record of what a person found out: about a step, or about a host that the plan took out in the middle of its steps.
 func settled(g *engine.Graph, past []journal.Record, word string) (journal.Record, error) {
 	name, verdict, _ := strings.Cut(word, "=")
 	if verdict != settleDone && verdict != settleRetry {
@@ -52,14 +52,19 @@ func settled(g *engine.Graph, past []journal.Record, word string) (journal.Recor
 	switch {
 	case slices.ContainsFunc(g.Nodes, func(n engine.Node) bool { return n.Step == name }):
 		return journal.Record{}, err
-	case slices.ContainsFunc(g.Targets, func(t engine.Target) bool { return t.Name == name }):
+	case planned(g, name) && !engine.Recall(g, past).Lost(name):
 		return journal.Record{}, invalid("--settle %q: host %s is in the plan, so say it of the step that you looked at: STEP@%s=%s", word, name, name, verdict)
 	case !workedOn(past, name):
 		return journal.Record{}, err
 	case verdict != settleDone:
-		return journal.Record{}, invalid("--settle %q: host %s is not in the plan any more, so nothing can be tried again there: bring it to an end by hand, then give %s=done", word, name, name)
+		return journal.Record{}, invalid("--settle %q: the plan took host %s out in the middle of its steps, so nothing can be tried again there: bring it to an end by hand, then give %s=done", word, name, name)
 	}
 	return journal.Record{Kind: journal.Decision, Host: name, State: verdict}, nil
+}
+
+// planned says whether the plan's inventory has a host of this name.
+func planned(g *engine.Graph, name string) bool {
+	return slices.ContainsFunc(g.Targets, func(t engine.Target) bool { return t.Name == name })
 }
 
 // workedOn says whether a run had a step on this host.

@@ -93,3 +93,29 @@ func TestOthersGoOnWhenAnOutageIsOver(t *testing.T) {
 		}
 	})
 }
+
+// A host that was out of service when an earlier process looked is looked at again where it keeps another rollout from going on,
+// although nothing in its own could.
+func TestAHostThatIsBackBlocksNoOtherRollout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, b := rolling("a", 1, []string{"a", "z"}, "h1"), rolling("b", 1, []string{"b"}, "h1", "h2")
+		for i := range b.Nodes {
+			b.Nodes[i].Needs = []string{a.Nodes[1].ID}
+		}
+		g := &Graph{Nodes: append(a.Nodes, b.Nodes...), Groups: append(a.Groups, b.Groups...)}
+		intent := func(id, host, group string) journal.Record {
+			return journal.Record{Kind: journal.Intent, Node: id, Host: host, Group: group, Uses: "x", Ticket: "t" + id, Say: "x", Repeat: string(Convergent)}
+		}
+		past := []journal.Record{{Kind: journal.Begin, Format: journal.Format}, // the plan was edited: z is new, and b was begun without it
+			{Kind: journal.Start, Node: "a/a@h1", Attempt: 1}, intent("a/a@h1", "h1", "a"), {Kind: journal.Outcome, Node: "a/a@h1", Ticket: "ta/a@h1", State: outcomeOK},
+			{Kind: journal.Settled, Node: "a/a@h1", State: Done, Digest: "a/a@h1"},
+			{Kind: journal.Start, Node: "b/b@h2", Attempt: 1}, intent("b/b@h2", "h2", "b"), {Kind: journal.Outcome, Node: "b/b@h2", Ticket: "tb/b@h2", State: outcomeFailed},
+			{Kind: journal.Settled, Node: "b/b@h2", State: Failed, Digest: "b/b@h2"}, {Kind: journal.Down, Group: "b", Hosts: map[string]string{"h2": "NotReady"}}}
+		raise := func(name string) Step { return &raiseStep{w: w, name: name, repeat: Convergent} }
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: &health{}, Binder: binder{"a": raise("a"), "z": raise("z"), "b": raise("b")}})
+		if s.State != Done {
+			t.Errorf("ended %s: %s", s.State, s.Why)
+		}
+	})
+}

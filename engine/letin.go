@@ -144,11 +144,27 @@ func (r *Reducer) waitForRoom(i int32) {
 		r.giveUp(i)
 		return
 	}
+	r.lookBeside(i)
 	g.nap = r.now + lookAgain
 	if !g.napping {
 		g.napping = true
 		r.coming[of(g.finally)]++
 		r.timers.add(g.nap, alarmRoom, i)
+	}
+}
+
+// lookBeside looks at the rollouts in which hosts are out of service that this one does not have. They count where the two share a
+// host, and nobody else looks whether they are back when nothing in theirs could go on.
+func (r *Reducer) lookBeside(i int32) {
+	for _, h := range r.hosts.down {
+		if r.belongs(&r.hosts.hosts[h], i) {
+			continue
+		}
+		for _, m := range r.hosts.hosts[h].members {
+			if g := r.rolloutOf(m); g.finally == r.rollouts[i].finally && !g.gaveUp && !g.napping && r.now >= g.look.Next {
+				r.lookAt(r.members[m].rollout)
+			}
+		}
 	}
 }
 

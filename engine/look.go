@@ -26,6 +26,14 @@ func (r *Reducer) pursue(i int32) {
 	if r.now < g.nap || r.now < g.look.Next {
 		return // a timer will come back to it
 	}
+	r.lookAt(i)
+}
+
+func (r *Reducer) lookAt(i int32) {
+	g := &r.rollouts[i]
+	if g.looking {
+		return
+	}
 	g.looking = true
 	r.coming[of(g.finally)]++
 	r.want(Command{Do: Look, Group: int(i), Extra: r.stranded(i)})
@@ -126,7 +134,7 @@ func (r *Reducer) looked(ev Event) {
 	}
 	g.look = pauses{}
 	r.record(journal.Record{Kind: journal.Down, Group: g.ID, Hosts: r.foreign(ev.Hosts)})
-	if !r.halted || g.finally {
+	if (!r.halted || g.finally) && r.wants(int32(ev.Group)) {
 		r.letIn(int32(ev.Group))
 	}
 }

@@ -119,3 +119,17 @@ func TestAHostThatIsBackBlocksNoOtherRollout(t *testing.T) {
 		}
 	})
 }
+
+// A look leaves out the hosts that its process is at work on. To one that has another plan, that is no word that they are in service.
+func TestAHostLostSinceALookIsNotInService(t *testing.T) {
+	g := rolling("roll", 1, []string{"drain"}, "h2", "h3")
+	g.Digest = "edited"
+	past := []journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}, {Kind: journal.Start, Node: "roll/drain@h1", Attempt: 1},
+		{Kind: journal.Intent, Node: "roll/drain@h1", Host: "h1", Group: "roll", Uses: "drain", Ticket: "t1", Say: "cordon", Repeat: string(Convergent)},
+		{Kind: journal.Outcome, Node: "roll/drain@h1", Ticket: "t1", State: outcomeOK},
+		{Kind: journal.Begin, Format: journal.Format, Digest: "before"}, {Kind: journal.Down, Group: "roll", Hosts: map[string]string{"h1": "cordoned"}},
+		{Kind: journal.Start, Node: "roll/drain@h1", Attempt: 2}, {Kind: journal.Down, Group: "roll"}}
+	if !Recall(g, past).Lost("h1") {
+		t.Error("h1 is forgotten")
+	}
+}

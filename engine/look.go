@@ -196,10 +196,13 @@ func (r *Reducer) takeDown(ev *journal.Record) {
 }
 
 // recover frees the hosts of a rollout that failed, or that the plan lost in the middle, where a look has found them in
-// service and nothing is going on on them.
+// service and nothing is going on on them. What the plan lost since, the look of an earlier process may have left out.
 func (r *Reducer) recover(g int32) {
 	for _, i := range slices.Clone(r.hosts.loose) {
 		h := &r.hosts.hosts[i]
+		if r.edited && h.owner == nobody {
+			continue
+		}
 		if (h.down == "" || r.planted(46)) && r.effects.quiet(h.name) && r.belongs(h, g) {
 			r.forget(i)
 		}

@@ -52,6 +52,7 @@ type Reducer struct {
 	now    time.Duration
 	format int       // of the records that are replayed
 	wall   time.Time // of the last record of format 1
+	edited bool      // the records that are replayed are of a process that had another plan
 	taken  int       // records so far
 
 	begun, stopped, paused, failed, finished, opened, last bool
@@ -222,6 +223,7 @@ func (r *Reducer) take(ev *journal.Record) {
 	r.taken++
 	switch ev.Kind {
 	case journal.Begin:
+		r.edited = ev.Digest != "" && ev.Digest != r.graph.Digest
 		r.begin()
 	case journal.Stop:
 		r.stopped, r.halted = true, !r.planted(14)

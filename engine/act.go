@@ -155,6 +155,9 @@ func (r *Reducer) mayAct(i int32, w *work) (why string, ok bool) {
 		g := r.members[st.member].rollout
 		r.touch(g)
 		return r.roomWords(g), false
+	case st.member != nobody && !w.Undoing && r.yields(st.member):
+		r.settled(i, Stopped, w.Why)
+		return "", false
 	}
 	return r.mayHold(i)
 }

@@ -133,3 +133,32 @@ func TestAHostLostSinceALookIsNotInService(t *testing.T) {
 		t.Error("h1 is forgotten")
 	}
 }
+
+// A host that another rollout left in the middle is given back unchanged, when that can go on before the first change.
+func TestAHostLeftInTheMiddleIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a, c := rolling("a", 1, []string{"a", "b"}, "h1"), rolling("c", 1, []string{"c"}, "h1")
+		a.Nodes[1].Needs = append(a.Nodes[1].Needs, "x") // it was edited since
+		g := &Graph{Nodes: append(append(a.Nodes, c.Nodes...), node("x", "x", Cluster, "")), Groups: append(a.Groups, c.Groups...)}
+		past := []journal.Record{{Kind: journal.Begin, Format: journal.Format}, {Kind: journal.Start, Node: "a/a@h1", Attempt: 1},
+			{Kind: journal.Intent, Node: "a/a@h1", Host: "h1", Group: "a", Uses: "a", Ticket: "t1", Say: "a", Repeat: string(Convergent)},
+			{Kind: journal.Outcome, Node: "a/a@h1", Ticket: "t1", State: outcomeOK}, {Kind: journal.Settled, Node: "a/a@h1", State: Done, Digest: "a/a@h1"}}
+		after := func(d time.Duration, s Step) Step {
+			return stepFunc(func(ctx context.Context, sc Scene) ([]Change, error) { time.Sleep(d); return s.Observe(ctx, sc) })
+		}
+		var order []string
+		raise := func(name string) Step {
+			return &raiseStep{w: w, name: name, repeat: Convergent, do: func(_ context.Context, tk Ticket) error {
+				order = append(order, name)
+				return w.raise(tk, "h1/"+name)
+			}}
+		}
+		w.value["cluster/x"] = 1
+		b := binder{"a": raise("a"), "b": raise("b"), "c": after(2*time.Second, raise("c")), "x": after(time.Second, raise("x"))}
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: &health{}, Binder: b})
+		if s.State != Done || len(order) != 2 || order[0] != "b" {
+			t.Errorf("ended %s after %v: %s", s.State, order, s.Why)
+		}
+	})
+}

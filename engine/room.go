@@ -18,6 +18,23 @@ func (r *Reducer) mayTakeOver(h *host, m int32) bool {
 	return r.rolloutOf(m).finally || !r.alive(h.owner)
 }
 
+// yields gives a host back that another rollout had left in the middle when this one was let in, if that can go on with it now
+// and nothing was changed for this one.
+func (r *Reducer) yields(m int32) bool {
+	mem := &r.members[m]
+	if mem.touched > 0 || r.rolloutOf(m).finally {
+		return false
+	}
+	for _, other := range r.hosts.hosts[mem.host].members {
+		if o := &r.members[other]; other != m && o.is == ahead && o.touched > 0 && r.startable(other) {
+			r.setHost(mem.host, unknown, other)
+			r.list(other)
+			return true
+		}
+	}
+	return false
+}
+
 // alive says whether a member has a step at work, or one that only waits for its host.
 func (r *Reducer) alive(m int32) bool {
 	return r.startable(m) || slices.ContainsFunc(r.members[m].nodes, func(i int32) bool { return r.nodes[i].state == isRunning })

@@ -162,3 +162,21 @@ func TestAHostLeftInTheMiddleIsGivenBack(t *testing.T) {
 		}
 	})
 }
+
+// A rollout that became able to go on with a host while another had it goes on when that has done with it.
+func TestAHostHandedBackIsGoneOnWith(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := newWorld(), newDrains()
+		a, c := rolling("a", 1, []string{"a", "b"}, "h1"), rolling("c", 1, []string{"c"}, "h1")
+		a.Nodes[1].Needs = append(a.Nodes[1].Needs, "x") // it was edited since
+		g := &Graph{Nodes: append(append(a.Nodes, c.Nodes...), node("x", "x", Cluster, "")), Groups: append(a.Groups, c.Groups...)}
+		past := []journal.Record{{Kind: journal.Begin, Format: journal.Format}, {Kind: journal.Start, Node: "a/a@h1", Attempt: 1},
+			{Kind: journal.Intent, Node: "a/a@h1", Host: "h1", Group: "a", Uses: "a", Ticket: "t1", Say: "a", Repeat: string(Convergent)},
+			{Kind: journal.Outcome, Node: "a/a@h1", Ticket: "t1", State: outcomeOK}, {Kind: journal.Settled, Node: "a/a@h1", State: Done, Digest: "a/a@h1"}}
+		b := binder{"a": d.step("a"), "b": &raiseStep{w: w, name: "b", repeat: Convergent}, "c": d.step("c"), "x": pauseStep(10 * time.Second)}
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: &health{}, Binder: b})
+		if s.State != Done || w.effects["h1/b"] != 1 {
+			t.Errorf("ended %s after %v: %s", s.State, d.begun, s.Why)
+		}
+	})
+}

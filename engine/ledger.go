@@ -241,6 +241,9 @@ func (r *Reducer) handBack(i int32) {
 		case r.rolloutOf(m).finally || mem.touched == 0:
 		case mem.is == ahead:
 			r.setHost(i, unknown, m)
+			if r.begun && r.startable(m) {
+				r.list(m) // it may have become so meanwhile
+			}
 			return
 		case mem.is == watched:
 			r.setHost(i, soaking, m)

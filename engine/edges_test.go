@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +30,7 @@ func (c *cramped) Append(recs ...journal.Record) error {
 // A ticket is one effect for ever, also where a full disk had no room for one before it.
 func TestAFullDiskGivesNoTicketTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		intents, of := 0, map[string]string{}
 		log := &cramped{memory: memory{w: newWorld()}}
 		log.full = func(r journal.Record) bool {
@@ -42,14 +45,18 @@ func TestAFullDiskGivesNoTicketTwice(t *testing.T) {
 		evict := stepFunc(func(context.Context, Scene) (list []Change, _ error) {
 			for i := range parallel + 4 {
 				list = append(list, Change{Say: fmt.Sprintf("evict %d", i), Repeat: Convergent, Do: func(_ context.Context, tk Ticket) error {
+					mu.Lock()
 					if was := of[tk.ID]; was != "" {
 						t.Errorf("ticket %s is of evict %d and of %s", tk.ID, i, was)
 					}
 					of[tk.ID] = fmt.Sprintf("evict %d", i)
+					mu.Unlock()
 					time.Sleep(time.Duration(i+1) * time.Second)
 					return nil
 				}})
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			if len(of) > parallel+4 {
 				return nil, nil
 			}
@@ -177,6 +184,31 @@ func TestAHostHandedBackIsGoneOnWith(t *testing.T) {
 		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: &health{}, Binder: b})
 		if s.State != Done || w.effects["h1/b"] != 1 {
 			t.Errorf("ended %s after %v: %s", s.State, d.begun, s.Why)
+		}
+	})
+}
+
+// teller is a host that tells what an effect brought about.
+type teller struct{}
+
+func (teller) Settle(_ context.Context, _ Target, t Ticket) (Settlement, error) {
+	t.Learn(Facts{"snapshot": "real"})
+	return Settlement{Fate: Ended}, nil
+}
+
+// What an effect tells outranks what it promised, also where its end was only found out.
+func TestWhatWasLearnedOutranksThePromise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		step := stepFunc(func(context.Context, Scene) ([]Change, error) {
+			if looks++; looks > 1 {
+				return nil, nil
+			}
+			return []Change{{Say: "save", Repeat: Guarded, Then: Facts{"snapshot": "promised"}, Do: func(context.Context, Ticket) error { return InDoubt(errors.New("lost")) }}}, nil
+		})
+		s := start(t, &Runner{Graph: one("x"), Run: "r", Log: &memory{w: newWorld()}, Binder: binder{"x": step}, Settler: teller{}})
+		if s.Facts["snapshot"] != "real" {
+			t.Errorf("%v", s.Facts)
 		}
 	})
 }

@@ -232,7 +232,7 @@ func (x *execution) settle(ctx context.Context, h *hand, then Facts, c Command) 
 	}
 	ctx, cancel := x.until(ctx, c.Until)
 	defer cancel()
-	l := &learned{}
+	l := &learned{facts: maps.Clone(then)}
 	ticket, learn := Ticket{ID: c.Ticket, Epoch: x.epoch(), Out: h.out, Learn: l.learn}, func() {}
 	if step, ok := h.bound.Step.(hearer); ok {
 		ticket, learn = step.Hear(h.node.Target, ticket)
@@ -244,7 +244,6 @@ func (x *execution) settle(ctx context.Context, h *hand, then Facts, c Command) 
 		return ev
 	}
 	learn()
-	l.learn(then)
 	ev.Fate, ev.Err, ev.Facts = verdict.Fate, x.failure(h.node, verdict.Err), l.facts
 	return ev
 }

@@ -303,6 +303,25 @@ func TestOlderEpochIsFenced(t *testing.T) {
 	})
 }
 
+// An epoch that a shell cannot count to was not written by this program, and is newer than any.
+func TestAnEpochBeyondNumbersIsFenced(t *testing.T) {
+	r := atSmall(t)
+	if _, err := r.host.Run(t.Context(), ticket("t-1", 5, nil), Script{Text: "true"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, epoch := range []string{"9223372036854775808", "99999999999999999999999"} {
+		write(t, filepath.Join(r.state, "epoch"), epoch+"\n")
+		_, runErr := r.host.Run(t.Context(), ticket("t-2", 5, nil), Script{Text: "true"})
+		doErr := r.host.Do(t.Context(), ticket("t-3", 5, nil), Job{Name: "stale", Script: Script{Text: "true"}})
+		_, settleErr := r.fleet.Settle(t.Context(), engine.Target{Name: "w1"}, ticket("t-4", 5, nil))
+		for _, err := range []error{runErr, doErr, settleErr} {
+			if !errors.Is(err, engine.ErrFenced) || !strings.Contains(err.Error(), epoch) {
+				t.Errorf("got %v, want ErrFenced", err)
+			}
+		}
+	}
+}
+
 func TestSafeJobIsStoppedAndOthersGoOn(t *testing.T) {
 	onEveryDoor(t, func(t *testing.T, r rig) {
 		for _, safe := range []bool{true, false} {

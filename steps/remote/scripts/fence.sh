@@ -8,7 +8,8 @@ case $seen in '' | *[!0-9]*)
 	exit 94
 	;;
 esac
-if [ "$seen" -gt "$UPGRADER_EPOCH" ]; then
+# A number that is too large for the shell is no reason to go on.
+if ! [ "$seen" -le "$UPGRADER_EPOCH" ] 2>/dev/null; then
 	printf '%s fenced %s\n' "$UPGRADER_MARK" "$seen" >&2
 	exit 93
 fi

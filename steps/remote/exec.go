@@ -24,6 +24,7 @@ type call struct {
 	stdout   io.Writer
 	stderr   io.Writer
 	enough   <-chan struct{} // when closed, the rest does not matter
+	foreign  bool            // no other program has its shell after it
 }
 
 // An ending is how a call ended.
@@ -76,7 +77,7 @@ func (l *link) runIn(ctx context.Context, s *standing, release func(), c call) e
 	go func() {
 		defer release()
 		e := d.deliver()
-		if d.whole() {
+		if d.whole() && e.err == nil && !c.foreign {
 			l.keep(s)
 		} else {
 			_ = s.session.Close()

@@ -155,7 +155,7 @@ func (h *host) once(ctx context.Context, s Script, c call, asUser bool) (Result,
 	}
 	defer clear(c.password)
 	out, errs := newCapture(streamCap), newCapture(streamCap)
-	c.stdout, c.stderr = out, errs
+	c.stdout, c.stderr, c.foreign = out, errs, s.Foreign
 	e := l.run(ctx, c)
 	clean := newScrubber(append(slices.Collect(maps.Values(s.Secret)), string(c.password))...)
 	if err := h.judge(e, c.mark, clean); err != nil {

@@ -20,6 +20,10 @@ type Script struct {
 	Env    map[string]string // names are [A-Z_][A-Z0-9_]*
 	Secret map[string]string // like Env; the values are scrubbed from everything that comes back
 	AsUser bool              // as the login user instead of root
+
+	// Foreign is a text that is not this program's own. It may leave processes behind that print later, which no other
+	// script may take for its own output.
+	Foreign bool
 }
 
 // Result is what a script said.

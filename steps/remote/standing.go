@@ -40,13 +40,35 @@ func (l *link) shell(ctx context.Context, command string) (*standing, func(), er
 	if err != nil || found != nil {
 		return found, release, err
 	}
-	opened, err := open(s, command)
+	opened, err := openWithin(ctx, s, command)
 	if err != nil {
 		_ = s.Close()
 		release()
-		return nil, nil, fmt.Errorf("%w: starting a shell: %w", errLost, err)
+		return nil, nil, err
 	}
 	return opened, release, nil
+}
+
+// openWithin is open for no longer than ctx: a host that is in trouble may never answer.
+func openWithin(ctx context.Context, s *ssh.Session, command string) (*standing, error) {
+	type outcome struct {
+		opened *standing
+		err    error
+	}
+	answer := make(chan outcome, 1)
+	go func() {
+		opened, err := open(s, command)
+		answer <- outcome{opened, err}
+	}()
+	select {
+	case o := <-answer:
+		if o.err != nil {
+			return nil, fmt.Errorf("%w: starting a shell: %w", errLost, o.err)
+		}
+		return o.opened, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func open(s *ssh.Session, command string) (*standing, error) {
@@ -194,8 +216,9 @@ func (f *frame) Write(p []byte) (int, error) {
 	}
 	_, _ = f.w.Write(f.held[:i])
 	f.held = f.held[i:]
-	if line, _, whole := bytes.Cut(f.held[len(f.delim):], []byte("\n")); whole {
-		f.word, f.held = strings.TrimSpace(string(line)), nil
+	line, _, whole := bytes.Cut(f.held[len(f.delim):], []byte("\n"))
+	if whole || len(line) > lineCap { // no status is so long
+		f.word, f.held = strings.TrimSpace(string(line[:min(len(line), lineCap)])), nil
 		close(f.done)
 	}
 	return len(p), nil

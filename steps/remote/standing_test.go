@@ -108,6 +108,52 @@ func TestAnInterruptedShellIsNotAskedAgain(t *testing.T) {
 	})
 }
 
+// What a script of the plan leaves behind prints into no other script's answer.
+func TestWhatAForeignScriptLeavesBehindIsNotHeard(t *testing.T) {
+	onEveryDoor(t, func(t *testing.T, r rig) {
+		gate, _ := r.file("gate")
+		printed, late := r.file("printed")
+		if _, err := r.host.Query(t.Context(), Script{Foreign: true, Env: map[string]string{"G": gate, "P": printed},
+			Text: `set +e; trap '' PIPE; { while [ ! -e "$G" ]; do sleep 0.02; done; echo late; echo late >&2; echo yes >"$P"; } &`}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.host.Query(t.Context(), Script{Env: map[string]string{"G": gate, "P": printed},
+			Text: `echo one; echo >"$G"; while [ ! -e "$P" ]; do sleep 0.02; done; echo two`})
+		if err != nil || got.Stdout != "one\ntwo\n" || got.Stderr != "" || late() == "" {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+// A host that takes the order for a shell and never answers it is waited for no longer than its asker wants.
+func TestAShellThatNeverComesIsGivenUp(t *testing.T) {
+	d, s := startSmall(t, "")
+	s.mute = true
+	f := NewFleet(Config{Inventory: d.inventory()})
+	defer f.Close()
+	h, err := f.Host("w1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	answered := make(chan error, 1)
+	go func() {
+		_, err := h.Query(ctx, Script{Text: "true", AsUser: true})
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errUnheard) {
+			t.Errorf("Query = %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the question outlives its asker")
+		s.cut()
+		<-answered
+	}
+}
+
 // A shell that dies while it stands idle is no reason for a question to fail.
 func TestADeadShellIsReplaced(t *testing.T) {
 	r := atSmall(t)
@@ -138,6 +184,20 @@ func TestAProgramWithoutEndIsAnError(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A host that says that a program has ended, and then talks on without a line's end, fills no memory.
+func TestAnEndWithoutEndIsBounded(t *testing.T) {
+	mark := newMark()
+	var out bytes.Buffer
+	f := newFrame(mark, &out)
+	_, _ = f.Write([]byte(mark + " done"))
+	for range 100 {
+		_, _ = f.Write(bytes.Repeat([]byte("1"), lineCap/4))
+	}
+	if _, err := f.status(); !f.over() || !errors.Is(err, errLost) || len(f.held) > 0 || len(f.word) > lineCap || out.Len() > 0 {
+		t.Errorf("over %v, %d bytes held, a status of %d bytes, %d bytes of output", f.over(), len(f.held), len(f.word), out.Len())
+	}
 }
 
 // The shell's own word is found wherever the network cuts it, and nothing of it reaches the answer.

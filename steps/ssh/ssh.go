@@ -112,6 +112,7 @@ func (r *run) holds(ctx context.Context, h remote.Host) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	script.Foreign = true
 	_, err = h.Query(ctx, script)
 	exit, ok := errors.AsType[*remote.ExitError](err)
 	const cannotExecute = 126 // POSIX: 126 not executable, 127 not found, above 128 a signal

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Neither asking, which the right to read is enough for, nor an Open that is refused takes the lock from its writer.
@@ -59,5 +61,34 @@ func TestAnOlderProgramAndThisOneExcludeEachOther(t *testing.T) {
 	defer j.Close()
 	if err := syscall.Flock(int(older.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
 		t.Errorf("an older program could take it too: %v", err)
+	}
+}
+
+// Where a kernel or a file system has no open file description locks, flock(2) does their work.
+func TestWithoutFileDescriptionLocks(t *testing.T) {
+	for _, errno := range []error{unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP, unix.ENOLCK} {
+		none := func(uintptr, int, *unix.Flock_t) error { return errno }
+		dir := t.TempDir()
+		var files [2]*os.File
+		for i := range files {
+			f, err := os.OpenFile(filepath.Join(dir, Name), os.O_RDWR|os.O_CREATE, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			files[i] = f
+		}
+		if inUseBy(dir, none) {
+			t.Errorf("%v: nobody holds it", errno)
+		}
+		if err := lockBy(files[0], none); err != nil {
+			t.Errorf("%v: %v", errno, err)
+		}
+		if err := lockBy(files[1], none); !errors.Is(err, ErrLocked) {
+			t.Errorf("%v: locked twice: %v", errno, err)
+		}
+		if !inUseBy(dir, none) {
+			t.Errorf("%v: InUse is false while it is locked", errno)
+		}
 	}
 }

@@ -68,7 +68,7 @@ func OpenScan(dir string, each func(*Record) error) (*File, error) {
 }
 
 func (j *File) load(path string, each func(*Record) error) error {
-	if err := lock(j.f); err != nil {
+	if err := lockSoon(j.f); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	found, err := scan(j.f, path, each)

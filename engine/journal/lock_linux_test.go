@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,6 +63,24 @@ func TestAnOlderProgramAndThisOneExcludeEachOther(t *testing.T) {
 	if err := syscall.Flock(int(older.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
 		t.Errorf("an older program could take it too: %v", err)
 	}
+}
+
+// A program from before it asks whether a journal is in use by taking it for a moment. That is no writer.
+func TestWhoAsksIsNoWriter(t *testing.T) {
+	dir := t.TempDir()
+	asks, err := os.OpenFile(filepath.Join(dir, Name), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(asks.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(30*time.Millisecond, func() { _ = asks.Close() })
+	j, _, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = j.Close()
 }
 
 // Where a kernel or a file system has no open file description locks, flock(2) does their work.

@@ -7,19 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-	"time"
 )
 
-// lock takes the journal for this process, or says that it is taken. Who only asks (InUse) has to take it too, but not for
-// long, and is not taken for a writer.
-func lock(f *os.File) error {
-	err := flock(f)
-	for tries := 0; tries < 20 && errors.Is(err, ErrLocked); tries++ {
-		time.Sleep(10 * time.Millisecond) //nolint:forbidigo // flock(2) tells nobody when it is free; 0.2 s in all
-		err = flock(f)
-	}
-	return err
-}
+// lock takes the journal for this process, or says that it is taken. Who only asks (InUse) has to take it too.
+func lock(f *os.File) error { return flock(f) }
 
 // InUse says whether a process holds the journal in dir.
 func InUse(dir string) bool {

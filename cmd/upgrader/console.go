@@ -57,10 +57,11 @@ func (c *console) waitForNobody(mode, run string) {
 }
 
 // How long a reader may take nothing before what it has not read is given up: a program that reads may think for a while
-// about what it has read, but a person who has asked for an end does not wait for it.
+// about what it has read, but a person who has asked for an end does not wait for it: together with manners it is less
+// than a second.
 const (
 	slowest   = 10 * time.Second
-	impatient = time.Second
+	impatient = 400 * time.Millisecond
 )
 
 // flush waits until what was written has been read. What follows on the other stream then stands behind it, where both

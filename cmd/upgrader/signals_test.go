@@ -121,6 +121,22 @@ func TestASignalEndsEveryCommand(t *testing.T) {
 	}
 }
 
+// TestASignalEndsWhatNobodyReads proves that a reader who does not read holds a program no longer than a second once it
+// was told to end: what it had to say to them included.
+func TestASignalEndsWhatNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signals, released := make(chan os.Signal, 1), make(chan struct{})
+		defer close(released)
+		full := writerFunc(func(p []byte) (int, error) { <-released; return len(p), nil })
+		signals <- syscall.SIGTERM
+		began := time.Now()
+		code := run(t.Context(), signals, []string{"version"}, strings.NewReader(""), full, full, nil)
+		if took := time.Since(began); code != exitInterrupted || took > time.Second {
+			t.Errorf("exit code %d after %s", code, took)
+		}
+	})
+}
+
 // silentCluster is an API server that takes connections and says nothing, and a channel that tells of each.
 func silentCluster(t *testing.T) (kubeconfig string, called <-chan struct{}) {
 	t.Helper()

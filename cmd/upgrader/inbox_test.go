@@ -127,7 +127,7 @@ func TestAnAnswerIsToTheQuestionThatWasAsked(t *testing.T) {
 // at work there.
 func TestSettle(t *testing.T) {
 	g := sample()
-	past := []journal.Record{{Kind: journal.Intent, Node: "workers/drain@w9", Host: "w9"}, {Kind: journal.Start, Node: "workers/drain@w8"}, {Kind: journal.Intent, Node: "preflight", Host: engine.Cluster}}
+	past := []journal.Record{{Kind: journal.Begin}, {Kind: journal.Intent, Node: "workers/drain@w9", Host: "w9"}, {Kind: journal.Start, Node: "workers/drain@w8"}, {Kind: journal.Intent, Node: "preflight", Host: engine.Cluster}}
 	for word, want := range map[string]string{
 		"preflight=done":         "preflight",
 		"workers/drain@w1=retry": "workers/drain@w1",
@@ -137,6 +137,7 @@ func TestSettle(t *testing.T) {
 		"w1=done":                "STEP@w1=done",
 		"w7=done":                "has no step",
 		"cluster=done":           "has no step",
+		"=done":                  "has no step",
 		"workers/drain=done":     "is on 3 hosts",
 		"preflight":              "want STEP=done",
 	} {

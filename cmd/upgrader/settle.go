@@ -69,7 +69,7 @@ func planned(g *engine.Graph, name string) bool {
 
 // workedOn says whether a run had a step on this host.
 func workedOn(past []journal.Record, host string) bool {
-	return host != engine.Cluster && slices.ContainsFunc(past, func(rec journal.Record) bool {
+	return host != "" && host != engine.Cluster && slices.ContainsFunc(past, func(rec journal.Record) bool {
 		return rec.Host == host || strings.HasSuffix(rec.Node, "@"+host)
 	})
 }

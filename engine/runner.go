@@ -62,6 +62,7 @@ type execution struct {
 	timer   *time.Timer
 	workers sync.WaitGroup
 	inbox   mailbox
+	written time.Duration // when the latest record was, in elapsed time
 	report  *Progress
 
 	mu     sync.RWMutex
@@ -125,11 +126,14 @@ func (x *execution) epoch() int64 {
 func (x *execution) run(ctx context.Context, stop <-chan struct{}) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer x.timer.Stop()
+	pulse := time.NewTicker(beatTime)
+	defer pulse.Stop()
 	defer x.workers.Wait()
 	defer cancel(errDetached)
 	events := []Event{{Kind: Began, Epoch: x.epoch(), Facts: x.Facts}}
 	for {
 		ended, err := x.turn(ctx, events)
+		events = nil
 		if ended || err != nil {
 			cancel(cmpError(err, errDetached))
 			return err
@@ -142,10 +146,32 @@ func (x *execution) run(ctx context.Context, stop <-chan struct{}) error {
 		case <-stop:
 			stop = nil
 			events = []Event{{Kind: Stopping, Why: interrupted}}
+		case <-pulse.C:
+			if err := x.beat(beatTime); err != nil {
+				cancel(err)
+				return err
+			}
 		case <-ctx.Done():
-			return nil
+			return x.beat(time.Second)
 		}
 	}
+}
+
+// beatTime is how much of a wait may be lost to a process that is killed in it: the next one knows of time only what is recorded.
+const beatTime = 30 * time.Second
+
+// beat records that the process is at work, if it has recorded nothing for so long.
+func (x *execution) beat(silence time.Duration) error {
+	now := x.clock.now()
+	if x.Log == nil || x.Rehearse || now-x.written < silence {
+		return nil
+	}
+	x.written = now
+	err := x.Log.Append(journal.Record{Kind: journal.Beat, Time: time.Now(), Elapsed: now})
+	if errors.Is(err, journal.ErrFull) {
+		return nil // it was only for the time
+	}
+	return err
 }
 
 func cmpError(err, otherwise error) error {
@@ -205,6 +231,7 @@ func (x *execution) append(records []journal.Record) (unwritten unwritten, err e
 			return unwritten, err
 		}
 	}
+	x.written = x.clock.now()
 	x.tell(records)
 	for _, ev := range unwritten.events {
 		if ev.Ticket == "" {

@@ -58,4 +58,5 @@ const (
 	Down     Kind = "down"     // hosts of a group that were seen out of service
 	Stop     Kind = "stop"     // nothing new starts from here on: why
 	End      Kind = "end"      // the process is finished with the run: state
+	Beat     Kind = "beat"     // a process is at work and has had nothing to record for a while: elapsed
 )

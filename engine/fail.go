@@ -35,7 +35,7 @@ func (r *Reducer) fail(i int32, w *work, err *Failure) {
 
 // again says whether a failed attempt may be made again: never while an effect of it may be going on, or waits for a person.
 func (r *Reducer) again(i int32, w *work, err *Failure) bool {
-	if err.Late || err.Class == Asks || err.Class == Refuses || err.Class == Doubts || r.effects.mayRun(i) != nil || r.effects.undecided(i) != nil || r.halting(i, w) {
+	if err.Late || err.Class == Asks || err.Class == Doubts || r.effects.mayRun(i) != nil || r.effects.undecided(i) != nil || r.halting(i, w) {
 		return false
 	}
 	if r.graph.Nodes[i].Retry.On != "" {

@@ -305,7 +305,7 @@ func (x *execution) failure(n *Node, err error) *Failure {
 	case isTransient(err):
 		f.Class = Passes
 	}
-	if n != nil && n.Retry.On != "" && (f.Class == Plain || f.Class == Passes) {
+	if n != nil && n.Retry.On != "" && (f.Class == Plain || f.Class == Passes || f.Class == Refuses) {
 		if r, ok := x.Binder.(Retrier); ok {
 			yes, bad := r.Retry(n, err)
 			f.Again = bad == nil && yes

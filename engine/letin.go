@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -199,19 +200,33 @@ func (r *Reducer) giveUp(i int32) {
 	}
 }
 
-// noRoom names the hosts that are out of service.
+// noRoom names the hosts that are in the way: out of service, here or in a rollout that shares a host with this one, or in the
+// middle of their steps.
 func (r *Reducer) noRoom(i int32) string {
 	g := &r.rollouts[i]
 	why := fmt.Sprintf("%s: for %s there was no room for another host (maxUnavailable %d)", g.ID, patience, g.MaxUnavailable)
-	for _, j := range slices.Sorted(slices.Values(r.hosts.down)) {
-		h := &r.hosts.hosts[j]
-		if !r.belongs(h, i) {
-			continue
+	in := slices.Concat(r.hosts.down, r.hosts.left, r.hosts.loose)
+	slices.Sort(in)
+	in = slices.Compact(in)
+	for n, j := range in {
+		if n == mostNamed {
+			return fmt.Sprintf("%s; and %d more", why, len(in)-n)
 		}
-		why += fmt.Sprintf("; %s: %s", h.name, h.down)
-		if slices.Contains(h.also, i) {
-			why += fmt.Sprintf(", and it was in the middle of its steps when the plan lost it: bring it back, or say that it does not matter: upgrader resume %s --settle %s=done", r.opt.Run, h.name)
-		}
+		why += "; " + r.inTheWay(i, &r.hosts.hosts[j])
 	}
 	return why
+}
+
+// mostNamed is how many hosts a reason names.
+const mostNamed = 20
+
+func (r *Reducer) inTheWay(i int32, h *host) string {
+	words := h.name + ": " + cmp.Or(h.down, "in the middle of its steps")
+	switch {
+	case slices.Contains(h.also, i):
+		words += fmt.Sprintf(", and it was in the middle of its steps when the plan lost it: bring it back, or say that it does not matter: upgrader resume %s --settle %s=done", r.opt.Run, h.name)
+	case !r.belongs(h, i) && len(h.members) > 0:
+		words += ", which counts in " + r.rolloutOf(h.members[0]).ID
+	}
+	return words
 }

@@ -61,7 +61,9 @@ func (r *Reducer) wants(i int32) bool {
 		return false
 	}
 	if r.capacity() <= 0 {
-		r.starved = append(r.starved, i)
+		if !slices.Contains(r.starved, i) {
+			r.starved = append(r.starved, i)
+		}
 		return false
 	}
 	if g.finally {

@@ -27,6 +27,14 @@ func (x *Index) Node(id string) (int, bool) {
 	return i, known
 }
 
+// Lookup returns the node of this ID, or nil.
+func (x *Index) Lookup(id string) *Node {
+	if i, known := x.nodes[id]; known {
+		return &x.graph.Nodes[i]
+	}
+	return nil
+}
+
 // Barrier returns the position of the barrier of this ID.
 func (x *Index) Barrier(id string) (int, bool) {
 	i, known := x.barriers[id]

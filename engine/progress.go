@@ -51,7 +51,7 @@ func NewProgress(g *Graph) *Progress {
 
 // Take takes the next record of the run in.
 func (p *Progress) Take(rec journal.Record) {
-	p.reducer.ReplayOne(&rec)
+	p.reducer.replayOne(&rec)
 	p.latest = Moment{rec.Time, rec.Elapsed}
 	p.summary.take(rec)
 	switch rec.Kind {
@@ -109,12 +109,7 @@ func (p *Progress) Summary() Summary {
 func (p *Progress) Underway() bool { return p.reducer.Underway() }
 
 // Node is the node of this ID, or nil.
-func (p *Progress) Node(id string) *Node {
-	if i, ok := p.reducer.names.Node(id); ok {
-		return &p.graph.Nodes[i]
-	}
-	return nil
-}
+func (p *Progress) Node(id string) *Node { return p.reducer.names.Lookup(id) }
 
 // AtWork are the nodes that run or wait, in the order of the graph.
 func (p *Progress) AtWork() iter.Seq[*NodeStatus] {

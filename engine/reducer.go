@@ -169,7 +169,7 @@ func (r *Reducer) supplanted(err *Failure) {
 // Replay takes the records of earlier processes. Began, as the first event, takes the run up from there.
 func (r *Reducer) Replay(past []journal.Record) {
 	for i := range past {
-		r.ReplayOne(&past[i])
+		r.replayOne(&past[i])
 	}
 	r.adopt()
 }
@@ -181,14 +181,11 @@ func Recall(g *Graph, past []journal.Record) *Reducer {
 	return r
 }
 
-// ReplayOne is Replay for one record at a time; Replayed must follow the last.
-func (r *Reducer) ReplayOne(ev *journal.Record) {
+// replayOne takes one record in. What a plan has lost is given to its heirs at the next Began, or by Replay.
+func (r *Reducer) replayOne(ev *journal.Record) {
 	r.elapse(ev)
 	r.take(ev)
 }
-
-// Replayed ends a series of ReplayOne.
-func (r *Reducer) Replayed() { r.adopt() }
 
 // elapse finds out when, in elapsed time, a record was written. Those of format 1 have only a wall clock: what lies between the
 // records of one process counts, what lies between processes does not.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,7 +136,7 @@ func (x *execution) run(ctx context.Context, stop <-chan struct{}) error {
 		ended, err := x.turn(ctx, events)
 		events = nil
 		if ended || err != nil {
-			cancel(cmpError(err, errDetached))
+			cancel(cmp.Or(err, errDetached))
 			return err
 		}
 		select {
@@ -172,13 +173,6 @@ func (x *execution) beat(silence time.Duration) error {
 		return nil // it was only for the time
 	}
 	return err
-}
-
-func cmpError(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 // turn has the reducer take events, makes all its records durable at once, and obeys its other commands.

@@ -218,13 +218,13 @@ func versionTable(g *engine.Graph, begun engine.Facts, took map[string]time.Dura
 
 // busy is how long each host had a step at work, in all processes of a run; the time between them does not count.
 type busy struct {
-	nodes   map[string]*engine.Node
+	nodes   *engine.Index
 	total   map[string]time.Duration
 	started map[string]journal.Record
 }
 
 func newBusy(g *engine.Graph) *busy {
-	return &busy{nodesByID(g), map[string]time.Duration{}, map[string]journal.Record{}}
+	return &busy{g.Index(), map[string]time.Duration{}, map[string]journal.Record{}}
 }
 
 func (b *busy) take(rec *journal.Record) error {
@@ -234,8 +234,8 @@ func (b *busy) take(rec *journal.Record) error {
 	case journal.Start:
 		b.started[rec.Node] = *rec
 	case journal.Settled:
-		if began, ok := b.started[rec.Node]; ok && b.nodes[rec.Node] != nil {
-			b.total[b.nodes[rec.Node].Target.Name] += lasted(began, *rec)
+		if n, began := b.nodes.Lookup(rec.Node), b.started[rec.Node]; n != nil && began.Kind != "" {
+			b.total[n.Target.Name] += lasted(began, *rec)
 			delete(b.started, rec.Node)
 		}
 	}

@@ -44,7 +44,7 @@ func (r *rehearsal) brief(w *world) []string {
 	}
 	changes := map[string]int{}
 	for _, rec := range r.records {
-		if n := r.nodes[rec.Node]; n != nil && rec.Kind == journal.Intent {
+		if n := r.nodes.Lookup(rec.Node); n != nil && rec.Kind == journal.Intent {
 			changes[n.Target.Name]++
 		}
 	}

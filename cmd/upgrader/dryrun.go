@@ -14,7 +14,7 @@ import (
 // A rehearsal is what a dry run found out.
 type rehearsal struct {
 	graph   *engine.Graph
-	nodes   map[string]*engine.Node // of the graph
+	nodes   *engine.Index // of the graph
 	summary engine.Summary
 	records []journal.Record
 }
@@ -28,7 +28,7 @@ func rehearse(ctx context.Context, c *console, w *world, g *engine.Graph, watch 
 	if err != nil {
 		return nil, err
 	}
-	r := &rehearsal{graph: g, nodes: nodesByID(g)}
+	r := &rehearsal{graph: g, nodes: g.Index()}
 	runner := &engine.Runner{
 		Graph: g, Run: "dry-run", Binder: plan.NewBinder(catalog), Rehearse: true, Facts: versions(w.nodes),
 		Watch: func(rec journal.Record) { // called in order, one at a time
@@ -94,7 +94,7 @@ func (r *rehearsal) total() int {
 func (r *rehearsal) byHost() map[string][]string {
 	lines, said := map[string][]string{}, map[string]string{}
 	for _, rec := range r.records {
-		n := r.nodes[rec.Node]
+		n := r.nodes.Lookup(rec.Node)
 		if n == nil || rec.Kind != journal.Intent && rec.Kind != journal.Wait {
 			continue
 		}

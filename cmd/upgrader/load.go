@@ -91,12 +91,3 @@ func targetsFor(inventory string) ([]engine.Target, error) {
 	}
 	return targets, nil
 }
-
-// nodesByID finds the nodes of a graph at once: what looks for many must not walk over all for each.
-func nodesByID(g *engine.Graph) map[string]*engine.Node {
-	nodes := make(map[string]*engine.Node, len(g.Nodes))
-	for i := range g.Nodes {
-		nodes[g.Nodes[i].ID] = &g.Nodes[i]
-	}
-	return nodes
-}

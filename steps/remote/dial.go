@@ -72,12 +72,8 @@ func (t *trunk) get(ctx context.Context) (*link, error) {
 		return nil, fmt.Errorf("%s: waiting for a connection: %w", t.e, ctx.Err())
 	}
 	defer func() { <-t.turn }()
-	if t.now != nil {
-		select {
-		case <-t.now.gone:
-		default:
-			return t.now, nil
-		}
+	if t.now != nil && !closed(t.now.gone) {
+		return t.now, nil
 	}
 	if err := pause(ctx, time.Until(t.retryAt)); err != nil {
 		return nil, fmt.Errorf("%s: waiting to connect again: %w", t.e, err)

@@ -119,12 +119,14 @@ func (l *link) lend(s *standing, user *delivery) {
 	s.errs.to(user.errs)
 }
 
-func (s *standing) alive() bool {
+func (s *standing) alive() bool { return !closed(s.exited) }
+
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-s.exited:
-		return false
-	default:
+	case <-c:
 		return true
+	default:
+		return false
 	}
 }
 
@@ -224,14 +226,7 @@ func (f *frame) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (f *frame) over() bool {
-	select {
-	case <-f.done:
-		return true
-	default:
-		return false
-	}
-}
+func (f *frame) over() bool { return closed(f.done) }
 
 // status is the program's exit status, once it is over.
 func (f *frame) status() (int, error) {

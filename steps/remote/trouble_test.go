@@ -280,6 +280,21 @@ func TestASyntaxErrorIsTold(t *testing.T) {
 	}
 }
 
+// What a shell complains of is the reason, and no output of the job, however early it is seen: the job never began.
+func TestASyntaxErrorIsNoOutput(t *testing.T) {
+	r := atSmall(t)
+	bin := tools(t, map[string]string{
+		"systemd-run": `while [ "$1" != /bin/sh ]; do shift; done; setsid "$@" </dev/null >/dev/null 2>&1 || :`, // it has complained before we look
+		"systemctl":   "echo inactive",
+	})
+	_, h := r.other(t, r.state, bin, t.TempDir())
+	out := &safeBuffer{}
+	err := h.Do(t.Context(), ticket("t-1", 1, out), Job{Name: "x", Script: Script{Text: "if true; then echo hi"}})
+	if err == nil || !strings.Contains(strings.ToLower(err.Error()), "syntax error") || out.String() != "" {
+		t.Errorf("Do = %v, and as output %q", err, out.String())
+	}
+}
+
 // While systemd says that the unit is at work, the job is not cut, although its processes closed what they inherited.
 func TestAUnitThatIsActiveIsNotCut(t *testing.T) {
 	r := atSmall(t)

@@ -63,7 +63,7 @@ while :; do
 		if [ -s "$j/out" ]; then why=$(head -c 4096 "$j/out"); fi # no shell can read it
 		give_up "$why" 0
 	fi
-	if [ -s "$j/out" ]; then send; fi
+	if [ -n "$claimed$end" ] && [ -s "$j/out" ]; then send; fi # before the claim there is only what a shell complains of
 	case $end in cut*) [ -d "$j" ] || end=gone ;; esac
 	if [ -n "$end" ]; then
 		mark "end $end"

@@ -86,19 +86,22 @@ func BenchmarkReducer(b *testing.B) {
 }
 
 // quick is a step that makes one change, in no time.
-type quick struct{ done bool }
+type quick struct {
+	fact string // that it promises
+	done bool
+}
 
 func (q *quick) Observe(context.Context, Scene) ([]Change, error) {
 	if q.done {
 		return nil, nil
 	}
-	return []Change{{Say: "change", Repeat: Convergent, Do: func(context.Context, Ticket) error { q.done = true; return nil }}}, nil
+	return []Change{{Say: "change", Repeat: Convergent, Then: Facts{q.fact: "true"}, Do: func(context.Context, Ticket) error { q.done = true; return nil }}}, nil
 }
 
 type quickBinder struct{}
 
-func (quickBinder) Bind(*Node, Known, map[string]string) (Bound, error) {
-	return Bound{Step: &quick{}}, nil
+func (quickBinder) Bind(n *Node, _ Known, _ map[string]string) (Bound, error) {
+	return Bound{Step: &quick{fact: n.ID}}, nil
 }
 
 // forgetful is a journal in memory that keeps nothing.
@@ -121,6 +124,22 @@ func BenchmarkRunner(b *testing.B) {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
 			b.ReportMetric(float64(m.HeapSys)/(1<<20), "heap-MB")
+		})
+	}
+}
+
+// BenchmarkRehearsal is a dry run: each change is announced, and every later step may ask what was promised.
+func BenchmarkRehearsal(b *testing.B) {
+	for _, hosts := range []int{500, 2000} {
+		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
+			g := wide(hosts, 9, hosts/5)
+			b.ReportAllocs()
+			for b.Loop() {
+				r := &Runner{Graph: g, Run: "r", Log: forgetful{}, Binder: quickBinder{}, Rehearse: true}
+				if s, err := r.Start(b.Context(), nil); err != nil || s.State != Done {
+					b.Fatal(s.State, s.Why, err)
+				}
+			}
 		})
 	}
 }

@@ -369,14 +369,21 @@ func (x *execution) All() Facts {
 	return maps.Clone(x.facts)
 }
 
-// promised returns a copy of what a rehearsal's changes have promised; nil in a real run.
-func (x *execution) promised() Facts {
+// promises are what a rehearsal's changes have promised; nil in a real run.
+func (x *execution) promises() Promises {
 	if !x.Rehearse {
 		return nil
 	}
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return maps.Clone(x.expect)
+	return announced{x}
+}
+
+// announced are the promises of a rehearsal so far, whichever goroutine asks.
+type announced struct{ x *execution }
+
+func (a announced) Promised(name string) string {
+	a.x.mu.RLock()
+	defer a.x.mu.RUnlock()
+	return a.x.expect[name]
 }
 
 // announce promises what changes would bring about.

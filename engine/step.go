@@ -53,12 +53,21 @@ const Cluster = "cluster"
 // Facts are things known or promised, under names that only the steps understand, such as "kubelet@w1".
 type Facts map[string]string
 
+// Promised returns what is known under a name, or "".
+func (f Facts) Promised(name string) string { return f[name] }
+
+// Promises are what changes would bring about, for later steps of a dry run to look past them. Steps ask for one fact at a
+// time, since the promises for thousands of hosts are nothing to copy for each look.
+type Promises interface {
+	Promised(name string) string // "" where nothing was promised
+}
+
 // A Scene is what a step may know when it looks.
 type Scene struct {
 	Target Target
-	Expect Facts  // what earlier changes of a dry run promised; always empty in a real run
-	Run    string // the run's ID
-	Step   string // the step's path in the plan, the same after a resume
+	Expect Promises // what earlier changes of a dry run promised; nil in a real run
+	Run    string   // the run's ID
+	Step   string   // the step's path in the plan, the same after a resume
 
 	Now      time.Time // the time of this observation
 	Since    time.Time // when the step first started on this target, also before a resume
@@ -73,6 +82,14 @@ type Decision struct {
 	Who     string    // as they named themselves
 	At      time.Time // when
 	Digest  string    // of the node whose question was answered; empty: of the one that the run has now
+}
+
+// Promised is what earlier changes of a dry run promised under a name; "" in a real run.
+func (s Scene) Promised(name string) string {
+	if s.Expect == nil {
+		return ""
+	}
+	return s.Expect.Promised(name)
 }
 
 // Owner names this run's step on this target, for marks that a later observation must recognise as our own.

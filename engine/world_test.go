@@ -68,7 +68,7 @@ func (s *raiseStep) Observe(_ context.Context, sc Scene) ([]Change, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	key := sc.Target.Name + "/" + s.name
-	if s.w.value[key] > 0 || sc.Expect[key] == "1" {
+	if s.w.value[key] > 0 || sc.Promised(key) == "1" {
 		return nil, nil
 	}
 	do := s.do

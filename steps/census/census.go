@@ -126,17 +126,17 @@ func (c *Census) complete(s engine.Scene, components []string) error {
 func Component(p kube.Pod) string { return strings.TrimSuffix(p.Name, "-"+p.Node) }
 
 // Promise lays over the census what earlier changes of a dry run will have brought about.
-func (c *Census) Promise(expect engine.Facts) {
+func (c *Census) Promise(expect engine.Promises) {
 	c.promised, c.kubelets = map[string]skew.Version{}, map[string]skew.Version{}
 	for _, n := range c.Nodes {
-		if v, err := skew.Parse(expect[promise.ControlPlane(n.Name)]); err == nil {
+		if v, err := skew.Parse(expect.Promised(promise.ControlPlane(n.Name))); err == nil {
 			c.promised[n.Name] = v
 		}
-		if v, err := skew.Parse(expect[promise.Kubelet(n.Name)]); err == nil {
+		if v, err := skew.Parse(expect.Promised(promise.Kubelet(n.Name))); err == nil {
 			c.kubelets[n.Name] = v
 		}
 	}
-	if v, err := skew.Parse(expect[promise.ClusterVersion]); err == nil {
+	if v, err := skew.Parse(expect.Promised(promise.ClusterVersion)); err == nil {
 		c.Config.Version = v
 	}
 }

@@ -68,7 +68,7 @@ func Forbidden(ctx context.Context, from Running, s engine.Scene, m Move) error 
 	if err != nil {
 		return fmt.Errorf("holding %s against the version skew policy: %w", m, err)
 	}
-	c.Promise(s.Expect)
+	c.Promise(s)
 	if !c.moved(m) {
 		return nil
 	}

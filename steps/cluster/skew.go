@@ -57,7 +57,7 @@ func (k *Skew) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, er
 	if err != nil {
 		return nil, fmt.Errorf("reading the versions of the cluster: %w", err)
 	}
-	c.Promise(s.Expect)
+	c.Promise(s)
 	if err := c.Complete(s); err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func (n *Snapshot) Observe(ctx context.Context, s engine.Scene) ([]engine.Change
 	if !seen.reaches {
 		return nil, notAControlPlane(host.Name())
 	}
-	if seen.good != nil || s.Expect[Fact(host.Name(), "")] == name {
+	if seen.good != nil || s.Promised(Fact(host.Name(), "")) == name {
 		return nil, nil
 	}
 	return []engine.Change{{

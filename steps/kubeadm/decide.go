@@ -27,9 +27,9 @@ type view struct {
 func (v *view) settled() bool {
 	if v.worker() {
 		done := v.mark.version == v.want && v.mark.finished
-		return done || v.scene.Expect[promise.Configured(v.host)] == v.want.String()
+		return done || v.scene.Promised(promise.Configured(v.host)) == v.want.String()
 	}
-	return v.scene.Expect[promise.ControlPlane(v.host)] == v.want.String()
+	return v.scene.Promised(promise.ControlPlane(v.host)) == v.want.String()
 }
 
 // possible refuses what no kubeadm can do.

@@ -80,11 +80,11 @@ func target(version string) (skew.Version, error) {
 
 // installed refuses a host whose kubeadm is not the target's, unless a dry run has promised it. ready tells whether it
 // is there now.
-func installed(host string, l local, want skew.Version, expect engine.Facts) (ready bool, err error) {
+func installed(host string, l local, want skew.Version, expect engine.Promises) (ready bool, err error) {
 	if l.kubeadm == want {
 		return true, nil
 	}
-	promised, err := skew.OfRevision(expect[promise.Package(host, "kubeadm")])
+	promised, err := skew.OfRevision(expect.Promised(promise.Package(host, "kubeadm")))
 	if err == nil && promised == want {
 		return false, nil
 	}

@@ -66,11 +66,11 @@ func (p *Plan) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, er
 	}
 	note := "v" + want.String() + " " + s.Run
 	fact := "planned@" + host.Name()
-	if l.planned == note || s.Expect[fact] == want.String() || s.Expect[promise.ControlPlane(host.Name())] == want.String() ||
+	if l.planned == note || s.Promised(fact) == want.String() || s.Promised(promise.ControlPlane(host.Name())) == want.String() ||
 		config.Version == want && l.reached(want) {
 		return nil, nil
 	}
-	if _, err := installed(host.Name(), l, want, s.Expect); err != nil {
+	if _, err := installed(host.Name(), l, want, s); err != nil {
 		return nil, err
 	}
 	if err := healthCheck(ctx, p.cluster); err != nil {

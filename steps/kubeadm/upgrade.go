@@ -98,7 +98,7 @@ func (u *Upgrade) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 		}
 		return nil, fmt.Errorf("asking the cluster about %s: %w", host.Name(), err)
 	}
-	v.census.Promise(s.Expect)
+	v.census.Promise(s)
 	verb, err := u.decide(&v)
 	if verb == "" || err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (u *Upgrade) decide(v *view) (verb string, err error) {
 	if verb == "" || err != nil {
 		return "", err
 	}
-	if _, err := installed(v.host, v.local, v.want, v.scene.Expect); err != nil {
+	if _, err := installed(v.host, v.local, v.want, v.scene); err != nil {
 		return "", err
 	}
 	return verb, v.skewed()

@@ -42,7 +42,7 @@ func (u *uncordon) Observe(ctx context.Context, s engine.Scene) ([]engine.Change
 	if err != nil {
 		return nil, err
 	}
-	switch s.Expect[promise.Cordoned(n.Name)] {
+	switch s.Promised(promise.Cordoned(n.Name)) {
 	case "false":
 		return nil, nil
 	case "true":

@@ -51,7 +51,7 @@ func (d *drain) Validate() error {
 
 func (d *drain) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
 	host := s.Target.Name
-	if s.Expect[promise.Drained(host)] == "true" {
+	if s.Promised(promise.Drained(host)) == "true" {
 		return nil, nil
 	}
 	n, err := look(ctx, d.cluster, s)
@@ -68,7 +68,7 @@ func (d *drain) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, e
 	if changes, err := toCordon(d.cluster, n, s); err != nil || len(changes) > 0 {
 		return changes, err
 	}
-	if s.Expect[promise.Cordoned(host)] == "true" {
+	if s.Promised(promise.Cordoned(host)) == "true" {
 		return d.announce(host, load), nil
 	}
 	if len(load.evict) > 0 {

@@ -87,7 +87,7 @@ func ours(n kube.Node, s engine.Scene) bool {
 // cordoned and somebody else uncordoned stops the step: whoever did that wants pods on it.
 func toCordon(c Cordons, n kube.Node, s engine.Scene) ([]engine.Change, error) {
 	switch {
-	case n.Unschedulable || s.Expect[promise.Cordoned(n.Name)] == "true":
+	case n.Unschedulable || s.Promised(promise.Cordoned(n.Name)) == "true":
 		return nil, nil
 	case n.UncordonedSince(s.Run):
 		return nil, engine.Refuse(

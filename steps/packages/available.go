@@ -36,7 +36,7 @@ func (a *available) Observe(ctx context.Context, s engine.Scene) ([]engine.Chang
 			wanted[name] = rev
 		}
 	}
-	if err := w.missing(wanted, s.Expect[promise.Repository(host)]); err != nil || len(wanted) == 0 {
+	if err := w.missing(wanted, s.Promised(promise.Repository(host))); err != nil || len(wanted) == 0 {
 		return nil, err
 	}
 	return nil, busy(w)

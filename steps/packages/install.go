@@ -38,14 +38,14 @@ func (i *install) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 	if err != nil {
 		return nil, err
 	}
-	todo := i.todo(w, s.Expect)
+	todo := i.todo(w, s)
 	switch {
 	case len(w.broken) > 0 || w.journal:
 		return i.repair(w)
 	case len(todo)+len(w.owed)+len(w.stuck) == 0:
 		return nil, nil
 	}
-	if err := refuse(w, todo, s.Expect); err != nil {
+	if err := refuse(w, todo, s); err != nil {
 		return nil, err
 	}
 	if err := busy(w); err != nil {
@@ -61,10 +61,10 @@ func (i *install) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 }
 
 // todo returns the packages that are neither there nor promised.
-func (i *install) todo(w *world, expect engine.Facts) revisions {
+func (i *install) todo(w *world, expect engine.Promises) revisions {
 	left := revisions{}
 	for name, rev := range i.Packages {
-		if !w.has(name, rev) && expect[promise.Package(w.host, name)] != rev {
+		if !w.has(name, rev) && expect.Promised(promise.Package(w.host, name)) != rev {
 			left[name] = rev
 		}
 	}
@@ -72,7 +72,7 @@ func (i *install) todo(w *world, expect engine.Facts) revisions {
 }
 
 // refuse returns why this may not be installed here, or nil.
-func refuse(w *world, todo revisions, expect engine.Facts) error {
+func refuse(w *world, todo revisions, expect engine.Promises) error {
 	for _, name := range w.stuck {
 		if todo[name] == "" {
 			return engine.Refuse(fmt.Sprintf("%s on %s is half unpacked, so apt would refuse or replace it", name, w.host),
@@ -86,7 +86,7 @@ func refuse(w *world, todo revisions, expect engine.Facts) error {
 				"nothing is ever downgraded: correct the revision in the plan, or downgrade this package by hand")
 		}
 	}
-	return w.missing(todo, expect[promise.Repository(w.host)])
+	return w.missing(todo, expect.Promised(promise.Repository(w.host)))
 }
 
 // forbidden returns the refusal to install a kubelet or a kubeadm that the version policy forbids here. Only the file on

@@ -66,7 +66,7 @@ func (r *repository) want() (minor, prefix string, err error) {
 func (r *repository) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
 	host := s.Target.Name
 	minor, prefix, err := r.want()
-	if err != nil || s.Expect[promise.Repository(host)] == minor {
+	if err != nil || s.Promised(promise.Repository(host)) == minor {
 		return nil, err
 	}
 	w, err := ask(ctx, r.hosts, host, sourceScript())

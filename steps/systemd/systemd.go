@@ -99,7 +99,7 @@ func (*restart) Disrupts() {}
 
 func (r *restart) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
 	host := s.Target.Name
-	if s.Expect[promise.Restarted(host, r.name())] == "true" {
+	if s.Promised(promise.Restarted(host, r.name())) == "true" {
 		return nil, nil
 	}
 	h, err := r.hosts.Host(host)
@@ -119,7 +119,7 @@ func (r *restart) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 		return nil, fmt.Errorf("looking at %s on %s: %w", r.Unit, host, err)
 	}
 	why := u.stale()
-	if promised := r.promised(host, s.Expect); why == "" {
+	if promised := r.promised(host, s); why == "" {
 		why = promised
 	}
 	switch {
@@ -156,8 +156,8 @@ func (r *restart) uncordoned(ctx context.Context, s engine.Scene) error {
 // the installation, that moves the version that runs. A kubelet that does not run may be what the API waits for, so while
 // the API is away that one is started all the same, and one that runs is left alone until the API is back.
 func (r *restart) forbidden(ctx context.Context, s engine.Scene, u unit) error {
-	to, err := skew.Parse(r.kubelet(s.Target.Name, s.Expect, u))
-	if err != nil || !u.moves() && s.Expect[promise.Package(s.Target.Name, r.name())] == "" {
+	to, err := skew.Parse(r.kubelet(s.Target.Name, s, u))
+	if err != nil || !u.moves() && s.Promised(promise.Package(s.Target.Name, r.name())) == "" {
 		return nil //nolint:nilerr // another unit, or a host that does not tell: the installation was judged
 	}
 	err = census.Forbidden(ctx, r.cluster, s, census.Move{Host: s.Target.Name, Kubelet: to})
@@ -170,7 +170,7 @@ func (r *restart) forbidden(ctx context.Context, s engine.Scene, u unit) error {
 func (r *restart) change(h remote.Host, s engine.Scene, u unit, why string) engine.Change {
 	host := s.Target.Name
 	then := engine.Facts{promise.Restarted(host, r.name()): "true"}
-	if v := r.kubelet(host, s.Expect, u); v != "" {
+	if v := r.kubelet(host, s, u); v != "" {
 		then[promise.Kubelet(host)] = v
 	}
 	return engine.Change{
@@ -187,25 +187,25 @@ func (r *restart) change(h remote.Host, s engine.Scene, u unit, why string) engi
 }
 
 // promised says why an earlier change of a dry run will make this restart necessary, or "".
-func (r *restart) promised(host string, expect engine.Facts) string {
+func (r *restart) promised(host string, expect engine.Promises) string {
 	keys := []string{promise.Package(host, r.name())}
 	if r.name() == "kubelet" { // kubeadm writes its configuration
 		keys = append(keys, promise.ControlPlane(host), promise.Configured(host))
 	}
 	for _, k := range keys {
-		if expect[k] != "" {
-			return "waits for " + expect[k]
+		if expect.Promised(k) != "" {
+			return "waits for " + expect.Promised(k)
 		}
 	}
 	return ""
 }
 
 // kubelet is the version that runs after the restart, if the unit is kubelet: the one promised, or the one installed.
-func (r *restart) kubelet(host string, expect engine.Facts, u unit) string {
+func (r *restart) kubelet(host string, expect engine.Promises, u unit) string {
 	if r.name() != "kubelet" {
 		return ""
 	}
-	v, err := skew.OfRevision(expect[promise.Package(host, "kubelet")])
+	v, err := skew.OfRevision(expect.Promised(promise.Package(host, "kubelet")))
 	if err != nil {
 		if v, err = skew.Parse(strings.TrimPrefix(u.version, "Kubernetes ")); err != nil {
 			return ""

@@ -48,7 +48,7 @@ func drive(r *Reducer, g *Graph) (events int, state string) {
 				queue = append(queue, Event{Kind: Prepared, Node: c.Node})
 			case Observe:
 				ev := Event{Kind: Observed, Node: c.Node}
-				if !made[c.Node] {
+				if !made[c.Node] && !g.Nodes[c.Node].Gate {
 					ev.Changes = change
 				}
 				queue = append(queue, ev)
@@ -82,6 +82,43 @@ func BenchmarkReducer(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// gated is layers of gates, each layer behind the one before, and a step behind the last; and the records of a run in which
+// all gates were open.
+func gated(hosts, layers int) (*Graph, []journal.Record) {
+	g, past, before := &Graph{}, []journal.Record{{Kind: journal.Begin, Format: journal.Format}}, []string(nil)
+	for k := range layers {
+		layer := Barrier{ID: fmt.Sprintf("u%d/*", k)}
+		for h := range hosts {
+			n := node(fmt.Sprintf("u%d@w%d", k, h), "gate", fmt.Sprintf("w%d", h), "", before...)
+			n.Gate = true
+			g.Nodes = append(g.Nodes, n)
+			layer.Needs = append(layer.Needs, n.ID)
+			past = append(past, journal.Record{Kind: journal.Start, Node: n.ID, Attempt: 1}, journal.Record{Kind: journal.Settled, Node: n.ID, State: Done, Digest: n.Digest})
+		}
+		g.Barriers = append(g.Barriers, layer)
+		before = []string{layer.ID}
+	}
+	g.Nodes = append(g.Nodes, node("x@w1", "x", "w1", "", before...))
+	return g, past
+}
+
+// BenchmarkResumeGates is a resume that has to see every gate open again.
+func BenchmarkResumeGates(b *testing.B) {
+	for _, hosts := range []int{1000, 4000} {
+		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
+			g, past := gated(hosts, 3)
+			b.ReportAllocs()
+			for b.Loop() {
+				r := NewReducer(g, Options{Run: "r"})
+				r.Replay(past)
+				if _, state := drive(r, g); state != Done {
+					b.Fatal(state)
+				}
+			}
+		})
 	}
 }
 

@@ -78,28 +78,36 @@ func (r *Reducer) raiseBarriers() {
 	}
 	for b := range r.barriers {
 		if r.barriers[b].unmet > 0 {
-			for _, who := range r.barriers[b].deps {
-				r.raise(who, r.barriers[b].finally)
-			}
+			r.raiseAll(r.barriers[b].deps, r.barriers[b].finally)
 		}
 	}
 }
 
 func (r *Reducer) countNeeds(j int32) {
 	st := &r.nodes[j]
-	if !r.settledFor(j) {
-		for _, who := range st.inner {
-			r.raise(who, r.graph.Nodes[j].Finally)
-		}
+	within, outside := r.owes(j)
+	if within {
+		r.raiseAll(st.inner, r.graph.Nodes[j].Finally)
 	} else {
 		st.told |= toldInner
 	}
-	if !r.settledFor(j) || st.member != nobody && r.members[st.member].is != through {
-		for _, who := range st.outer {
-			r.raise(who, r.graph.Nodes[j].Finally)
-		}
+	if outside {
+		r.raiseAll(st.outer, r.graph.Nodes[j].Finally)
 	} else {
 		st.told |= toldOuter
+	}
+}
+
+// owes says who still waits for a node: those on its host within its rollout, and those outside.
+func (r *Reducer) owes(j int32) (within, outside bool) {
+	m := r.nodes[j].member
+	within = !r.settledFor(j)
+	return within, within || m != nobody && r.members[m].is != through
+}
+
+func (r *Reducer) raiseAll(list []int32, finally bool) {
+	for _, who := range list {
+		r.raise(who, finally)
 	}
 }
 
@@ -219,7 +227,7 @@ func (r *Reducer) launch() {
 func (r *Reducer) mayLaunch() bool { return !r.stopped && !r.paused && (!r.halted || r.last) }
 
 // regate marks the gates that this process has to see open again before it changes anything: those that were open, but for those
-// whose needs come first, which are looked at in their turn. The needs of gates are marked before the gates, wherever they stand.
+// that wait for something else than such gates, which are looked at in their turn.
 func (r *Reducer) regate() {
 	if r.planted(19) {
 		return
@@ -232,35 +240,47 @@ func (r *Reducer) regate() {
 			st.regate = true
 		}
 	}
+	passed := make([]bool, len(r.barriers))
+	for i := range r.nodes {
+		if !r.nodes[i].regate {
+			r.comesFirst(int32(i), passed)
+		}
+	}
 	r.gates = 0
-	for _, i := range r.inOrder() {
-		if st := &r.nodes[i]; st.regate {
-			if st.regate = r.needsGatesOnly(i); st.regate {
-				r.gates++
-			}
+	for i := range r.nodes {
+		if r.nodes[i].regate {
+			r.gates++
 		}
 	}
 }
 
-// inOrder are the gates marked, each after those of them that it needs.
-func (r *Reducer) inOrder() []int32 {
-	var order []int32
-	seen := make([]bool, len(r.nodes))
-	var visit func(i int)
-	visit = func(i int) {
-		if seen[i] || !r.nodes[i].regate {
-			return
+// comesFirst takes the mark off the gates that wait for a node, and off those that wait for them. Nothing is gone through twice.
+func (r *Reducer) comesFirst(j int32, passed []bool) {
+	for list := r.waitingFor(j); len(list) > 0; {
+		who := list[len(list)-1]
+		list = list[:len(list)-1]
+		switch {
+		case who < 0 && !passed[^who]:
+			passed[^who] = true
+			list = append(list, r.barriers[^who].deps...)
+		case who >= 0 && r.nodes[who].regate:
+			r.nodes[who].regate = false
+			list = append(list, r.waitingFor(who)...)
 		}
-		seen[i] = true
-		for _, j := range r.names.Behind(r.graph.Nodes[i].Needs) {
-			visit(j)
-		}
-		order = append(order, int32(i))
 	}
-	for i := range r.nodes {
-		visit(i)
+}
+
+// waitingFor are those to whom a node is a need that is not met: nodes, and barriers as ^index.
+func (r *Reducer) waitingFor(j int32) []int32 {
+	within, outside := r.owes(j)
+	var list []int32
+	if within {
+		list = append(list, r.nodes[j].inner...)
 	}
-	return order
+	if outside {
+		list = append(list, r.nodes[j].outer...)
+	}
+	return list
 }
 
 // needsGatesOnly says whether all that a node still waits for is gates that are looked at again.

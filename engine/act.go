@@ -151,6 +151,9 @@ func (r *Reducer) mayAct(i int32, w *work) (why string, ok bool) {
 		return r.graph.Nodes[r.outage.Node].ID + " has the API away for a moment", false
 	case !w.Undoing && !r.graph.Nodes[i].Finally && !r.opened && !r.planted(20):
 		return "the gates are looked at again first", false
+	case !w.Undoing && !r.graph.Nodes[i].Finally && st.unmet > 0: // its own gate failed on its host, which the rollout tolerates
+		r.settled(i, Stopped, w.Why)
+		return "", false
 	case st.member != nobody && !w.Undoing && !r.mayChange(st.member): // what is taken back makes room
 		g := r.members[st.member].rollout
 		r.touch(g)

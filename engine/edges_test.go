@@ -212,3 +212,28 @@ func TestWhatWasLearnedOutranksThePromise(t *testing.T) {
 		}
 	})
 }
+
+// A gate of a rollout that cannot be looked at again on a host, where failures are tolerated, holds nobody else up.
+func TestAToleratedGateHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		g := rolling("roll", 2, []string{"gate", "a"}, "h1", "h2", "h3")
+		g.Groups[0].MaxFailures = 1
+		for i := range g.Nodes {
+			g.Nodes[i].Gate = g.Nodes[i].Kind == "gate"
+		}
+		past := []journal.Record{{Kind: journal.Begin, Format: journal.Format},
+			{Kind: journal.Start, Node: "roll/gate@h1", Attempt: 1}, {Kind: journal.Settled, Node: "roll/gate@h1", State: Done, Digest: "roll/gate@h1"},
+			{Kind: journal.Start, Node: "roll/a@h1", Attempt: 1}, {Kind: journal.Intent, Node: "roll/a@h1", Host: "h1", Group: "roll", Uses: "a", Ticket: "t1", Say: "a", Repeat: string(Convergent)}}
+		gate := stepFunc(func(_ context.Context, s Scene) ([]Change, error) {
+			if s.Target.Name == "h1" {
+				return nil, Transient(errors.New("no route to host"))
+			}
+			return nil, nil
+		})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Binder: binder{"gate": gate, "a": &raiseStep{w: w, name: "a", repeat: Convergent}}})
+		if w.effects["h2/a"] != 1 || w.effects["h3/a"] != 1 || w.effects["h1/a"] != 0 {
+			t.Errorf("ended %s after %v: %s", s.State, w.effects, s.Why)
+		}
+	})
+}

@@ -213,6 +213,10 @@ func (r *Reducer) settledBadly(i int32, refused bool) {
 	st, n := &r.nodes[i], &r.graph.Nodes[i]
 	r.failed = true
 	tolerated := st.member != nobody && r.fall(st.member) && !refused
+	if tolerated && st.regate { // what it would have said of its host is no matter of the others any more
+		st.regate = false
+		r.gates--
+	}
 	if !tolerated && !r.planted(15) {
 		r.halted = true
 	}

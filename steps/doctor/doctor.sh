@@ -98,14 +98,14 @@ for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
 done
 
 # The last job of upgrader within a day, unless what it worked on was changed after its end.
-last=$(ls -1t /var/lib/upgrader/jobs/*/out 2>/dev/null | head -n 1)
+last=$(ls -1t /var/lib/upgrader/jobs/*.out 2>/dev/null | head -n 1)
 if [ -n "$last" ]; then
-  j=$(dirname "$last")
+  j=${last%.out}
   ago=$(since "@$(stat -c %Y "$last")")
-  newer=$(find "$m" /var/lib/kubelet/config.yaml -newer "$j/rc" 2>/dev/null | head -n 1)
+  newer=$(find "$m" /var/lib/kubelet/config.yaml -newer "$j.claim" 2>/dev/null | head -n 1)
   if [ -n "$ago" ] && [ "$ago" -lt 86400 ] && [ -z "$newer" ]; then
-    echo "== job $ago $(cat "$j/rc" 2>/dev/null || echo none) $(sed -n 's/^name //p' "$j/meta" 2>/dev/null)"
-    if [ ! -f "$j/private" ]; then tail -n 60 "$last" | bar; fi
+    echo "== job $ago $(sed -n '1s/^\([0-9][0-9]*\) *$/\1/p' "$j.claim" 2>/dev/null | grep . || echo none) $(sed -n 's/^name //p' "$j.claim" 2>/dev/null)"
+    if ! grep -q -x 'private yes' "$j.claim" 2>/dev/null; then tail -n 60 "$last" | bar; fi
   fi
 fi
 

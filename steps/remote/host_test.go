@@ -126,28 +126,19 @@ func TestOldJobsLeaveOnlyTheirEnd(t *testing.T) {
 	f := NewFleet(Config{Inventory: inv, StateDir: r.state})
 	defer f.Close()
 	h, _ := f.Host("w1")
-	old := time.Now().Add(-time.Hour)
 	for i := range 205 {
-		dir := filepath.Join(r.state, "jobs", fmt.Sprintf("old-%d", i))
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if i != 3 { // one that has not ended
-			write(t, filepath.Join(dir, "rc"), "0\n")
-		}
-		write(t, filepath.Join(dir, "out"), "much\n")
-		_ = os.Chtimes(dir, old, old)
+		r.record(t, fmt.Sprintf("old-%d", i), time.Now().Add(-time.Hour), i != 3) // one has not ended
 	}
 	if err := h.Do(t.Context(), ticket("t-1", 1, nil), Job{Name: "new", Script: Script{Text: "true"}}); err != nil {
 		t.Fatal(err)
 	}
 	left := func(file string) int {
-		files, _ := filepath.Glob(filepath.Join(r.state, "jobs", "*", file))
+		files, _ := filepath.Glob(filepath.Join(r.state, "jobs", "*"+file))
 		return len(files)
 	}
-	eventually(t, "what old jobs put out is removed", func() bool { return left("out") <= 201 }) // the newest 200, and one that has not ended
-	if n := left("rc"); n != 205 {
-		t.Errorf("%d of 205 jobs left how they ended", n)
+	eventually(t, "what old jobs put out is removed", func() bool { return left(".out") <= 201 }) // the newest 200, and one that has not ended
+	if n := left(".claim"); n != 206 {
+		t.Errorf("%d of 206 jobs left how they ended", n)
 	}
 }
 

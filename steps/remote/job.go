@@ -225,7 +225,7 @@ func (w *watch) outcome(verdict string) error {
 	case "unstarted":
 		return fmt.Errorf("%s: the job could not be started, and never will be: %s", w.h.name, lastLines(w.clean.text(rest)))
 	case "abandoned":
-		return fmt.Errorf("%s: the ticket %s was given up before its job started; it needs a new ticket", w.h.name, w.t.ID)
+		return fmt.Errorf("%s: the ticket %s was given up before its job started, and needs a new one: %s", w.h.name, w.t.ID, lastLines(w.clean.text(rest)))
 	}
 	w.h.gone.Store(w.t.ID, true)
 	return engine.InDoubt(fmt.Errorf("%s: the record of job %s is gone from %s; somebody removed it", w.h.name, w.t.ID, w.h.fleet.sh.dir))

@@ -73,6 +73,22 @@ func (r rig) file(name string) (string, func() string) {
 	}
 }
 
+// record leaves on the host what remains of a job that ended at that time, or has not ended.
+func (r rig) record(t *testing.T, id string, at time.Time, ended bool) {
+	t.Helper()
+	job := filepath.Join(r.state, "jobs", id)
+	if err := os.MkdirAll(filepath.Dir(job), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, job+".out", "much\n")
+	write(t, job+".claim", "running\n")
+	if ended {
+		write(t, job+".claim", "0\n")
+		write(t, job+".done", "")
+	}
+	_ = os.Chtimes(job+".out", at, at)
+}
+
 func ticket(id string, epoch int64, out *safeBuffer) engine.Ticket {
 	t := engine.Ticket{ID: id, Epoch: epoch, Learn: func(engine.Facts) {}, Out: out}
 	if out == nil {
@@ -259,8 +275,11 @@ func TestKilledJobIsCut(t *testing.T) {
 			}})
 		}()
 		eventually(t, "the job runs", func() bool { return strings.TrimSpace(read()) != "" })
-		group, _ := os.ReadFile(filepath.Join(r.state, "jobs/t-1/pid"))
-		if err := exec.Command("kill", "-9", "--", "-"+strings.TrimSpace(string(group))).Run(); err != nil {
+		claim := filepath.Join(r.state, "jobs/t-1.claim")
+		told, _ := os.ReadFile(claim)
+		_, rest, _ := strings.Cut(string(told), "\npid ")
+		group, _, _ := strings.Cut(rest, "\n")
+		if err := exec.Command("kill", "-9", "--", "-"+group).Run(); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-ended; !isDoubt(err) || !strings.Contains(err.Error(), "killed") {
@@ -270,8 +289,7 @@ func TestKilledJobIsCut(t *testing.T) {
 		if err != nil || s.Fate != engine.Cut {
 			t.Errorf("Settle = %+v, %v", s, err)
 		}
-		meta := filepath.Join(r.state, "jobs/t-1/meta")
-		write(t, meta, "boot 00000000-0000-0000-0000-000000000000\n")
+		write(t, claim, "running\nboot 00000000-0000-0000-0000-000000000000\n")
 		s, err = r.fleet.Settle(t.Context(), engine.Target{Name: "w1"}, ticket("t-1", 1, nil))
 		if err != nil || s.Fate != engine.Cut || !strings.Contains(s.Err.Error(), "rebooted") {
 			t.Errorf("after a reboot: Settle = %+v, %v", s, err)

@@ -23,6 +23,8 @@ var (
 	seenScript string
 	//go:embed scripts/fence.sh
 	fenceScript string
+	//go:embed scripts/take.sh
+	takeScript string
 	//go:embed scripts/claim.sh
 	claimScript string
 	//go:embed scripts/place.sh
@@ -170,23 +172,20 @@ const (
 
 // A placement is a job as it goes to the host.
 type placement struct {
-	text    string // the program that runs there
-	name    string
-	digest  string
-	private bool // it holds secrets: nothing of it may be read later
+	text string // the program that runs there
+	name string
 }
 
 // jobProgram is what follows, or first launches, the job of a ticket.
 func (sh shell) jobProgram(mark string, m mode, t engine.Ticket, p placement, offset int64, trusted bool) string {
 	before := sh.fenced(mark, t, trusted)
 	if m == settle {
-		before = sh.ground(mark, t, trusted) + locked(fenceScript+claimScript)
+		before = sh.ground(mark, t, trusted) + locked(fenceScript+takeScript+claimScript)
 	}
 	before += assigns(map[string]string{ // not exported: the job may be larger than an environment
-		"UPGRADER_MODE": string(m), "UPGRADER_NAME": strings.ReplaceAll(p.name, "\n", " "), "UPGRADER_DIGEST": p.digest,
-		"UPGRADER_PRIVATE": yes(p.private), "UPGRADER_OFFSET": strconv.FormatInt(offset, 10), "UPGRADER_JOB": p.text,
+		"UPGRADER_MODE": string(m), "UPGRADER_OFFSET": strconv.FormatInt(offset, 10), "UPGRADER_JOB": p.text,
 	})
-	return sh.program(mark, before+placeScript, startScript+followScript+pruneScript)
+	return sh.program(mark, before+placeScript, takeScript+startScript+followScript+pruneScript)
 }
 
 // place makes a job's program. All but its first lines is one complete command, so that the shell has read it before any of
@@ -201,10 +200,14 @@ func (sh shell) place(t engine.Ticket, j Job, loginUser string) (placement, erro
 		text = sh.asUser(loginUser, text)
 	}
 	sum := sha256.Sum256([]byte(j.Text))
-	values := assigns(map[string]string{"d": sh.dir, "j": sh.dir + "/jobs/" + t.ID, "epoch": strconv.FormatInt(t.Epoch, 10), "cap": strconv.Itoa(sh.cap)})
+	values := map[string]string{
+		"d": sh.dir, "j": sh.dir + "/jobs/" + t.ID, "epoch": strconv.FormatInt(t.Epoch, 10), "cap": strconv.Itoa(sh.cap),
+		"name": strings.ReplaceAll(j.Name, "\n", " "), "digest": hex.EncodeToString(sum[:]), "private": yes(len(j.Secret) > 0),
+	}
+	forget := "unset boot now " + strings.Join(slices.Sorted(maps.Keys(values)), " ")
 	return placement{
-		text: values + "exec >>\"$j/out\" 2>&1\n[ \"${1-}\" = held ] || { exec 8>>\"$j/alive\" && flock -x 8; }\n" +
-			"{\n" + sh.settings() + "cd /\n" + jobScript + "(\nset -eu\nunset d j epoch cap now\n" + text + "\n)\n" + endedScript + "}\n",
-		name: j.Name, digest: hex.EncodeToString(sum[:]), private: len(j.Secret) > 0,
+		text: assigns(values) + "exec >>\"$j.out\" 2>&1\n[ \"${1-}\" = held ] || { exec 8>>\"$j.out\" && flock -x 8; }\n" +
+			"{\n" + sh.settings() + "cd /\n" + takeScript + jobScript + "(\nset -eu\n" + forget + "\n" + text + "\n)\n" + endedScript + "}\n",
+		name: j.Name,
 	}, nil
 }

@@ -121,7 +121,7 @@ func TestMuchOutputIsCapped(t *testing.T) {
 		if !ok || exit.Code != 6 || !strings.HasSuffix(exit.Tail, "last") {
 			t.Errorf("Do = %.200v", err)
 		}
-		if info, err := os.Stat(filepath.Join(r.state, "jobs/t-1/out")); err != nil || info.Size() > 25e6 {
+		if info, err := os.Stat(filepath.Join(r.state, "jobs/t-1.out")); err != nil || info.Size() > 25e6 {
 			t.Errorf("40 MB of output left %d bytes on the host, %v", info.Size(), err)
 		}
 	})
@@ -150,7 +150,7 @@ func TestSecretsDoNotComeBack(t *testing.T) {
 		var again safeBuffer
 		settled, err := r.fleet.Settle(t.Context(), engine.Target{Name: "w1"}, ticket("t-1", 1, &again))
 		leaks("settling, which does not know the secret,", fmt.Sprint(again.String(), settled.Err, err))
-		if left, err := filepath.Glob(filepath.Join(r.state, "jobs/t-1/job*")); err != nil || len(left) > 0 {
+		if left, err := filepath.Glob(filepath.Join(r.state, "jobs/t-1.job*")); err != nil || len(left) > 0 {
 			t.Errorf("the job's program with its secret is still on the host: %s, %v", left, err)
 		}
 	})
@@ -253,7 +253,7 @@ func TestJobsRunInEveryShell(t *testing.T) {
 				{launch, "t-2", "echo begun; sleep 0.5; echo over", "\nm end rc 0\nm done 0\n"},
 				{launch, "t-3", "kill -9 $$", "\nm end cut killed\nm done 0\n"},
 				{launch, "t-4", "if true; then echo x", "\nm unstarted "},
-				{settle, "t-5", "", "\nm end abandoned\nm done 0\n"},
+				{settle, "t-5", "", "\nm end abandoned epoch 1 asked and found it not started\nm done 0\n"},
 				{settle, "t-1", "", "\nm end rc 7\nm done 0\n"},
 			} {
 				if out := run(c.m, c.id, c.text); !strings.Contains(out, c.expect) {

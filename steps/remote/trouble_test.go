@@ -112,19 +112,12 @@ func TestAnOldJobIsNotNeverStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 200 {
-		dir := filepath.Join(r.state, "jobs", fmt.Sprintf("since-%d", i))
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(dir, "rc"), "0\n")
-		write(t, filepath.Join(dir, "out"), "")
-		at := time.Now().Add(time.Hour)
-		_ = os.Chtimes(dir, at, at)
+		r.record(t, fmt.Sprintf("since-%d", i), time.Now().Add(time.Hour), true)
 	}
 	if err := r.host.Do(t.Context(), ticket("t-new", 1, nil), Job{Name: "x", Script: Script{Text: "true"}}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is pruned", func() bool { _, err := os.Stat(filepath.Join(r.state, "jobs/t-old/out")); return err != nil })
+	eventually(t, "it is pruned", func() bool { _, err := os.Stat(filepath.Join(r.state, "jobs/t-old.out")); return err != nil })
 	if s, err := r.fleet.Settle(t.Context(), engine.Target{Name: "w1"}, ticket("t-old", 1, nil)); err != nil || s.Fate != engine.Ended || s.Err != nil {
 		t.Errorf("Settle = %+v, %v", s, err)
 	}
@@ -242,9 +235,9 @@ func TestStopLeavesForeignProcessesAlone(t *testing.T) {
 	if err := r.host.Do(t.Context(), ticket("t-1", 1, nil), Job{Name: "x", Script: Script{Text: "true"}}); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(r.state, "jobs/t-1/pid"), fmt.Sprintln(foreign.Process.Pid))
+	write(t, filepath.Join(r.state, "jobs/t-1.claim"), fmt.Sprintf("0\npid %d\n", foreign.Process.Pid))
 	eventually(t, "nothing of the job is left", func() bool {
-		return exec.Command("flock", "-n", filepath.Join(r.state, "jobs/t-1/alive"), "true").Run() == nil
+		return exec.Command("flock", "-n", filepath.Join(r.state, "jobs/t-1.out"), "true").Run() == nil
 	})
 	if err := r.host.(*host).stop(ticket("t-1", 1, nil)); err != nil {
 		t.Error(err)
@@ -299,11 +292,11 @@ func TestASyntaxErrorIsNoOutput(t *testing.T) {
 func TestAUnitThatIsActiveIsNotCut(t *testing.T) {
 	r := atSmall(t)
 	beat, ran := r.file("beat")
-	pid := filepath.Join(r.state, "jobs/t-1/pid")
+	claim := filepath.Join(r.state, "jobs/t-1.claim")
 	bin := tools(t, map[string]string{
 		"flock":       `exit 0`,
 		"systemd-run": `while [ "$1" != /bin/sh ]; do shift; done; setsid "$@" </dev/null >/dev/null 2>&1 &`,
-		"systemctl":   fmt.Sprintf(`if [ ! -s %[1]s ] || kill -0 "$(cat %[1]s)"; then echo active; else echo inactive; fi`, pid),
+		"systemctl":   fmt.Sprintf(`if [ ! -s %[1]s ] || kill -0 "$(sed -n 's/^pid //p' %[1]s)"; then echo active; else echo inactive; fi`, claim),
 	})
 	_, h := r.other(t, r.state, bin, t.TempDir())
 	ended := make(chan error, 1)

@@ -46,7 +46,7 @@ func (j *jobs) do(ctx context.Context, epoch int64, text string, safe bool) stri
 
 // meanwhile runs a script on the host as soon as the job has printed "begun".
 func (j *jobs) meanwhile(script string) {
-	j.side.must(j.t, "w1", fmt.Sprintf("until grep -q begun %s/jobs/%s/out 2>/dev/null; do sleep 0.05; done\n%s", contractState, j.id, script))
+	j.side.must(j.t, "w1", fmt.Sprintf("until grep -q begun %s/jobs/%s.out 2>/dev/null; do sleep 0.05; done\n%s", contractState, j.id, script))
 }
 
 func verdict(err error) string {
@@ -96,7 +96,7 @@ func jobContracts() []jobContract {
 			return j.side.sh(j.t, "w1", "sleep 0.3; systemctl is-active upgrader-"+j.id+" || :").comparable(nil)
 		}},
 		{"lost-record", "A job whose record is removed is in doubt.", func(j *jobs) string {
-			go j.meanwhile("rm -rf " + contractState + "/jobs/" + j.id)
+			go j.meanwhile("rm -f " + contractState + "/jobs/" + j.id + ".*")
 			said, _, _ := strings.Cut(j.do(j.t.Context(), 1, "echo begun; sleep 2", false), "\n") // what it printed is gone or not
 			return said
 		}},

@@ -1,10 +1,9 @@
-# Run under the lock, after the fence. Whoever makes the directory `claim` first decides what becomes of the ticket: the
-# job itself when it starts, or somebody who asks and finds it not started. So an answer of "never" stays true.
+# Run under the lock, after the fence.
 j=$d/jobs/$UPGRADER_ID
-[ -d "$j" ] || mkdir -m 700 "$j"
-if [ ! -d "$j/claim" ]; then
-	mkdir "$j/claim"
-	rm -f "$j"/job.*
-	echo "epoch $UPGRADER_EPOCH asked and found it not started" >"$j/claim/abandoned"
-	sync "$j/claim" "$j" "$d/jobs"
+if take; then
+	abandon "epoch $UPGRADER_EPOCH asked and found it not started"
+elif [ ! -f "$j.claim" ]; then # nobody has it, and nobody can
+	true >"$j.probe"       # says why
+	rm -f "$j.probe"
+	exit 1
 fi

@@ -1,7 +1,7 @@
 rc=$?
-if [ ! -d "$j" ]; then exit 0; fi
-printf '%-15s\n' "$rc" 1<>"$j/end"
-sync "$j/end"
+if [ ! -f "$j.claim" ]; then exit 0; fi
+printf '%-15s\n' "$rc" 1<>"$j.claim"
+sync -d "$j.claim"
 # What is durable is announced. Where there is no room for that, the end of the last process is, which frees the lock.
-echo "$rc" >"$j/rc" 2>/dev/null
+true 2>/dev/null >"$j.done"
 exit 0

@@ -3,29 +3,27 @@ mark() { printf '\n%s %s\n' "$UPGRADER_MARK" "$1"; }
 # give_up takes the claim, if the job has not taken it within the tenths of a second given.
 give_up() {
 	tries=0
-	while [ ! -d "$j/claim" ] && [ "$tries" -lt "$2" ]; do
+	while [ ! -f "$j.claim" ] && [ "$tries" -lt "$2" ]; do
 		sleep 0.1
 		tries=$((tries + 1))
 	done
-	if mkdir "$j/claim" 2>/dev/null; then
-		echo "$1" >"$j/claim/abandoned"
-		rm -f "$j"/job.*
-		sync "$j/claim" "$j" "$d/jobs"
+	if take; then
+		abandon "$1"
 		mark "unstarted $(printf '%s' "$1" | tr '\n' ' ')"
 		exit 0
 	fi
 }
-if [ -f "$j/job.$UPGRADER_MARK" ]; then
+if [ -f "$j.job.$UPGRADER_MARK" ]; then
 	if [ -d "$UPGRADER_SYSTEMD" ]; then
 		why=$(systemd-run --quiet --unit="upgrader-$UPGRADER_ID" -p Type=exec -p KillMode=control-group \
-			/bin/sh "$j/job.$UPGRADER_MARK" 2>&1) || give_up "$why" 30
+			/bin/sh "$j.job.$UPGRADER_MARK" 2>&1) || give_up "$why" 30
 	else
 		# It inherits its lock. If that is taken, another controller's copy is running.
-		exec 8>>"$j/alive"
+		exec 8>>"$j.out"
 		if flock -n -x 8; then
-			setsid /bin/sh "$j/job.$UPGRADER_MARK" held </dev/null >/dev/null 2>&1 &
+			setsid /bin/sh "$j.job.$UPGRADER_MARK" held </dev/null >/dev/null 2>&1 &
 		else
-			rm -f "$j/job.$UPGRADER_MARK"
+			rm -f "$j.job.$UPGRADER_MARK"
 		fi
 		exec 8>&-
 	fi

@@ -149,6 +149,8 @@ type opening struct {
 	handles int
 	before  string // content when it was opened for writing
 	writes  bool
+	over    bool // it is written over from its beginning, and not at its end
+	written int
 	made    changed
 }
 
@@ -172,6 +174,13 @@ func (h *handle) Read([]byte) (int, error) { return 0, io.EOF }
 func (h *handle) Write(b []byte) (int, error) {
 	if h.out != nil {
 		return h.out.Write(b)
+	}
+	if h.over {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.m.tree.overwrite(h.node, b, h.written)
+		h.written += len(b)
+		return len(b), nil
 	}
 	h.m.tree.extend(h.node, b)
 	return len(b), nil

@@ -15,6 +15,9 @@ const (
 	ppidVar = "_pretend_ppid"
 )
 
+// writtenOver stands before the path of a file that is opened with 1<>: it is written over from its beginning.
+const writtenOver = "/dev/over/"
+
 // rewrite changes a script into one that the interpreter runs as dash would, and returns the functions it defines.
 // The interpreter knows no file descriptors above 2, runs the last part of a pipeline in the shell itself, and answers
 // $$ with the ID of the real process.
@@ -43,7 +46,8 @@ func rewrite(file *syntax.File) map[string]bool {
 			unescape(n.Word)
 		case *syntax.Redirect:
 			if n.Op == syntax.RdrInOut && n.N != nil && n.N.Value == "1" {
-				n.Op = syntax.RdrOut // which the interpreter knows; it is used to write a file over, from its beginning to its end
+				n.Op = syntax.AppOut // which the interpreter knows
+				n.Word.Parts = append(lit(writtenOver).Parts, n.Word.Parts...)
 			}
 			if n.Op != syntax.Hdoc && n.Op != syntax.DashHdoc {
 				unescape(n.Word)

@@ -224,6 +224,7 @@ func (m *Machine) onOpen(ctx context.Context, name string, mode int, perm fs.Fil
 		}
 		return nil, pathError("open", name, syscall.EBADF)
 	}
+	name, over := strings.CutPrefix(name, writtenOver)
 	name = absolute(interp.HandlerCtx(ctx).Dir, name)
 	if mode&(os.O_WRONLY|os.O_RDWR) == 0 {
 		data, err := m.tree.read(p.user, name)
@@ -234,7 +235,11 @@ func (m *Machine) onOpen(ctx context.Context, name string, mode int, perm fs.Fil
 	}
 	state, _ := ctx.Value(shellKey{}).(*shellState)
 	exclusive := state != nil && state.noclobber.Load() && mode&os.O_APPEND == 0
-	return m.openFile(p, name, mode&os.O_APPEND != 0, exclusive)
+	h, err := m.openFile(p, name, mode&os.O_APPEND != 0, exclusive)
+	if err == nil {
+		h.over = over
+	}
+	return h, err
 }
 
 // pipeRoom is what a pipe surely takes without a reader (POSIX guarantees less, Linux and macOS give at least this).

@@ -57,7 +57,7 @@ var shellCases = []struct {
 	{"exit in a brace", "{\nexec </dev/null\necho a\nexit 3\n}\n", "a\n", 3, false},
 	{"trap EXIT", "trap 'echo bye $?' EXIT\nexit 4", "bye 4\n", 4, false},
 	{"trap of signals", "trap 'echo x' HUP INT TERM\ntrap '' HUP\necho ok", "ok\n", 0, false},
-	{"a file written over", "printf '%-5s\\n' run >/tmp/end\nprintf '%-5s\\n' 0 1<>/tmp/end\ncat /tmp/end", "0    \n", 0, false},
+	{"a file written over", "printf '%-5s\\n' run >/tmp/end\necho rest >>/tmp/end\nprintf '%-5s\\n' 0 1<>/tmp/end\ncat /tmp/end", "0    \nrest\n", 0, false},
 	{"here-document", "x=1\ncat <<EOF\na $x\nEOF\ncat <<'EOF'\nb $x\nEOF", "a 1\nb $x\n", 0, false},
 	{"function and local", "f() { local v; v=$1; echo \"$v\"; return 2; }\nif f a; then :; else echo $?; fi", "a\n2\n", 0, false},
 	{"pipe into a loop runs apart", "n=0\nprintf '1\\n2\\n' | while read -r x; do n=$x; done\necho $n", "0\n", 0, false},

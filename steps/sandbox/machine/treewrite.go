@@ -77,6 +77,21 @@ func (t *tree) extend(n *node, data []byte) {
 	n.replace(append(n.content(), data...), t.now())
 }
 
+// overwrite writes at a place within an open file, or from there on beyond its end.
+func (t *tree) overwrite(n *node, data []byte, at int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n.device.is || len(data) == 0 {
+		return
+	}
+	old := n.content()
+	whole := append(append([]byte(nil), old[:min(at, len(old))]...), data...)
+	if len(old) > len(whole) {
+		whole = append(whole, old[len(whole):]...)
+	}
+	n.replace(whole, t.now())
+}
+
 // mkdir makes one directory; it is atomic: of many callers one succeeds.
 func (t *tree) mkdir(user, name string, perm fs.FileMode) error {
 	t.mu.Lock()

@@ -94,11 +94,18 @@ func (j *judge) well(i, n int) bool {
 	}
 	switch {
 	case a.unit == b.unit || b.group < 0:
-		return j.done(n) && !j.cur[n].mustSee
+		return j.done(n) && j.seenOpen(n)
 	case j.hostThrough(b):
 		return j.elapsed >= j.stay(b).soaked
 	}
 	return j.endured(n)
+}
+
+// seenOpen says of a gate that this process has seen it open, or that nobody has to. What an earlier process saw is no answer:
+// also a gate that comes after something which has failed since is looked at again, in its turn.
+func (j *judge) seenOpen(n int) bool {
+	b := j.cur[n]
+	return j.p.script.toys[n].kind != gate || b.settled || b.state == engine.Skipped
 }
 
 // gates: each process has seen open what was open before, and what comes before the node (I10).

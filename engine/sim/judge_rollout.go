@@ -144,7 +144,7 @@ func (j *judge) others(b *book, t *toy, fresh bool) {
 // mayGoOn says whether what comes next for a unit on a host only waits for the host.
 func (j *judge) mayGoOn(u, host int) bool {
 	for _, i := range j.p.script.stops[u] {
-		if j.p.script.toys[i].host == host && !j.done(i) {
+		if j.p.script.toys[i].host == host && !(j.done(i) && j.seenOpen(i)) {
 			return !slices.ContainsFunc(j.p.script.toys[i].needs, func(n int) bool { return !j.well(i, n) })
 		}
 	}

@@ -237,3 +237,25 @@ func TestAToleratedGateHoldsNobodyUp(t *testing.T) {
 		}
 	})
 }
+
+// A person's word that a once-effect was made holds whatever its step is called afterwards; so does one that it is to be made again.
+func TestAPersonsWordOutlivesARename(t *testing.T) {
+	outcomes := map[string]string{Done: outcomeCut, "retry": outcomeOK}
+	for verdict, want := range map[string]int{Done: 0, "retry": 1} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			g := one("tell")
+			g.Nodes[0].ID = "renamed@h"
+			past := []journal.Record{{Kind: journal.Begin, Format: journal.Format}, {Kind: journal.Start, Node: "tell@h", Attempt: 1},
+				{Kind: journal.Intent, Node: "tell@h", Host: "h", Uses: "tell", Ticket: "t1", Say: "tell", Repeat: string(Once), Digest: g.Nodes[0].Digest},
+				{Kind: journal.Outcome, Node: "tell@h", Ticket: "t1", State: outcomes[verdict]},
+				{Kind: journal.Settled, Node: "tell@h", State: Failed, Digest: g.Nodes[0].Digest}, {Kind: journal.Begin, Format: journal.Format},
+				{Kind: journal.Decision, Node: "tell@h", State: verdict, Who: "me", Digest: g.Nodes[0].Digest}}
+			step := &tellStep{raiseStep: raiseStep{w: w}, key: "told"}
+			s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Binder: binder{"tell": step}, Settler: w})
+			if s.State != Done || w.effects["told"] != want {
+				t.Errorf("%s: ended %s after it was told %d times, want %d: %s", verdict, s.State, w.effects["told"], want, s.Why)
+			}
+		})
+	}
+}

@@ -52,7 +52,7 @@ type effectTable struct {
 	byHost   map[string][]*effect
 	ever     int             // effects, so far
 	underway int             // open, and not convergent: they may outlive every process
-	made     map[string]bool // digests of steps that the graph lacks, and whose once-effect was made
+	made     map[string]bool // digests of steps that the graph lacks, and whose once-effect was made, or is by a person's word
 	passed   map[string]int  // digests of steps that the graph lacks, and when they were first done, counted in records
 }
 
@@ -187,7 +187,8 @@ func (r *Reducer) decide(i int32) {
 	}
 }
 
-// decideStrays closes the effects of a step that the plan has no more, which a person decided about when it had.
+// decideStrays closes the effects of a step that the plan has no more, which a person decided about when it had. What was
+// said to be done is so for a step that was only renamed.
 func (r *Reducer) decideStrays(ev *journal.Record) {
 	if ev.State != Done && ev.State != "retry" {
 		return
@@ -195,6 +196,20 @@ func (r *Reducer) decideStrays(ev *journal.Record) {
 	for _, e := range slices.Clone(r.effects.byHost[hostOf(ev.Node)]) {
 		if e.ID == ev.Node {
 			r.effects.close(e)
+		}
+	}
+	r.disinherit(ev.Digest)
+	if ev.State == Done && ev.Digest != "" {
+		r.effects.made[ev.Digest] = true
+	}
+}
+
+// disinherit forgets that a once-effect of a step that the plan lacks was made, also where a step has heard of it already.
+func (r *Reducer) disinherit(digest string) {
+	delete(r.effects.made, digest)
+	for i := range r.nodes {
+		if st := &r.nodes[i]; st.attempt == 0 && r.graph.Nodes[i].Digest == digest {
+			st.made = false
 		}
 	}
 }

@@ -140,6 +140,9 @@ func (r *Reducer) continues(i int32, w *work) bool {
 // mayAct says whether a node may make changes now, and what stands in the way. A reason that will be gone in a moment is empty.
 func (r *Reducer) mayAct(i int32, w *work) (why string, ok bool) {
 	st := &r.nodes[i]
+	if st.member != nobody && !w.Undoing {
+		r.recheck(st.member)
+	}
 	switch {
 	case r.halting(i, w):
 		r.settled(i, Stopped, w.Why)

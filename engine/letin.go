@@ -109,12 +109,18 @@ func (r *Reducer) grant(m int32) {
 	}
 }
 
-// lapse ends a grant that was not used: who has begun to look needs another for its first change, who has not gives its place back.
+// lapse ends a grant that was not used in time.
 func (r *Reducer) lapse(i int32) {
 	h := &r.hosts.hosts[i]
-	if h.is != granted || r.now < h.since+grantLasts || r.planted(7) {
-		return
+	if h.is == granted && r.now >= h.since+grantLasts && !r.planted(7) {
+		r.withdraw(i)
 	}
+}
+
+// withdraw takes a grant back that was not used: who has begun to look needs another for its first change, who has not gives its
+// place back.
+func (r *Reducer) withdraw(i int32) {
+	h := &r.hosts.hosts[i]
 	if m := &r.members[h.owner]; m.begun && m.touched == 0 {
 		r.setHost(i, admitted, h.owner)
 	} else {

@@ -122,6 +122,13 @@ func (r *Reducer) mayChange(m int32) bool {
 	return h.owner == m && (h.is == granted || h.is == disrupted)
 }
 
+// recheck withdraws a member's grant that has not been used, where there is no room any more.
+func (r *Reducer) recheck(m int32) {
+	if i := r.members[m].host; m == r.hosts.hosts[i].owner && r.hosts.hosts[i].is == granted && !r.stillRoom(m) {
+		r.withdraw(i)
+	}
+}
+
 // looked takes the answer to a look.
 func (r *Reducer) looked(ev Event) {
 	g := &r.rollouts[ev.Group]

@@ -87,6 +87,11 @@ func (r *Reducer) mayGrant(m int32) bool {
 	if h.is != fallen && h.is != free && !r.mayTakeOver(h, m) || !own.roomFor(h) && !r.planted(4) || !inside && !r.placeFor(own, h) {
 		return false // another rollout is at work on it, or there is no room
 	}
+	return r.roomBeside(m, h, inside)
+}
+
+// roomBeside says whether the other rollouts that a member's host belongs to have room for it too.
+func (r *Reducer) roomBeside(m int32, h *host, inside bool) bool {
 	for _, other := range h.members {
 		g := r.rolloutOf(other)
 		switch {
@@ -97,6 +102,13 @@ func (r *Reducer) mayGrant(m int32) bool {
 		}
 	}
 	return true
+}
+
+// stillRoom says whether a grant holds that has not been used. A host in the middle of which nothing is left to change ends its
+// steps without a grant, is watched, and may have taken the last room so.
+func (r *Reducer) stillRoom(m int32) bool {
+	h, own := &r.hosts.hosts[r.members[m].host], r.rolloutOf(m)
+	return (own.roomFor(h) || r.planted(4)) && r.roomBeside(m, h, true)
 }
 
 // inWork names the hosts that the run has begun to change since a moment, and is in the middle of.

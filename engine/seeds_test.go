@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"upgrader.dev/upgrader/engine/journal"
+)
+
+// What the simulation has found, as the smallest runs that show it.
+
+// begun is what an earlier process wrote about a step that it was in the middle of.
+func begun(group, step, host string, outcome ...string) []journal.Record {
+	id := group + "/" + step + "@" + host
+	past := []journal.Record{{Kind: journal.Start, Node: id, Attempt: 1},
+		{Kind: journal.Intent, Node: id, Host: host, Group: group, Uses: step, Ticket: "t-" + id, Say: step, Repeat: string(Guarded), Digest: id}}
+	for _, state := range outcome {
+		past = append(past, journal.Record{Kind: journal.Outcome, Node: id, Ticket: "t-" + id, State: state})
+	}
+	return past
+}
+
+// A host in the middle of which nothing is left to change is watched at once, and needs no grant for that. A host that was let in
+// meanwhile finds no room any more.
+func TestAGrantEndsWhenItsRoomIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.value["h1/x"] = 1
+		g := rolling("roll", 1, []string{"x"}, "h1", "h2", "h3")
+		g.Groups[0].Soak = time.Minute
+		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format}}, begun("roll", "x", "h1"),
+			begun("roll", "x", "h2", outcomeFailed)) // maxUnavailable was 2 then
+		began := time.Now()
+		var at time.Duration
+		x := &raiseStep{w: w, name: "x", repeat: Guarded}
+		step := stepFunc(func(ctx context.Context, s Scene) ([]Change, error) {
+			changes, err := x.Observe(ctx, s)
+			for i := range changes {
+				changes[i].Do = func(_ context.Context, tk Ticket) error {
+					if at == 0 {
+						at = time.Since(began)
+					}
+					return w.raise(tk, s.Target.Name+"/x")
+				}
+			}
+			if s.Target.Name == "h2" {
+				time.Sleep(2 * time.Second)
+			}
+			return changes, err
+		})
+		w.jobs["t-roll/x@h1"] = "ok"
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: &health{}, Binder: binder{"x": step}, Settler: slowly{w, time.Second}})
+		if s.State != Done || at < time.Minute {
+			t.Errorf("ended %s, and h2 was changed after %s, while h1 was watched: %s", s.State, at, s.Why)
+		}
+	})
+}
+
+// slowly is a settler that takes its time.
+type slowly struct {
+	Settler
+	takes time.Duration
+}
+
+func (s slowly) Settle(ctx context.Context, target Target, t Ticket) (Settlement, error) {
+	time.Sleep(s.takes)
+	return s.Settler.Settle(ctx, target, t)
+}

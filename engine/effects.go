@@ -126,9 +126,10 @@ func (t *effectTable) mayRun(node int32) *effect {
 	return first(t.byNode[node], func(e *effect) bool { return !e.Cut && e.Repeat != Convergent })
 }
 
-// quiet says that nothing may be going on on a host.
+// quiet says that nothing may be going on on a host. A convergent effect ended with its process: where the plan has its step no
+// more, nobody looks what became of it, and a look at the host settles it.
 func (t *effectTable) quiet(host string) bool {
-	return first(t.byHost[host], func(e *effect) bool { return !e.Cut }) == nil
+	return first(t.byHost[host], func(e *effect) bool { return !e.Cut && (e.Node != nobody || e.Repeat != Convergent) }) == nil
 }
 
 func first(list []*effect, is func(*effect) bool) *effect {

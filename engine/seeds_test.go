@@ -59,6 +59,21 @@ func TestAGrantEndsWhenItsRoomIsTaken(t *testing.T) {
 	})
 }
 
+// A host that the plan lost while it was cordoned is free when a look finds it in service: nobody will ever say what became of the
+// cordon itself.
+func TestAHostThatThePlanLostAndIsBackMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("roll", "drain", "h1"))
+		past[2].Repeat = string(Convergent)
+		g, d := rolling("roll", 1, []string{"drain"}, "h2", "h3"), newDrains()
+		g.Digest = "edited"
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Past: past, Availability: &health{}, Binder: binder{"drain": d.step("drain")}})
+		if s.State != Done || len(d.begun) != 2 {
+			t.Errorf("ended %s after %v: %s", s.State, d.begun, s.Why)
+		}
+	})
+}
+
 // slowly is a settler that takes its time.
 type slowly struct {
 	Settler

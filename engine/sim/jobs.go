@@ -18,6 +18,7 @@ type job struct {
 
 	stay    *stay // the judge's: the host in its rollout
 	decided bool  // a person has said what is true of it
+	hasty   bool  // and it went on at that time
 	again   bool  // a person has said that it may be repeated
 }
 
@@ -112,7 +113,10 @@ func (j *job) leave(w *world) {
 }
 
 // bring makes what a step wants true.
-func (w *world) bring(t *toy) { w.hosts[t.host].text[t.key] = int16(t.text) + 1 }
+func (w *world) bring(t *toy) { w.hosts[t.host].text[t.key] = t.goal() }
+
+// goal is what a step writes.
+func (t *toy) goal() int16 { return int16(t.text) + 1 }
 
 // write carries out a convergent change by way of the API.
 func (j *job) write(w *world, epoch int64) *engine.Failure {

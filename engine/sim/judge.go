@@ -20,6 +20,7 @@ type judge struct {
 	stays   map[stayKey]*stay
 	made    map[effectKey][]*job
 	tickets map[string]ticketState
+	spoken  map[effectKey]int16 // the goal that a person has said to be reached
 
 	entries []entry // durable
 	loose   []entry // of this turn
@@ -107,7 +108,7 @@ type outage struct {
 type effectKey struct{ host, key int }
 
 func newJudge(t *trial) *judge {
-	return &judge{trial: t, nodes: map[string]*book{}, stays: map[stayKey]*stay{}, made: map[effectKey][]*job{}, tickets: map[string]ticketState{}}
+	return &judge{trial: t, nodes: map[string]*book{}, stays: map[stayKey]*stay{}, made: map[effectKey][]*job{}, tickets: map[string]ticketState{}, spoken: map[effectKey]int16{}}
 }
 
 // begin opens the books of a new process.
@@ -158,13 +159,15 @@ func (j *judge) reopen() {
 	}
 }
 
-// metBefore says whether all that a gate needs was done before this process.
+// metBefore says whether all that a gate needs was done before this process. A host that has just ended its steps may still be
+// watched, also where it failed before and nothing was changed on it since: then the gate has its turn after that.
 func (j *judge) metBefore(i int) bool {
 	for _, n := range j.p.script.toys[i].needs {
 		need := &j.p.script.toys[n]
 		met := j.done(n)
 		if need.group >= 0 {
-			met = j.hostThrough(need) && j.elapsed >= j.stay(need).soaked
+			watched := j.cur[n].last + j.p.script.units[need.unit].soak
+			met = j.hostThrough(need) && j.elapsed >= max(watched, j.stay(need).soaked)
 		}
 		if !met || need.kind == gate && !j.metBefore(n) {
 			return false
@@ -262,37 +265,7 @@ func (j *judge) unwritten(ticket string) {
 	delete(j.tickets, ticket)
 }
 
-// decided takes a person's word, given between processes.
-func (j *judge) decided(node int, rec journal.Record) {
-	t := &j.script.toys[node]
-	for _, job := range j.made[effectKey{t.host, t.key}] {
-		job.decided = true
-		job.again = job.again || rec.State == "retry"
-	}
-	for key, s := range j.stays {
-		if key.host == t.host && rec.State == engine.Done {
-			s.touched = s.touched && j.has(key) // one that the plan has lost is the person's
-		}
-	}
-	e := entry{kind: rec.Kind, node: rec.Node, state: rec.State, digest: rec.Digest, elapsed: rec.Elapsed}
-	j.entries = append(j.entries, e)
-	j.enter(&e)
-}
-
 // has says whether the plan still has a host in a unit.
 func (j *judge) has(key stayKey) bool {
 	return slices.ContainsFunc(j.script.units, func(u unit) bool { return u.name == key.unit && slices.Contains(u.hosts, key.host) })
-}
-
-// undecided says whether an effect of a step was cut off and waits for a person.
-func (j *judge) undecided(t *toy) bool {
-	if !t.kind.once() {
-		return false
-	}
-	for _, job := range j.made[effectKey{t.host, t.key}] {
-		if job.is == cut && !job.decided {
-			return true
-		}
-	}
-	return false
 }

@@ -143,7 +143,7 @@ func (w *world) holds(t *toy) bool {
 	case drain:
 		return h.drained[t.key] || (h.cordoned || h.foreign) && h.pods == 0 && h.terminating == 0
 	case install, reboot, command, apply, tell:
-		return h.text[t.key] == int16(t.text)+1
+		return h.text[t.key] == t.goal()
 	case uncordon:
 		return !h.cordoned
 	}

@@ -80,10 +80,11 @@ func (r *Reducer) idle(g *rollout, any bool) int {
 }
 
 // mayGrant says whether a host may be changed for a member: in its own rollout, and in every other that counts it and is at work,
-// or could be. A host in the middle waits for no rollout that has not begun.
+// or could be. A host in the middle has its place, and waits for no rollout that has not begun. One that is in the middle of another
+// rollout is a new one here.
 func (r *Reducer) mayGrant(m int32) bool {
 	h, own := &r.hosts.hosts[r.members[m].host], r.rolloutOf(m)
-	inside := h.is == unknown || h.is == admitted
+	inside := h.is == unknown && r.members[m].touched > 0 || h.is == admitted
 	if h.is != fallen && h.is != free && !r.mayTakeOver(h, m) || !own.roomFor(h) && !r.planted(4) || !inside && !r.placeFor(own, h) {
 		return false // another rollout is at work on it, or there is no room
 	}

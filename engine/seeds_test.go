@@ -74,6 +74,24 @@ func TestAHostThatThePlanLostAndIsBackMakesRoom(t *testing.T) {
 	})
 }
 
+// A host that another rollout was in the middle of is not in the middle of this one: it takes no place beside a host that is, also
+// where it is out of service anyway.
+func TestAHostInTheMiddleOfAnotherRolloutNeedsAPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := rolling("a", 1, []string{"x"}, "h1"), rolling("b", 1, []string{"drain"}, "h2", "h3")
+		g := &Graph{Digest: "edited", Nodes: slices.Concat(a.Nodes, b.Nodes), Groups: slices.Concat(a.Groups, b.Groups)}
+		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}},
+			begun("a", "x", "h3", outcomeFailed), begun("b", "drain", "h2", outcomeFailed))
+		d, see := newDrains(), &health{down: map[string]string{"h3": "cordoned"}}
+		time.AfterFunc(time.Minute, func() { see.set("", "h3") })
+		x := stepFunc(func(context.Context, Scene) ([]Change, error) { return nil, nil })
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Past: past, Availability: see, Binder: binder{"x": x, "drain": d.step("drain")}})
+		if s.State != Done || len(d.begun) != 2 || d.begun[0] != "drain@h2" {
+			t.Errorf("ended %s after %v: %s", s.State, d.begun, s.Why)
+		}
+	})
+}
+
 // slowly is a settler that takes its time.
 type slowly struct {
 	Settler

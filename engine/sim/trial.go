@@ -58,7 +58,7 @@ func (e *Effort) add(more Effort) {
 const (
 	mostEvents  = 20_000
 	mostElapsed = 12 * time.Hour
-	mostRounds  = 16 // processes after the faults have stopped
+	mostRounds  = 16 // processes after the faults have stopped, and one more for each cordon that an edited plan may leave to a person
 )
 
 // Run carries one seed out and says which invariant did not hold; nil: all did. trace is told everything that happens, in
@@ -120,7 +120,8 @@ func (t *trial) run() {
 
 // finish resumes until the run is done, as it has to be.
 func (t *trial) finish() {
-	for range mostRounds {
+	rounds := mostRounds + len(t.plan.units)*len(t.hosts)
+	for range rounds {
 		p := t.live()
 		if t.broken != nil {
 			return
@@ -131,7 +132,7 @@ func (t *trial) finish() {
 		}
 		t.meanwhile()
 	}
-	t.fail("I14", "the faults have stopped, everybody has decided, and %d resumes did not end the run", mostRounds)
+	t.fail("I14", "the faults have stopped, everybody has decided, and %d resumes did not end the run", rounds)
 }
 
 // fail notes the first invariant that did not hold.

@@ -259,14 +259,23 @@ func (r *Reducer) inherit() {
 
 // takeStray notes the end of a step that the graph lacks. Where that brought a host through its rollout, it is watched from then on.
 func (r *Reducer) takeStray(ev *journal.Record) {
-	if g, ok := r.byGroup[ev.Group]; ok && ev.Kind == journal.Settled {
-		if m := r.memberIn(r.hosts.enter(hostOf(ev.Node)), g); m != nobody {
-			r.throughAgain(m)
-		}
+	if ev.Kind == journal.Settled {
+		r.passStray(hostOf(ev.Node), ev.Group)
 	}
 	if _, known := r.effects.passed[ev.Digest]; !known && ev.Kind == journal.Settled && ev.State == Done && ev.Digest != "" {
 		r.effects.passed[ev.Digest] = r.taken
 	}
+}
+
+// passStray notes that a step which the graph lacks brought a host through its rollout, if it did.
+func (r *Reducer) passStray(host, group string) {
+	if g, ok := r.byGroup[group]; ok {
+		if m := r.memberIn(r.hosts.enter(host), g); m != nobody {
+			r.throughAgain(m)
+			return
+		}
+	}
+	r.found(host, group)
 }
 
 // heir finds the step that answers for a stray effect.

@@ -33,9 +33,10 @@ type host struct {
 	owner   int32  // the member for which it is at work; nobody: none, or one that the plan lacks
 	down    string // why it was out of service at the last look; empty: it was in service
 	since   time.Duration
-	members []int32 // one for every rollout that it belongs to
-	also    []int32 // rollouts that it counts in although the plan took it out of them
-	at      [4]int  // 1 + index in touched, in loose, in down, in left; 0: not in it
+	members []int32  // one for every rollout that it belongs to
+	also    []int32  // rollouts that it counts in although the plan took it out of them
+	lost    []string // groups that were in the middle of it when the plan took it out of them, as far as a replay has come
+	at      [4]int   // 1 + index in touched, in loose, in down, in left; 0: not in it
 }
 
 func (h *host) busy() bool { return h.is >= granted && h.is <= fallen }
@@ -168,11 +169,28 @@ func (r *Reducer) strand(name, group string) {
 	}
 	if owner == nobody {
 		r.countAlso(i, group)
+		if lost := &r.hosts.hosts[i].lost; !slices.Contains(*lost, group) {
+			*lost = append(*lost, group)
+		}
 	} else if m := &r.members[owner]; m.touched == 0 {
 		m.touched = r.taken
 	}
 	if h := &r.hosts.hosts[i]; h.is != disrupted {
 		r.setHost(i, disrupted, owner)
+	}
+}
+
+// found is a host that was through a rollout before the plan took it out of there: it is not in the middle of that.
+func (r *Reducer) found(name, group string) {
+	i, ok := r.hosts.index[name]
+	if !ok || group == "" {
+		return
+	}
+	h := &r.hosts.hosts[i]
+	was := len(h.lost)
+	h.lost = slices.DeleteFunc(h.lost, func(g string) bool { return g == group })
+	if h.owner == nobody && was > 0 && len(h.lost) == 0 {
+		r.forget(i)
 	}
 }
 

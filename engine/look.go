@@ -223,7 +223,7 @@ func (r *Reducer) forget(i int32) {
 	r.setHost(i, free, nobody)
 	h := &r.hosts.hosts[i]
 	r.count(h, -1)
-	h.also = nil
+	h.also, h.lost = nil, nil
 	r.count(h, 1)
 }
 

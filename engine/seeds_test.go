@@ -92,6 +92,20 @@ func TestAHostInTheMiddleOfAnotherRolloutNeedsAPlace(t *testing.T) {
 	})
 }
 
+// A host that was through its rollout when the plan lost it is in the middle of nothing, and in nobody's way if it fails later.
+func TestAHostThatWasThroughIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("roll", "drain", "h1", outcomeOK),
+			[]journal.Record{{Kind: journal.Settled, Node: "roll/drain@h1", State: Done, Digest: "roll/drain@h1", Group: "roll"}})
+		g, d, see := rolling("roll", 1, []string{"drain"}, "h2", "h3"), newDrains(), &health{down: map[string]string{"h1": "NotReady"}}
+		g.Digest = "edited"
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Past: past, Availability: see, Binder: binder{"drain": d.step("drain")}})
+		if s.State != Done || len(d.begun) != 2 {
+			t.Errorf("ended %s after %v: %s", s.State, d.begun, s.Why)
+		}
+	})
+}
+
 // slowly is a settler that takes its time.
 type slowly struct {
 	Settler

@@ -90,7 +90,8 @@ func (r *Reducer) stillHeld(m int32) bool {
 	if r.hosts.hosts[mem.host].is == unknown && r.startable(m) {
 		return true
 	}
-	if mem.listed = false; r.startable(m) && r.hosts.hosts[mem.host].is != unknown {
+	mem.listed = false
+	if r.hosts.hosts[mem.host].is == free && r.startable(m) {
 		r.list(m) // a look has found its host in service: it is one of those to come
 	}
 	return false

@@ -106,6 +106,27 @@ func TestAHostThatWasThroughIsNotLost(t *testing.T) {
 	})
 }
 
+// A canary that was let in while nothing more could be at work does not stand in the queue as well: the look at the others, while it
+// is watched, would let it in once more.
+func TestAWatchedCanaryIsNotLetInAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := newWorld(), rolling("roll", 2, []string{"x"}, "h1", "h2", "h3", "h4")
+		g.Groups[0].Canary, g.Groups[0].Soak = 2, 8*time.Second
+		g.Nodes = append([]Node{node("busy", "busy", Cluster, "")}, g.Nodes...)
+		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format}}, begun("roll", "x", "h2", outcomeFailed))
+		see := &health{}
+		see.set("NotReady", "h2", "h3", "h4") // h1 has to wait
+		time.AfterFunc(time.Second, func() { see.set("", "h2", "h3", "h4") })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		r := &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: see, Parallel: 1,
+			Binder: binder{"busy": pauseStep(5 * time.Second), "x": &raiseStep{w: w, name: "x", repeat: Guarded}}}
+		if s, err := r.Start(ctx, nil); err != nil || s.State != Done {
+			t.Errorf("ended %s: %s, %v", s.State, s.Why, err)
+		}
+	})
+}
+
 // slowly is a settler that takes its time.
 type slowly struct {
 	Settler

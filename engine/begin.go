@@ -35,7 +35,7 @@ func (r *Reducer) resumeMember(m int32) {
 	switch {
 	case g.finally: // it is done again at the end of every process
 		if mem.is == watched && r.hosts.hosts[mem.host].owner == m {
-			r.setHost(mem.host, free, nobody)
+			r.setFree(mem.host)
 		}
 		mem.is, mem.touched = ahead, 0
 	case mem.is == failed, mem.left > 0:
@@ -43,7 +43,7 @@ func (r *Reducer) resumeMember(m int32) {
 	case mem.is == watched && (r.now >= mem.soaked || r.planted(23)):
 		mem.is = through
 		if r.hosts.hosts[mem.host].owner == m {
-			r.setHost(mem.host, free, nobody)
+			r.setFree(mem.host)
 		}
 	case mem.is == watched:
 		g.soaks++

@@ -78,7 +78,7 @@ func (r *Reducer) setHost(i int32, is standing, owner int32) {
 	r.own(h, 1)
 	r.count(h, 1)
 	r.hosts.note(i)
-	if is == free && was != free || is == soaking {
+	if is == free && was != free || is == soaking || is == unknown && owner == nobody && was != unknown {
 		r.freed(h)
 	}
 }
@@ -268,5 +268,14 @@ func (r *Reducer) handBack(i int32) {
 			return
 		}
 	}
-	r.setHost(i, free, nobody)
+	r.setFree(i)
+}
+
+// setFree frees a host. One that the plan lost in the middle is as unknown as before: only a look frees it.
+func (r *Reducer) setFree(i int32) {
+	if len(r.hosts.hosts[i].also) > 0 {
+		r.setHost(i, unknown, nobody)
+	} else {
+		r.setHost(i, free, nobody)
+	}
 }

@@ -138,7 +138,7 @@ func (r *Reducer) letGo(i int32) {
 		}
 		return
 	}
-	r.setHost(i, free, nobody)
+	r.setFree(i)
 }
 
 // waitForRoom looks again after a while, as long as patience lasts.

@@ -88,13 +88,13 @@ func (r *Reducer) touch(g int32) {
 	}
 }
 
-// freed tells the rollouts of a host that there may be room now.
+// freed tells the rollouts of a host that there may be room now, and that it is nobody's if it is.
 func (r *Reducer) freed(h *host) {
 	for _, m := range h.members {
 		g := r.rolloutOf(m)
 		g.nap = 0
 		r.touch(r.members[m].rollout)
-		if h.is == free && r.startable(m) {
+		if h.is != soaking && r.startable(m) {
 			r.list(m)
 		}
 	}

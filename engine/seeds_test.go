@@ -127,6 +127,28 @@ func TestAWatchedCanaryIsNotLetInAgain(t *testing.T) {
 	})
 }
 
+// A host that the plan lost in the middle of one rollout is not free because another has nothing to change on it.
+func TestALostHostIsNotFreedByAnotherRollout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := rolling("a", 1, []string{"x"}, "h2"), rolling("b", 1, []string{"y"}, "h1")
+		g := &Graph{Digest: "edited", Nodes: slices.Concat(a.Nodes, b.Nodes), Groups: slices.Concat(a.Groups, b.Groups)}
+		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("a", "x", "h1", outcomeOK))
+		see, began, at := &health{}, time.Now(), time.Duration(0)
+		see.set("cordoned", "h1")
+		time.AfterFunc(time.Minute, func() { see.set("", "h1") })
+		w := newWorld()
+		x := &raiseStep{w: w, name: "x", repeat: Guarded, do: func(_ context.Context, tk Ticket) error {
+			at = time.Since(began)
+			return w.raise(tk, "h2/x")
+		}}
+		nothing := stepFunc(func(context.Context, Scene) ([]Change, error) { return nil, nil })
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: see, Binder: binder{"x": x, "y": nothing}})
+		if s.State != Done || at < time.Minute {
+			t.Errorf("ended %s, and h2 was changed after %s, while h1 was out of service: %s", s.State, at, s.Why)
+		}
+	})
+}
+
 // slowly is a settler that takes its time.
 type slowly struct {
 	Settler

@@ -27,6 +27,7 @@ type judge struct {
 
 	elapsed time.Duration
 	looks   [][looksKept]glance // by rollout: the latest
+	merged  []glance            // by rollout: the latest, as looks at others have changed it since
 	held    time.Duration       // when the lock was last proved; -1: it was not
 	stopped bool
 	halted  bool
@@ -116,7 +117,7 @@ func (j *judge) begin(p *process) {
 	j.p, j.process = p, 0
 	j.stopped, j.halted, j.paused, j.failed, j.fenced, j.held, j.flying = false, false, false, false, false, -1, 0
 	j.outage = outage{node: -1}
-	j.looks = make([][looksKept]glance, len(p.script.graph.Groups))
+	j.looks, j.merged = make([][looksKept]glance, len(p.script.graph.Groups)), make([]glance, len(p.script.graph.Groups))
 	j.durable(0)
 	clear(j.nodes)
 	last := time.Duration(0)

@@ -17,9 +17,7 @@ func (j *judge) hear(ev *engine.Event) {
 		j.stopped = true
 	case engine.Looked:
 		if ev.Err == nil {
-			kept := &j.looks[ev.Group]
-			copy(kept[1:], kept[:looksKept-1])
-			kept[0] = glance{true, ev.Now, ev.Hosts}
+			j.looked(ev)
 			j.recovered(ev)
 		}
 	case engine.Held:
@@ -39,6 +37,22 @@ func (j *judge) hear(ev *engine.Event) {
 		j.cur[ev.Node].inflight--
 	case engine.Answered:
 		j.answered(ev)
+	}
+}
+
+// looked keeps a look at a rollout, and what it says of hosts that others share.
+func (j *judge) looked(ev *engine.Event) {
+	kept := &j.looks[ev.Group]
+	copy(kept[1:], kept[:looksKept-1])
+	kept[0] = glance{true, ev.Now, ev.Hosts}
+	j.merged[ev.Group] = glance{true, ev.Now, map[string]string{}}
+	for g := range j.merged {
+		if !j.merged[g].taken {
+			continue
+		}
+		for _, h := range j.p.script.units[j.p.script.group[ev.Group]].hosts {
+			j.merged[g].down[j.names[h]] = ev.Hosts[j.names[h]]
+		}
 	}
 }
 

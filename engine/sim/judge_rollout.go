@@ -35,12 +35,11 @@ func (j *judge) room(b *book, t *toy) {
 // byBestLook counts by the fresh look that speaks most for the host: one was enough to let it in. A host that is down
 // itself makes nothing worse.
 func (j *judge) byBestLook(un *unit, t *toy, fresh bool) (busy, out int, looked bool) {
-	for i := range j.looks[t.group] {
-		look := &j.looks[t.group][i]
+	for _, look := range append(j.looks[t.group][:], j.merged[t.group]) {
 		if !look.taken || j.ago(look.at) > freshLook {
 			continue
 		}
-		works, away := j.counts(un, t.host, look, fresh)
+		works, away := j.counts(un, t.host, &look, fresh)
 		if look.down[j.names[t.host]] != "" {
 			away = 0
 		}

@@ -40,6 +40,7 @@ func (r *Reducer) letIn(i int32) {
 // asking are the members that are at work, or were, and need a grant: canaries first.
 func (r *Reducer) asking(i int32) []int32 {
 	g := &r.rollouts[i]
+	r.keepHeld(g)
 	list := slices.Clone(g.held)
 	for _, n := range r.permits {
 		if r.asksFor(n, i) && !slices.Contains(list, r.nodes[n].member) {

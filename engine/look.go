@@ -53,8 +53,7 @@ func (r *Reducer) wants(i int32) bool {
 	if slices.ContainsFunc(r.permits, func(n int32) bool { return r.asksFor(n, i) }) {
 		return true
 	}
-	g.held = slices.DeleteFunc(g.held, func(m int32) bool { return !r.stillHeld(m) })
-	if len(g.held) > 0 {
+	if r.keepHeld(g); len(g.held) > 0 {
 		return true
 	}
 	if !r.anyWaiting(g) {
@@ -84,6 +83,11 @@ func (r *Reducer) lookable(g *rollout) int {
 }
 
 func (r *Reducer) rolloutIndex(g *rollout) int32 { return r.members[g.first].rollout }
+
+// keepHeld drops hosts from those in the middle that have been let in, or need not be any more.
+func (r *Reducer) keepHeld(g *rollout) {
+	g.held = slices.DeleteFunc(g.held, func(m int32) bool { return !r.stillHeld(m) })
+}
 
 func (r *Reducer) stillHeld(m int32) bool {
 	mem := &r.members[m]

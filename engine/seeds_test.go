@@ -149,6 +149,34 @@ func TestALostHostIsNotFreedByAnotherRollout(t *testing.T) {
 	})
 }
 
+// The same holds of a host in the middle, while another one that has settled its effect already waits for room.
+func TestAWatchedHostIsNotLetInAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := newWorld(), rolling("roll", 2, []string{"x"}, "h1", "h2", "h3", "h4")
+		g.Groups[0].Soak = 8 * time.Second
+		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format}}, begun("roll", "x", "h1", outcomeFailed), begun("roll", "x", "h2"))
+		w.jobs["t-roll/x@h2"] = "ok"
+		x := &raiseStep{w: w, name: "x", repeat: Guarded}
+		see := &health{}
+		see.set("NotReady", "h1", "h3", "h4") // h2 has to wait
+		time.AfterFunc(1500*time.Millisecond, func() { see.set("", "h1", "h3", "h4") })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		r := &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: unhurried{see}, Binder: binder{"x": x}, Settler: w}
+		if s, err := r.Start(ctx, nil); err != nil || s.State != Done {
+			t.Errorf("ended %s: %s, %v", s.State, s.Why, err)
+		}
+	})
+}
+
+// unhurried takes its time to say who is in service.
+type unhurried struct{ *health }
+
+func (u unhurried) Down(ctx context.Context, hosts []string) (map[string]string, error) {
+	time.Sleep(time.Second)
+	return u.health.Down(ctx, hosts)
+}
+
 // slowly is a settler that takes its time.
 type slowly struct {
 	Settler

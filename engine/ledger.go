@@ -201,6 +201,7 @@ func (r *Reducer) countAlso(i int32, group string) {
 	for g := range r.rollouts {
 		if (r.rollouts[g].ID == group || !r.known(group)) && !r.belongs(h, int32(g)) {
 			h.also = append(h.also, int32(g))
+			r.rollouts[g].lost = append(r.rollouts[g].lost, i)
 		}
 	}
 	r.count(h, 1)

@@ -178,7 +178,7 @@ func (r *Reducer) foreign(down map[string]string) map[string]string {
 	var out map[string]string
 	for name, why := range down {
 		if i, ok := r.hosts.index[name]; ok {
-			if h := &r.hosts.hosts[i]; h.is == granted || h.is == disrupted || h.is == soaking || r.planted(40) {
+			if h := &r.hosts.hosts[i]; h.is == disrupted || h.is == soaking || r.planted(40) {
 				continue
 			}
 			if out == nil {
@@ -228,20 +228,24 @@ func (r *Reducer) forget(i int32) {
 	r.setHost(i, free, nobody)
 	h := &r.hosts.hosts[i]
 	r.count(h, -1)
+	for _, g := range h.also {
+		lost := &r.rollouts[g].lost
+		*lost = slices.DeleteFunc(*lost, func(j int32) bool { return j == i })
+	}
 	h.also, h.lost = nil, nil
 	r.count(h, 1)
 }
 
-// stranded names the hosts that a look at a rollout has to ask about beside its own.
+// stranded names the hosts that a look at a rollout has to ask about beside its own: those that the plan lost there in the middle,
+// whatever another rollout does with them now.
 func (r *Reducer) stranded(g int32) []string {
 	var names []string
 	if r.planted(39) {
 		return nil
 	}
-	for _, i := range r.hosts.loose {
-		if h := &r.hosts.hosts[i]; slices.Contains(h.also, g) {
-			names = append(names, h.name)
-		}
+	for _, i := range r.rollouts[g].lost {
+		names = append(names, r.hosts.hosts[i].name)
 	}
+	slices.Sort(names)
 	return names
 }

@@ -26,6 +26,7 @@ type rollout struct {
 
 	waiting queue   // members whose next step could start, by position; some have been let in since
 	held    []int32 // members whose host is unknown, and whose next step could start
+	lost    []int32 // hosts that count in it although the plan took them out
 
 	looking bool
 	look    pauses

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -127,12 +128,17 @@ func TestAWatchedCanaryIsNotLetInAgain(t *testing.T) {
 	})
 }
 
+// lostHost is a plan that has lost h1 in the middle of rollout a, beside a rollout b over h1.
+func lostHost() (*Graph, []journal.Record) {
+	a, b := rolling("a", 1, []string{"x"}, "h2"), rolling("b", 1, []string{"y"}, "h1")
+	g := &Graph{Digest: "edited", Nodes: slices.Concat(a.Nodes, b.Nodes), Groups: slices.Concat(a.Groups, b.Groups)}
+	return g, slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("a", "x", "h1", outcomeOK))
+}
+
 // A host that the plan lost in the middle of one rollout is not free because another has nothing to change on it.
 func TestALostHostIsNotFreedByAnotherRollout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := rolling("a", 1, []string{"x"}, "h2"), rolling("b", 1, []string{"y"}, "h1")
-		g := &Graph{Digest: "edited", Nodes: slices.Concat(a.Nodes, b.Nodes), Groups: slices.Concat(a.Groups, b.Groups)}
-		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("a", "x", "h1", outcomeOK))
+		g, past := lostHost()
 		see, began, at := &health{}, time.Now(), time.Duration(0)
 		see.set("cordoned", "h1")
 		time.AfterFunc(time.Minute, func() { see.set("", "h1") })
@@ -165,6 +171,47 @@ func TestAWatchedHostIsNotLetInAgain(t *testing.T) {
 		r := &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: unhurried{see}, Binder: binder{"x": x}, Settler: w}
 		if s, err := r.Start(ctx, nil); err != nil || s.State != Done {
 			t.Errorf("ended %s: %s, %v", s.State, s.Why, err)
+		}
+	})
+}
+
+// A host that the plan lost in the middle of one rollout is asked about there also while it is in the middle of another.
+func TestALostHostIsAskedAboutWhereverItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, past := lostHost()
+		g.Nodes[1].Needs = []string{"z"} // so b cannot go on for a while
+		g.Nodes = append(g.Nodes, node("z", "z", Cluster, ""))
+		past = append(past, begun("b", "y", "h1", outcomeFailed)...)
+		see, began, at := &health{}, time.Now(), time.Duration(0)
+		see.set("cordoned", "h1")
+		time.AfterFunc(30*time.Second, func() { see.set("", "h1") })
+		w := newWorld()
+		x := &raiseStep{w: w, name: "x", repeat: Guarded, do: func(_ context.Context, tk Ticket) error {
+			at = time.Since(began)
+			return w.raise(tk, "h2/x")
+		}}
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: see,
+			Binder: binder{"x": x, "y": &raiseStep{w: w, name: "y", repeat: Guarded}, "z": pauseStep(50 * time.Second)}})
+		if s.State != Done || at < 30*time.Second {
+			t.Errorf("ended %s, and h2 was changed after %s, while h1 was out of service: %s", s.State, at, s.Why)
+		}
+	})
+}
+
+// What a look has found is written down also of a host that was let in and is not changed yet: a later process knows no more of that.
+func TestALostHostIsNotForgottenByTheNextProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, past := lostHost()
+		see, w := &health{}, newWorld()
+		see.set("cordoned", "h1")
+		log := &memory{w: w, records: past}
+		y := stepFunc(func(context.Context, Scene) ([]Change, error) {
+			time.Sleep(8 * time.Second) // a looks meanwhile
+			return nil, errors.New("broken")
+		})
+		start(t, &Runner{Graph: g, Run: "r", Log: log, Past: past, Availability: see, Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}, "y": y}})
+		if !Recall(g, log.records).Lost("h1") {
+			t.Error("h1 is forgotten")
 		}
 	})
 }

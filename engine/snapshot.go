@@ -250,6 +250,9 @@ func (r *Reducer) restoreHosts(s *snapshot) {
 	for _, h := range s.Hosts {
 		i := r.hosts.enter(h.Name)
 		r.hosts.hosts[i].also = h.Also
+		for _, g := range h.Also {
+			r.rollouts[g].lost = append(r.rollouts[g].lost, i)
+		}
 		r.setDown(i, h.Down)
 		r.setHost(i, h.Is, h.Owner)
 		r.hosts.hosts[i].since = h.Since

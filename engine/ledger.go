@@ -234,7 +234,7 @@ func (r *Reducer) suspend() {
 		case disrupted, fallen:
 			r.setHost(int32(i), unknown, h.owner)
 			if r.planted(2) {
-				r.setHost(int32(i), free, nobody)
+				r.forget(int32(i))
 			}
 		}
 	}

@@ -160,15 +160,14 @@ func (j *judge) reopen() {
 	}
 }
 
-// metBefore says whether all that a gate needs was done before this process. A host that has just ended its steps may still be
-// watched, also where it failed before and nothing was changed on it since: then the gate has its turn after that.
+// metBefore says whether all that a gate needs was done before this process. Where a host may still be watched, the gate has its turn
+// after that.
 func (j *judge) metBefore(i int) bool {
 	for _, n := range j.p.script.toys[i].needs {
 		need := &j.p.script.toys[n]
 		met := j.done(n)
 		if need.group >= 0 {
-			watched := j.cur[n].last + j.p.script.units[need.unit].soak
-			met = j.hostThrough(need) && j.elapsed >= max(watched, j.stay(need).soaked)
+			met = j.hostThrough(need) && j.elapsed >= j.stay(need).soaked && !j.maybeWatched(n)
 		}
 		if !met || need.kind == gate && !j.metBefore(n) {
 			return false

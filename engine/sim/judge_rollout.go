@@ -142,12 +142,20 @@ func (j *judge) others(b *book, t *toy, fresh bool) {
 
 // mayGoOn says whether what comes next for a unit on a host only waits for the host.
 func (j *judge) mayGoOn(u, host int) bool {
+	toys := j.p.script.toys
 	for _, i := range j.p.script.stops[u] {
-		if j.p.script.toys[i].host == host && !(j.done(i) && j.seenOpen(i)) {
-			return !slices.ContainsFunc(j.p.script.toys[i].needs, func(n int) bool { return !j.well(i, n) })
+		if toys[i].host == host && !(j.done(i) && j.seenOpen(i)) {
+			return !slices.ContainsFunc(toys[i].needs, func(n int) bool { return !j.well(i, n) || toys[n].unit != u && j.maybeWatched(n) })
 		}
 	}
 	return false
+}
+
+// maybeWatched says whether a host may still be watched after node n, which was its last. It may be where it failed before and
+// nothing was changed on it since; the books, which hold it through from then on, do not tell.
+func (j *judge) maybeWatched(n int) bool {
+	un := &j.p.script.units[j.p.script.toys[n].unit]
+	return un.rollout && j.elapsed < j.cur[n].last+un.soak
 }
 
 // atWork says whether this process is at work for a rollout.

@@ -78,7 +78,7 @@ func killedWhenDone(t *testing.T, s store, m manifest) string {
 			t.Fatal(err)
 		}
 	}
-	file, _, err := journal.Open(string(dir))
+	file, err := journal.Open(string(dir))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run lis
 	if err != nil {
 		return err
 	}
-	file, past, err := journal.Open(string(run.dir))
+	file, err := journal.Open(string(run.dir))
 	if errors.Is(err, journal.ErrLocked) {
 		return &lockedError{fmt.Errorf("run %s is at work in another process: follow it with `upgrader status %s -w`", run.ID, run.ID)}
 	}
@@ -69,6 +69,14 @@ func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run lis
 		return err
 	}
 	defer closeQuietly(file)
+	var past []journal.Record
+	err = file.Scan(func(rec *journal.Record) error {
+		past = append(past, *rec)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	session := &session{console: c, mode: mode, yes: o.yes || run.Yes, manifest: run.manifest, dir: run.dir, journal: file, past: past}
 	if done, err := o.takeUp(session, run); err != nil {
 		return err

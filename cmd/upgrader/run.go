@@ -212,14 +212,14 @@ func (o *runOptions) begin(ctx context.Context, c *console, s store, w *world, p
 	if err := dir.pin(m, prep.plan, prep.graph); err != nil {
 		return err
 	}
-	file, past, err := journal.Open(string(dir))
+	file, err := journal.Open(string(dir))
 	if err != nil {
 		return err
 	}
 	defer closeQuietly(file)
 	session := &session{
 		console: c, mode: mode, yes: m.Yes, manifest: m, dir: dir, graph: prep.graph, world: w,
-		journal: file, past: past, facts: versions(w.nodes),
+		journal: file, facts: versions(w.nodes),
 	}
 	err = session.perform(ctx)
 	var locked *lockedError

@@ -16,7 +16,7 @@ func longRun(b *testing.B, records int) runDir {
 	const steps, perStep = 9, 22
 	g := &engine.Graph{Format: engine.GraphFormat, Digest: "g"}
 	d := runDir(b.TempDir())
-	file, _, err := journal.Open(string(d))
+	file, err := journal.Open(string(d))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -118,7 +118,7 @@ func TestADeadRunIsPaused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, _, err := journal.Open(string(run.dir))
+	file, err := journal.Open(string(run.dir))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -165,11 +165,14 @@ func (v *victim) runDir() string {
 	return filepath.Dir(runs[0])
 }
 
-func (v *victim) records() []journal.Record {
+func (v *victim) records() (records []journal.Record) {
 	if v.runDir() == "" {
 		return nil
 	}
-	records, err := journal.Read(v.runDir())
+	err := journal.Scan(v.runDir(), func(rec *journal.Record) error {
+		records = append(records, *rec)
+		return nil
+	})
 	if err != nil {
 		v.t.Fatalf("after a kill the journal is unreadable: %v", err)
 	}

@@ -63,7 +63,7 @@ func wholeRun(b *testing.B, g *engine.Graph) {
 	if err := writeJSON(d.path("graph.json"), g); err != nil {
 		b.Fatal(err)
 	}
-	file, _, err := journal.Open(string(d))
+	file, err := journal.Open(string(d))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -103,23 +103,6 @@ func peak(b *testing.B) {
 	})
 }
 
-func BenchmarkRead(b *testing.B) {
-	for _, n := range []int{10_000, 1_000_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			dir := long(b, n)
-			peak(b)
-			for b.Loop() {
-				if got, err := Read(dir); err != nil || len(got) != n {
-					b.Fatalf("%d records, %v", len(got), err)
-				}
-				b.StopTimer()
-				runtime.GC() // what one turn held is not the next one's
-				b.StartTimer()
-			}
-		})
-	}
-}
-
 func BenchmarkScan(b *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -139,7 +122,7 @@ func BenchmarkScan(b *testing.B) {
 func BenchmarkAppend(b *testing.B) {
 	for _, n := range []int{1, 16} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			j, _, err := Open(b.TempDir())
+			j, err := Open(b.TempDir())
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -95,7 +95,7 @@ func TestWhatARunWritesIsReadFast(t *testing.T) {
 }
 
 func TestATimeThatHasNoJSONIsAnError(t *testing.T) {
-	j, _, err := Open(t.TempDir())
+	j, err := Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestATimeThatHasNoJSONIsAnError(t *testing.T) {
 	if err := j.Append(Record{Kind: End}); err != nil {
 		t.Error(err)
 	}
-	if got, err := Read(strings.TrimSuffix(j.f.Name(), Name)); err != nil || len(got) != 1 || got[0].Kind != End {
+	if got, err := read(strings.TrimSuffix(j.f.Name(), Name)); err != nil || len(got) != 1 || got[0].Kind != End {
 		t.Errorf("%v, %v; want the end alone", got, err)
 	}
 }

@@ -3,6 +3,8 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -29,6 +31,7 @@ var ErrFull = errors.New("no room for another record, so nothing new is started"
 type File struct {
 	mu       sync.Mutex
 	f        *os.File
+	read     bool // what it holds is known: what follows is that
 	size     int64
 	reserved int64 // up to where the disk has room for it
 	seq      int64
@@ -37,68 +40,76 @@ type File struct {
 	err      error // the first failed write: nothing is appended after it
 }
 
-// Open is OpenScan for those who want to keep all records: it returns what the journal holds.
-func Open(dir string) (*File, []Record, error) {
-	records := expect(dir)
-	j, err := OpenScan(dir, func(r *Record) error {
-		records = append(records, *r)
-		return nil
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return j, records, nil
-}
-
-// OpenScan takes the journal in dir, creating it if there is none, and calls each with what it holds, as Scan does. A torn
-// last record, as a crash leaves it, is cut off; it was never acknowledged. Any other damage is an ErrDamaged, and the
-// file is left alone, as it is after an error of each.
-func OpenScan(dir string, each func(*Record) error) (*File, error) {
+// Open takes the journal in dir for this process, creating it if there is none. What it holds, Scan tells.
+func Open(dir string) (*File, error) {
 	path := filepath.Join(dir, Name)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}
-	j := &File{f: f}
-	if err := j.load(path, each); err != nil {
+	if err := lockSoon(f); err != nil {
 		_ = f.Close()
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return j, nil
+	return &File{f: f}, nil
 }
 
-func (j *File) load(path string, each func(*Record) error) error {
-	if err := lockSoon(j.f); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+// Scan calls each with every record that the journal holds, as the function Scan does, and nobody can write it meanwhile: each
+// must not append. The first time, a torn last record, as a crash leaves it, is cut off; it was never acknowledged. Any other
+// damage is an ErrDamaged, and the file is left alone, as it is after an error of each.
+func (j *File) Scan(each func(*Record) error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.scan(each)
+}
+
+func (j *File) scan(each func(*Record) error) error {
+	if j.err != nil {
+		return j.err
 	}
-	found, err := scan(j.f, path, each)
-	if err != nil {
+	end := int64(math.MaxInt64)
+	if j.read {
+		end = j.size
+	}
+	found, err := scan(io.NewSectionReader(j.f, 0, end), j.f.Name(), each)
+	switch {
+	case err != nil:
 		return err
+	case !j.read:
+		return j.goOn(found)
+	case found.size != j.size:
+		return fmt.Errorf("%s: %w: all was whole up to byte %d and now is only up to byte %d, while this process held it", j.f.Name(), ErrDamaged, j.size, found.size)
 	}
+	return nil
+}
+
+// goOn makes what was found whole durable, and the next append follow it.
+func (j *File) goOn(found extent) error {
 	info, err := j.f.Stat()
 	if err != nil {
 		return fmt.Errorf("reading the journal: %w", err)
 	}
 	if found.size < info.Size() {
 		if err := j.f.Truncate(found.size); err != nil {
-			return fmt.Errorf("cutting the torn record off %s: %w", path, err)
+			return fmt.Errorf("cutting the torn record off %s: %w", j.f.Name(), err)
 		}
 	}
-	if err := errors.Join(j.f.Sync(), syncDir(filepath.Dir(path))); err != nil {
-		return fmt.Errorf("syncing %s: %w", path, err)
+	if err := errors.Join(j.f.Sync(), syncDir(filepath.Dir(j.f.Name()))); err != nil {
+		return fmt.Errorf("syncing %s: %w", j.f.Name(), err)
 	}
-	j.size, j.seq, j.chain = found.size, found.records, found.chain
+	j.size, j.seq, j.chain, j.read = found.size, found.records, found.chain, true
 	return nil
 }
 
 // Append writes the records with one fsync and returns when they are durable, having filled in Seq, From, the Format of a
 // Begin and, where it is zero, Time. After a failed write nothing is appended any more: what a failed fsync left on the
 // disk cannot be known without reading it anew. The disk keeps a reserve, so that outcomes still fit when intents no longer do.
+// A journal that nobody has scanned is, before anything is appended to it.
 func (j *File) Append(records ...Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.err != nil {
-		return j.err
+	if err := j.ready(); err != nil {
+		return err
 	}
 	reserved, err := reserve(j.f, j.size, j.reserved)
 	if err != nil && startsSomething(records) {
@@ -115,6 +126,14 @@ func (j *File) Append(records ...Record) error {
 	}
 	j.seq, j.size = j.seq+int64(len(records)), j.size+int64(len(data))
 	return nil
+}
+
+// ready finds out what an append has to follow.
+func (j *File) ready() error {
+	if j.err != nil || j.read {
+		return j.err
+	}
+	return j.scan(func(*Record) error { return nil })
 }
 
 // encode makes the lines of the next records. They go on from the chain only if all of them could be made.

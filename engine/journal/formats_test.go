@@ -23,7 +23,7 @@ func TestEveryFormatIsRead(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, Name), data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			j, got, err := Open(dir)
+			j, got, err := reopen(dir)
 			if err != nil || len(got) != 13 {
 				t.Fatalf("%d records of 13, %v", len(got), err)
 			}
@@ -34,7 +34,7 @@ func TestEveryFormatIsRead(t *testing.T) {
 			if err := j.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := Read(dir); err != nil || len(got) != 14 || got[13].Format != Format {
+			if got, err := read(dir); err != nil || len(got) != 14 || got[13].Format != Format {
 				t.Errorf("gone on with: %d records of 14, %v; want the last to be of format %d", len(got), err, Format)
 			}
 		})
@@ -98,8 +98,8 @@ func TestANewerFormatIsRefused(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, _, opened := Open(dir)
-	_, read := Read(dir)
+	_, _, opened := reopen(dir)
+	_, read := read(dir)
 	want := fmt.Sprintf("was written by a newer upgrader (format %d; this one reads up to %d): go on with that one", Format+1, Format)
 	for _, err := range []error{opened, read} {
 		if !errors.Is(err, ErrNewer) || errors.Is(err, ErrDamaged) || !strings.HasSuffix(err.Error(), want) {

@@ -14,7 +14,7 @@ func TestFullDisk(t *testing.T) {
 		t.Skipf("needs the right to mount a small file system: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-	j, _, err := Open(dir)
+	j, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestFullDisk(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Read(dir)
+	got, err := read(dir)
 	if err != nil || len(got) != intents+20 {
 		t.Errorf("%d records, %v; want %d", len(got), err, intents+20)
 	}

@@ -16,7 +16,7 @@ import (
 // write fills a journal with n records, one append each, and returns its bytes and where each record ends.
 func write(t *testing.T, dir string, n int) (data []byte, ends []int) {
 	t.Helper()
-	j, past, err := Open(dir)
+	j, past, err := reopen(dir)
 	if err != nil || len(past) != 0 {
 		t.Fatalf("opening a new journal: %v, %d records", err, len(past))
 	}
@@ -31,6 +31,30 @@ func write(t *testing.T, dir string, n int) (data []byte, ends []int) {
 		t.Fatal(err)
 	}
 	return data, ends
+}
+
+// read is all that the journal in dir holds.
+func read(dir string) (got []Record, err error) {
+	err = Scan(dir, func(r *Record) error {
+		got = append(got, *r)
+		return nil
+	})
+	return got, err
+}
+
+// reopen takes the journal in dir and returns all that it holds.
+func reopen(dir string) (j *File, got []Record, err error) {
+	if j, err = Open(dir); err != nil {
+		return nil, nil, err
+	}
+	err = j.Scan(func(r *Record) error {
+		got = append(got, *r)
+		return nil
+	})
+	if err != nil {
+		return nil, got, errors.Join(err, j.Close())
+	}
+	return j, got, nil
 }
 
 func records(t *testing.T, data []byte) ([]Record, error) {
@@ -107,7 +131,7 @@ func TestReopenCutsTheTailAndGoesOn(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, Name), data[:ends[2]-7], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j, past, err := Open(dir)
+	j, past, err := reopen(dir)
 	if err != nil || len(past) != 2 {
 		t.Fatalf("%d records, %v; want 2", len(past), err)
 	}
@@ -117,7 +141,7 @@ func TestReopenCutsTheTailAndGoesOn(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Read(dir)
+	got, err := read(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +165,7 @@ func TestDamageIsLeftAlone(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Open(dir); !errors.Is(err, ErrDamaged) {
+	if _, _, err := reopen(dir); !errors.Is(err, ErrDamaged) {
 		t.Fatalf("got %v", err)
 	}
 	if after, _ := os.ReadFile(path); !cmp.Equal(data, after) {
@@ -151,17 +175,17 @@ func TestDamageIsLeftAlone(t *testing.T) {
 
 func TestOneWriter(t *testing.T) {
 	dir := t.TempDir()
-	j, _, err := Open(dir)
+	j, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Open(dir); !errors.Is(err, ErrLocked) {
+	if _, err := Open(dir); !errors.Is(err, ErrLocked) {
 		t.Errorf("second Open: %v, want ErrLocked", err)
 	}
 	if !InUse(dir) {
 		t.Error("InUse is false while the journal is open")
 	}
-	if _, err := Read(dir); err != nil {
+	if _, err := read(dir); err != nil {
 		t.Errorf("reading beside the writer: %v", err)
 	}
 	if err := j.Close(); err != nil {
@@ -174,7 +198,7 @@ func TestOneWriter(t *testing.T) {
 
 func TestAfterAFailedWriteNothingIsAppended(t *testing.T) {
 	dir := t.TempDir()
-	j, _, err := Open(dir)
+	j, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +211,7 @@ func TestAfterAFailedWriteNothingIsAppended(t *testing.T) {
 	if first == nil || second == nil || second.Error() != first.Error() {
 		t.Errorf("appends after a failure: %v, then %v; want the first error for ever", first, second)
 	}
-	if got, err := Read(dir); err != nil || len(got) != 1 {
+	if got, err := read(dir); err != nil || len(got) != 1 {
 		t.Errorf("%d records, %v; want the one that was acknowledged", len(got), err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // Neither asking, which the right to read is enough for, nor an Open that is refused takes the lock from its writer.
 func TestTheLockStaysWithItsWriter(t *testing.T) {
 	dir := t.TempDir()
-	j, _, err := Open(dir)
+	j, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestTheLockStaysWithItsWriter(t *testing.T) {
 	if !InUse(dir) {
 		t.Error("asking gave the lock away")
 	}
-	if _, _, err := Open(dir); !errors.Is(err, ErrLocked) {
+	if _, err := Open(dir); !errors.Is(err, ErrLocked) {
 		t.Errorf("opened beside its writer: %v", err)
 	}
 	if !InUse(dir) {
@@ -49,13 +49,13 @@ func TestAnOlderProgramAndThisOneExcludeEachOther(t *testing.T) {
 	if err := syscall.Flock(int(older.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Open(dir); !errors.Is(err, ErrLocked) {
+	if _, err := Open(dir); !errors.Is(err, ErrLocked) {
 		t.Errorf("opened beside an older program: %v", err)
 	}
 	if err := syscall.Flock(int(older.Fd()), syscall.LOCK_UN); err != nil {
 		t.Fatal(err)
 	}
-	j, _, err := Open(dir)
+	j, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestWhoAsksIsNoWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.AfterFunc(30*time.Millisecond, func() { _ = asks.Close() })
-	j, _, err := Open(dir)
+	j, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

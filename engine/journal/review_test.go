@@ -12,7 +12,7 @@ import (
 // would have a resume repeat what they say was done.
 func TestNULsBeforeAcknowledgedRecordsAreDamage(t *testing.T) {
 	dir := t.TempDir()
-	j, _, err := Open(dir)
+	j, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestNULsBeforeAcknowledgedRecordsAreDamage(t *testing.T) {
 	if _, err := f.WriteAt(make([]byte, 512), 4096); err != nil {
 		t.Fatal(err)
 	}
-	if _, records, err := Open(dir); !errors.Is(err, ErrDamaged) {
+	if _, records, err := reopen(dir); !errors.Is(err, ErrDamaged) {
 		t.Errorf("opened with %d records of 160 (%v), want ErrDamaged", len(records), err)
 	}
 }
@@ -57,7 +57,7 @@ func TestAskingWhetherItIsInUseKeepsNobodyOut(t *testing.T) {
 	}()
 	defer func() { close(stop); <-ended }()
 	for range 200 {
-		j, _, err := Open(dir)
+		j, err := Open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func TestAskingWhetherItIsInUseKeepsNobodyOut(t *testing.T) {
 func TestARecordWithoutItsNewlineIsATornTail(t *testing.T) {
 	for _, lost := range []int64{1, 2, 7} {
 		dir := t.TempDir()
-		j, _, err := Open(dir)
+		j, err := Open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestARecordWithoutItsNewlineIsATornTail(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = f.Close()
-		j, records, err := Open(dir)
+		j, records, err := reopen(dir)
 		if err != nil || len(records) != 2 {
 			t.Fatalf("%d bytes lost: %d records, %v", lost, len(records), err)
 		}

@@ -24,36 +24,6 @@ func Scan(dir string, each func(*Record) error) error {
 	return err
 }
 
-// Read returns all that Scan tells, at 320 bytes a record and more: who folds a journal is better off with Scan.
-func Read(dir string) ([]Record, error) {
-	records := expect(dir)
-	err := Scan(dir, func(r *Record) error {
-		records = append(records, *r)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return records, nil
-}
-
-// expect makes room for as many records as the journal in dir has lines. Growing step by step would take it twice.
-func expect(dir string) []Record {
-	f, err := os.Open(filepath.Join(dir, Name))
-	if err != nil {
-		return nil // opening it for its records says so
-	}
-	defer f.Close()
-	lines := 0
-	for buf := make([]byte, chunk); ; {
-		n, err := f.Read(buf)
-		lines += bytes.Count(buf[:n], []byte("\n"))
-		if err != nil {
-			return make([]Record, 0, lines)
-		}
-	}
-}
-
 // An extent is what was found whole: how many records, of how many bytes, and the chain behind them.
 type extent struct {
 	records int64

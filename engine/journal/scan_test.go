@@ -61,7 +61,7 @@ func TestLinesOfEveryLength(t *testing.T) {
 	}
 }
 
-// An error of each ends the scan at once and comes back as it is; Open then leaves the journal alone, and free.
+// An error of each ends the scan at once and comes back as it is, and leaves an open journal alone.
 func TestAnErrorOfEachEndsTheScan(t *testing.T) {
 	dir := t.TempDir()
 	cut := written(t, [][]Record{make([]Record, 5000)}).data
@@ -80,8 +80,12 @@ func TestAnErrorOfEachEndsTheScan(t *testing.T) {
 	if err := Scan(dir, each); err != enough { //nolint:errorlint // as it is
 		t.Errorf("Scan: %v", err)
 	}
-	if _, err := OpenScan(dir, each); err != enough { //nolint:errorlint // as it is
-		t.Errorf("OpenScan: %v", err)
+	j, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Scan(each); err != enough { //nolint:errorlint // as it is
+		t.Errorf("File.Scan: %v", err)
 	}
 	if seen != 4 {
 		t.Errorf("%d records were shown, want 4", seen)
@@ -89,8 +93,77 @@ func TestAnErrorOfEachEndsTheScan(t *testing.T) {
 	if after, _ := os.ReadFile(path); len(after) != len(cut) {
 		t.Errorf("%d bytes are left of %d", len(after), len(cut))
 	}
-	if InUse(dir) {
-		t.Error("the journal is in use after it could not be opened")
+	if err := j.Close(); err != nil || InUse(dir) {
+		t.Errorf("the journal is in use after it was given back: %v", err)
+	}
+}
+
+// A journal that is held tells the same however often it is asked, and what was appended since.
+func TestScanningAgain(t *testing.T) {
+	dir := t.TempDir()
+	data, ends := write(t, dir, 3)
+	path := filepath.Join(dir, Name)
+	if err := os.WriteFile(path, data[:ends[2]-7], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	scanned := func() (n int64) {
+		t.Helper()
+		if err := j.Scan(func(r *Record) error { n = r.Seq; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if first, second := scanned(), scanned(); first != 2 || second != 2 {
+		t.Errorf("%d records, then %d; want the 2 that are whole", first, second)
+	}
+	if err := j.Append(Record{Kind: Begin}, Record{Kind: End}); err != nil {
+		t.Fatal(err)
+	}
+	if n := scanned(); n != 4 {
+		t.Errorf("%d records after two were appended to 2", n)
+	}
+	if err := os.Truncate(path, int64(ends[1])); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Scan(func(*Record) error { return nil }); !errors.Is(err, ErrDamaged) {
+		t.Errorf("cut by somebody else: %v, want ErrDamaged", err)
+	}
+}
+
+// Who only appends goes on where the last whole record ends all the same, and not at all behind damage.
+func TestAppendingUnread(t *testing.T) {
+	dir := t.TempDir()
+	data, ends := write(t, dir, 3)
+	path := filepath.Join(dir, Name)
+	damaged := bytes.Clone(data)
+	damaged[20] ^= 4
+	for _, c := range []struct {
+		data []byte
+		want error
+		left int
+	}{{data[:ends[2]-7], nil, 3}, {damaged, ErrDamaged, 0}} {
+		if err := os.WriteFile(path, c.data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Append(Record{Kind: End}); !errors.Is(err, c.want) {
+			t.Errorf("%v, want %v", err, c.want)
+		}
+		_ = j.Close()
+		if got, err := read(dir); !errors.Is(err, c.want) || c.want == nil && len(got) != c.left {
+			t.Errorf("%d records are read back, %v; want %d, %v", len(got), err, c.left, c.want)
+		}
+		if after, _ := os.ReadFile(path); c.want != nil && !bytes.Equal(after, c.data) {
+			t.Error("appending to a damaged journal changed it")
+		}
 	}
 }
 

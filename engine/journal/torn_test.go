@@ -21,7 +21,7 @@ type history struct {
 func written(t *testing.T, appends [][]Record) history {
 	t.Helper()
 	dir := t.TempDir()
-	j, _, err := Open(dir)
+	j, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func TestWhatIsDoneFinallyPassesAClosedGate(t *testing.T) {
 		b := binder{"gate": stepFunc(func(context.Context, Scene) ([]Change, error) { return nil, Refuse("closed", "") }),
 			"x": &raiseStep{w: w, name: "x", repeat: Convergent}, "fin": &raiseStep{w: w, name: "fin", repeat: Convergent}}
 		past := []journal.Record{{Kind: journal.Begin}, {Kind: journal.Start, Node: "gate", Attempt: 1}, {Kind: journal.Settled, Node: "gate", State: Done}}
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Binder: b})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Binder: b}, past...)
 		if w.effects["cluster/fin"] != 1 {
 			t.Errorf("ended %s, finally made %d effects; nodes %+v", s.State, w.effects["cluster/fin"], s.Nodes)
 		}
@@ -126,7 +126,7 @@ func openPast(n string) []journal.Record {
 func TestAResumeDoesNotForgetAnEffect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, asked := newWorld(), 0
-		_, err := (&Runner{Graph: one("x"), Run: "r", Log: &memory{w: w}, Past: openPast("old@h"), Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}}, Settler: counting{&asked}}).Start(t.Context(), nil)
+		_, err := startIn(t.Context(), &Runner{Graph: one("x"), Run: "r", Log: &memory{w: w}, Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}}, Settler: counting{&asked}}, nil, openPast("old@h")...)
 		if err == nil || !strings.Contains(err.Error(), `"kubeadm upgrade" of step old@h may still be going on`) || w.effects["h/x"] > 0 {
 			t.Errorf("%v; %d new effects", err, w.effects["h/x"])
 		}
@@ -139,7 +139,7 @@ func TestASkippedStepIsSettledFirst(t *testing.T) {
 		w, asked := newWorld(), 0
 		g := &Graph{Nodes: []Node{node("x@h", "x", "h", ""), node("y@h", "y", "h", "", "x@h")}}
 		g.Nodes[0].When = "false"
-		sum := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: openPast("x@h"), Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}, "y": &raiseStep{w: w, name: "y", repeat: Guarded}}, Settler: counting{&asked}})
+		sum := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}, "y": &raiseStep{w: w, name: "y", repeat: Guarded}}, Settler: counting{&asked}}, openPast("x@h")...)
 		if asked == 0 && w.effects["h/y"] == 1 {
 			t.Errorf("ended %s: y was done while x's effect may be running", sum.State)
 		}
@@ -154,7 +154,7 @@ func TestAnEditedOnceStepIsNotDoneByItsOldText(t *testing.T) {
 	past := []journal.Record{{Kind: journal.Begin}, {Kind: journal.Start, Node: "tell@h", Attempt: 1},
 		{Kind: journal.Intent, Node: "tell@h", Ticket: "t1", Repeat: string(Once), Say: "tell the old text", Digest: "old"},
 		{Kind: journal.Outcome, Node: "tell@h", Ticket: "t1", State: "ok"}} // killed before Settled; then edited
-	s := start(t, &Runner{Graph: &Graph{Nodes: []Node{n}}, Run: "r", Log: &memory{w: w}, Past: past, Binder: binder{"tell": &tellStep{raiseStep: raiseStep{w: w}, key: "told"}}})
+	s := start(t, &Runner{Graph: &Graph{Nodes: []Node{n}}, Run: "r", Log: &memory{w: w}, Binder: binder{"tell": &tellStep{raiseStep: raiseStep{w: w}, key: "told"}}}, past...)
 	if w.effects["told"] != 1 {
 		t.Errorf("ended %s: the new text was run %d times", s.State, w.effects["told"])
 	}
@@ -179,7 +179,7 @@ func TestSettlingEarlyIsNotActingEarly(t *testing.T) {
 		past := append([]journal.Record{{Kind: journal.Begin}, {Kind: journal.Start, Node: "a@h", Attempt: 1}, {Kind: journal.Settled, Node: "a@h", State: Done, Digest: "as it was"}}, openPast("x@h")...)
 		x := &raiseStep{w: w, name: "x", repeat: Guarded, do: nil}
 		x.do = func(_ context.Context, tk Ticket) error { order = append(order, "x"); return w.raise(tk, "h/x") }
-		start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Binder: binder{"a": slow, "x": x}, Settler: counting{&asked}})
+		start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Binder: binder{"a": slow, "x": x}, Settler: counting{&asked}}, past...)
 		if len(order) > 0 && order[0] == "x" {
 			t.Errorf("order %v: x needs a, which the edited plan has to do again", order)
 		}
@@ -195,7 +195,7 @@ func TestADecisionDoesNotOutliveAnEdit(t *testing.T) {
 		{Kind: journal.Outcome, Node: "x@h", Ticket: "t1", State: "cut"},
 		{Kind: journal.Settled, Node: "x@h", State: Paused, Digest: "old"},
 		{Kind: journal.Decision, Node: "x@h", State: "done", Who: "me", Digest: "old"}}
-	s := start(t, &Runner{Graph: &Graph{Nodes: []Node{n}}, Run: "r", Log: &memory{w: w}, Past: past, Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}}})
+	s := start(t, &Runner{Graph: &Graph{Nodes: []Node{n}}, Run: "r", Log: &memory{w: w}, Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}}}, past...)
 	if w.effects["h/x"] != 1 {
 		t.Errorf("ended %s: edited after it was said to be done, and never done", s.State)
 	}
@@ -207,7 +207,7 @@ func TestARolloutWithoutRoomSaysWhy(t *testing.T) {
 		w := newWorld()
 		g := &Graph{Nodes: []Node{node("a@h1", "a", "h1", "A"), node("a@h2", "a", "h2", "A")}, Groups: []Group{{ID: "A", Hosts: []string{"h1", "h2"}, MaxUnavailable: 1}}}
 		past := []journal.Record{{Kind: journal.Begin}, {Kind: journal.Start, Node: "a@h1"}, {Kind: journal.Settled, Node: "a@h1", State: Done}}
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Binder: binder{"a": &raiseStep{w: w, name: "a", repeat: Convergent}}, Availability: isDown{"h1": "NotReady"}})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Binder: binder{"a": &raiseStep{w: w, name: "a", repeat: Convergent}}, Availability: isDown{"h1": "NotReady"}}, past...)
 		if !strings.Contains(s.Why, "h1: NotReady") {
 			t.Errorf("ended %s for %q", s.State, s.Why)
 		}
@@ -248,8 +248,8 @@ func TestAFullDiskStillTakesOutcomes(t *testing.T) {
 			return []Change{{Say: "y", Repeat: Convergent, Do: func(context.Context, Ticket) error { return nil }}}, nil
 		})
 		g := &Graph{Nodes: []Node{node("x@h", "x", "h", ""), node("y@h", "y", "h", "")}}
-		_, err := (&Runner{Graph: g, Run: "r", Log: log, Binder: binder{"x": x, "y": y}, Settler: w}).Start(t.Context(), nil)
-		if Recall(g, log.records).Underway() {
+		_, err := startIn(t.Context(), &Runner{Graph: g, Run: "r", Log: log, Binder: binder{"x": x, "y": y}, Settler: w}, nil)
+		if pastOf(g, log.records).Underway() {
 			t.Errorf("%v; the effect of x was given up", err)
 		}
 	})
@@ -273,7 +273,7 @@ func TestARolloutDoneFinallyIsDoneByEveryProcess(t *testing.T) {
 		log := &memory{w: w}
 		start(t, &Runner{Graph: g, Run: "r", Log: log, Binder: b})
 		broken = false
-		s := start(t, &Runner{Graph: g, Run: "r", Log: log, Past: log.records, Binder: b})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: log, Binder: b}, log.records...)
 		if ran != 2 {
 			t.Errorf("%s: ran %d times in two processes", s.State, ran)
 		}

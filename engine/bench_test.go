@@ -153,9 +153,10 @@ func BenchmarkRunner(b *testing.B) {
 			g := wide(hosts, 9, hosts/5)
 			b.ReportAllocs()
 			for b.Loop() {
-				r := &Runner{Graph: g, Run: "r", Log: forgetful{}, Binder: quickBinder{}}
-				if s, err := r.Start(b.Context(), nil); err != nil || s.State != Done {
-					b.Fatal(s.State, s.Why, err)
+				var last journal.Record
+				r := &Runner{Graph: g, Run: "r", Log: forgetful{}, Binder: quickBinder{}, Watch: func(rec journal.Record) { last = rec }}
+				if err := r.Start(b.Context(), nil); err != nil || last.State != Done {
+					b.Fatal(last, err)
 				}
 			}
 			var m runtime.MemStats
@@ -172,9 +173,14 @@ func BenchmarkRehearsal(b *testing.B) {
 			g := wide(hosts, 9, hosts/5)
 			b.ReportAllocs()
 			for b.Loop() {
-				r := &Runner{Graph: g, Run: "r", Log: forgetful{}, Binder: quickBinder{}, Rehearse: true}
-				if s, err := r.Start(b.Context(), nil); err != nil || s.State != Done {
-					b.Fatal(s.State, s.Why, err)
+				var end string
+				r := &Runner{Graph: g, Run: "r", Binder: quickBinder{}, Rehearse: true, Watch: func(rec journal.Record) {
+					if rec.Kind == journal.End {
+						end = rec.State
+					}
+				}}
+				if err := r.Start(b.Context(), nil); err != nil || end != Done {
+					b.Fatal(end, err)
 				}
 			}
 		})

@@ -21,7 +21,7 @@
 //	        +------------- events: made a; made b, nobody knows ---------------+
 //
 //	plan + inventory --(engine/plan, pure)--> Graph
-//	journal --Replay--> the same Reducer: what a resume, an edited plan, status, report and the lock's release ask
+//	journal --Past.Take, one by one--> the same Reducer: what a resume, an edited plan, status, report and the lock's release ask
 //
 // Nothing else decides: a worker knows no deadline but the one it is given, a view knows no state but the records'. Time is what
 // processes have spent on the run (Record.Elapsed), so no clock that is set moves a soak or a timeout. Every need is counted

@@ -63,7 +63,7 @@ func TestAFullDiskGivesNoTicketTwice(t *testing.T) {
 			return list, nil
 		})
 		for range 2 {
-			start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Past: log.records, Binder: binder{"x": evict}})
+			start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Binder: binder{"x": evict}}, log.records...)
 		}
 	})
 }
@@ -120,7 +120,7 @@ func TestAHostThatIsBackBlocksNoOtherRollout(t *testing.T) {
 			{Kind: journal.Start, Node: "b/b@h2", Attempt: 1}, intent("b/b@h2", "h2", "b"), {Kind: journal.Outcome, Node: "b/b@h2", Ticket: "tb/b@h2", State: outcomeFailed},
 			{Kind: journal.Settled, Node: "b/b@h2", State: Failed, Digest: "b/b@h2"}, {Kind: journal.Down, Group: "b", Hosts: map[string]string{"h2": "NotReady"}}}
 		raise := func(name string) Step { return &raiseStep{w: w, name: name, repeat: Convergent} }
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: &health{}, Binder: binder{"a": raise("a"), "z": raise("z"), "b": raise("b")}})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: &health{}, Binder: binder{"a": raise("a"), "z": raise("z"), "b": raise("b")}}, past...)
 		if s.State != Done {
 			t.Errorf("ended %s: %s", s.State, s.Why)
 		}
@@ -136,7 +136,7 @@ func TestAHostLostSinceALookIsNotInService(t *testing.T) {
 		{Kind: journal.Outcome, Node: "roll/drain@h1", Ticket: "t1", State: outcomeOK},
 		{Kind: journal.Begin, Format: journal.Format, Digest: "before"}, {Kind: journal.Down, Group: "roll", Hosts: map[string]string{"h1": "cordoned"}},
 		{Kind: journal.Start, Node: "roll/drain@h1", Attempt: 2}, {Kind: journal.Down, Group: "roll"}}
-	if !Recall(g, past).Lost("h1") {
+	if !pastOf(g, past).Lost("h1") {
 		t.Error("h1 is forgotten")
 	}
 }
@@ -163,7 +163,7 @@ func TestAHostLeftInTheMiddleIsGivenBack(t *testing.T) {
 		}
 		w.value["cluster/x"] = 1
 		b := binder{"a": raise("a"), "b": raise("b"), "c": after(2*time.Second, raise("c")), "x": after(time.Second, raise("x"))}
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: &health{}, Binder: b})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: &health{}, Binder: b}, past...)
 		if s.State != Done || len(order) != 2 || order[0] != "b" {
 			t.Errorf("ended %s after %v: %s", s.State, order, s.Why)
 		}
@@ -181,7 +181,7 @@ func TestAHostHandedBackIsGoneOnWith(t *testing.T) {
 			{Kind: journal.Intent, Node: "a/a@h1", Host: "h1", Group: "a", Uses: "a", Ticket: "t1", Say: "a", Repeat: string(Convergent)},
 			{Kind: journal.Outcome, Node: "a/a@h1", Ticket: "t1", State: outcomeOK}, {Kind: journal.Settled, Node: "a/a@h1", State: Done, Digest: "a/a@h1"}}
 		b := binder{"a": d.step("a"), "b": &raiseStep{w: w, name: "b", repeat: Convergent}, "c": d.step("c"), "x": pauseStep(10 * time.Second)}
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: &health{}, Binder: b})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: &health{}, Binder: b}, past...)
 		if s.State != Done || w.effects["h1/b"] != 1 {
 			t.Errorf("ended %s after %v: %s", s.State, d.begun, s.Why)
 		}
@@ -231,7 +231,7 @@ func TestAToleratedGateHoldsNobodyUp(t *testing.T) {
 			}
 			return nil, nil
 		})
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Binder: binder{"gate": gate, "a": &raiseStep{w: w, name: "a", repeat: Convergent}}})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Binder: binder{"gate": gate, "a": &raiseStep{w: w, name: "a", repeat: Convergent}}}, past...)
 		if w.effects["h2/a"] != 1 || w.effects["h3/a"] != 1 || w.effects["h1/a"] != 0 {
 			t.Errorf("ended %s after %v: %s", s.State, w.effects, s.Why)
 		}
@@ -252,7 +252,7 @@ func TestAPersonsWordOutlivesARename(t *testing.T) {
 				{Kind: journal.Settled, Node: "tell@h", State: Failed, Digest: g.Nodes[0].Digest}, {Kind: journal.Begin, Format: journal.Format},
 				{Kind: journal.Decision, Node: "tell@h", State: verdict, Who: "me", Digest: g.Nodes[0].Digest}}
 			step := &tellStep{raiseStep: raiseStep{w: w}, key: "told"}
-			s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Binder: binder{"tell": step}, Settler: w})
+			s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Binder: binder{"tell": step}, Settler: w}, past...)
 			if s.State != Done || w.effects["told"] != want {
 				t.Errorf("%s: ended %s after it was told %d times, want %d: %s", verdict, s.State, w.effects["told"], want, s.Why)
 			}

@@ -304,7 +304,7 @@ func (r *Reducer) Underway() bool { return r.effects.underway > 0 }
 // would wait for the end of it.
 func (r *Reducer) Keeps() error {
 	for _, e := range r.effects.byNode[nobody] {
-		if !e.Cut && e.Repeat != Convergent {
+		if !e.Cut && e.Repeat != Convergent && r.heir(e) == nobody {
 			return fmt.Errorf("%q of step %s may still be going on, and the plan no longer has that step: put the plan back as it was until a resume has seen the end of it", e.Say, e.ID)
 		}
 	}

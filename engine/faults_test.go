@@ -49,7 +49,7 @@ func TestARenamedStepIsNotForgiven(t *testing.T) {
 			renamed := node("again@h", "x", "h", "")
 			renamed.Digest = digest
 			run := func() Summary {
-				return start(t, &Runner{Graph: &Graph{Nodes: []Node{renamed}}, Run: "r", Log: log, Past: log.records, Binder: binder{"x": onceCut(w)}, Settler: w})
+				return start(t, &Runner{Graph: &Graph{Nodes: []Node{renamed}}, Run: "r", Log: log, Binder: binder{"x": onceCut(w)}, Settler: w}, log.records...)
 			}
 			if s := run(); s.State != Paused || w.effects["begun"] != 1 || !strings.Contains(s.Why, "--settle again@h=done") {
 				t.Errorf("renamed: ended %s with %d effects begun: %s", s.State, w.effects["begun"], s.Why)
@@ -212,7 +212,7 @@ func TestAResumedHostIsLookedAtFirst(t *testing.T) {
 			}
 			return c, err
 		})
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: see, Binder: binder{"x": step}, Settler: never{}})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: see, Binder: binder{"x": step}, Settler: never{}}, past...)
 		if s.State != Done {
 			t.Errorf("ended %s: %s", s.State, s.Why)
 		}
@@ -231,7 +231,7 @@ func TestAHostThatThePlanLostStillCounts(t *testing.T) {
 			d, see := newDrains(), &health{down: map[string]string{"h1": "cordoned"}}
 			log := &memory{w: newWorld(), records: past}
 			run := func() Summary {
-				return start(t, &Runner{Graph: g, Run: "r", Log: log, Past: log.records, Availability: see, Binder: binder{"drain": d.step("drain")}})
+				return start(t, &Runner{Graph: g, Run: "r", Log: log, Availability: see, Binder: binder{"drain": d.step("drain")}}, log.records...)
 			}
 			if s := run(); s.State != Failed || len(d.begun) != 0 || !strings.Contains(s.Why, "--settle h1=done") {
 				t.Errorf("%s: ended %s after %v: %s", name, s.State, d.begun, s.Why)
@@ -345,7 +345,7 @@ func TestAStopComesBeforeEachEffect(t *testing.T) {
 		var mu sync.Mutex
 		step := hundred(func() { mu.Lock(); n++; mu.Unlock() })
 		time.AfterFunc(500*time.Millisecond, func() { close(stop) })
-		s, err := (&Runner{Graph: one("x"), Run: "r", Log: &memory{w: newWorld()}, Binder: binder{"x": step}}).Start(t.Context(), stop)
+		s, err := startIn(t.Context(), &Runner{Graph: one("x"), Run: "r", Log: &memory{w: newWorld()}, Binder: binder{"x": step}}, stop)
 		if err != nil || s.State != Paused || n != parallel {
 			t.Errorf("ended %s (%v) after %d effects, want the %d that were under way", s.State, err, n, parallel)
 		}
@@ -355,7 +355,7 @@ func TestAStopComesBeforeEachEffect(t *testing.T) {
 		var mu sync.Mutex
 		step := hundred(func() { mu.Lock(); n++; mu.Unlock() })
 		time.AfterFunc(500*time.Millisecond, func() { lock.set(ErrFenced) })
-		_, err := (&Runner{Graph: one("x"), Run: "r", Log: &memory{w: newWorld()}, Guard: lock, Binder: binder{"x": step}}).Start(t.Context(), nil)
+		_, err := startIn(t.Context(), &Runner{Graph: one("x"), Run: "r", Log: &memory{w: newWorld()}, Guard: lock, Binder: binder{"x": step}}, nil)
 		if !errors.Is(err, ErrFenced) || n != parallel {
 			t.Errorf("fenced (%v) after %d effects, want the %d that were under way", err, n, parallel)
 		}
@@ -365,7 +365,7 @@ func TestAStopComesBeforeEachEffect(t *testing.T) {
 // A person's word about an open effect closes it: the run holds the cluster no longer.
 func TestADecisionClosesAnOpenEffect(t *testing.T) {
 	past := append(openPast("x@h"), journal.Record{Kind: journal.Decision, Node: "x@h", State: Done, Who: "me"})
-	if Recall(one("x"), past).Underway() {
+	if pastOf(one("x"), past).Underway() {
 		t.Error("it is said to be done, and still underway")
 	}
 }
@@ -382,7 +382,7 @@ func TestAnApprovalOfAnotherQuestion(t *testing.T) {
 			})}
 			past := []journal.Record{{Kind: journal.Begin}, {Kind: journal.Settled, Node: "x@h", State: Paused, Digest: digest},
 				{Kind: journal.Decision, Node: "x@h", State: "approve", Who: "ana", Digest: digest}}
-			s := start(t, &Runner{Graph: one("x"), Run: "r", Log: &memory{w: newWorld()}, Past: past, Binder: b})
+			s := start(t, &Runner{Graph: one("x"), Run: "r", Log: &memory{w: newWorld()}, Binder: b}, past...)
 			if want := map[bool]string{true: Done, false: Paused}[digest == "x@h"]; s.State != want {
 				t.Errorf("the digest is %q: ended %s, want %s", digest, s.State, want)
 			}
@@ -398,7 +398,7 @@ func TestAnEditedRolloutBeginsWithItsCanary(t *testing.T) {
 		g.Groups[0].Canary = 1
 		log := &memory{w: newWorld()}
 		run := func(broken string) Summary {
-			return start(t, &Runner{Graph: g, Run: "r", Log: log, Past: log.records, Binder: binder{"drain": failing(d.step("drain"), broken)}})
+			return start(t, &Runner{Graph: g, Run: "r", Log: log, Binder: binder{"drain": failing(d.step("drain"), broken)}}, log.records...)
 		}
 		if s := run("h3"); s.State != Failed || !d.done["drain@h1"] {
 			t.Fatalf("ended %s after %v", s.State, d.begun)
@@ -435,7 +435,7 @@ func TestAGateMayNeedOneThatIsWrittenLater(t *testing.T) {
 			past = append(past, journal.Record{Kind: journal.Start, Node: id}, journal.Record{Kind: journal.Settled, Node: id, State: Done})
 		}
 		past = append(past, journal.Record{Kind: journal.Settled, Node: "c", State: Done, Digest: "edited since"})
-		if s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Binder: b}); s.State != Done {
+		if s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Binder: b}, past...); s.State != Done {
 			t.Errorf("ended %s: %q", s.State, s.Why)
 		}
 	})
@@ -462,7 +462,7 @@ func TestAClockThatJumpsChangesNothing(t *testing.T) {
 			log := &memory{w: newWorld()}
 			ctx, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(5*time.Minute, cancel) // in the middle of the soak of h1
-			if _, err := (&Runner{Graph: g, Run: "r", Log: log, Binder: binder{"drain": d.step("drain")}}).Start(ctx, nil); err != nil {
+			if _, err := startIn(ctx, &Runner{Graph: g, Run: "r", Log: log, Binder: binder{"drain": d.step("drain")}}, nil); err != nil {
 				t.Fatal(err)
 			}
 			for i := range log.records {
@@ -470,7 +470,7 @@ func TestAClockThatJumpsChangesNothing(t *testing.T) {
 			}
 			began, second := time.Now(), time.Duration(0)
 			d.first = func(string) { second = time.Since(began) }
-			s := start(t, &Runner{Graph: g, Run: "r", Log: log, Past: log.records, Binder: binder{"drain": d.step("drain")}})
+			s := start(t, &Runner{Graph: g, Run: "r", Log: log, Binder: binder{"drain": d.step("drain")}}, log.records...)
 			if s.State != Done || second < 5*time.Minute || second > 6*time.Minute {
 				t.Errorf("clock set by %s: ended %s, h2 began %s after the resume; want what was left of the soak", jump, s.State, second)
 			}
@@ -484,7 +484,7 @@ func TestElapsedTimeOfFormatOne(t *testing.T) {
 	past := []journal.Record{{Kind: journal.Begin, Time: at}, {Kind: journal.Start, Node: "x@h", Time: at.Add(time.Minute)},
 		{Kind: journal.Begin, Time: at.Add(24 * time.Hour)}, {Kind: journal.Wait, Node: "x@h", Time: at.Add(24*time.Hour + 2*time.Minute)},
 		{Kind: journal.Decision, Node: "x@h", Time: at.Add(48 * time.Hour)}, {Kind: journal.Begin, Time: at.Add(72 * time.Hour)}}
-	if got := Recall(one("x"), past).Now(); got != 3*time.Minute {
+	if got := pastOf(one("x"), past).reducer.Now(); got != 3*time.Minute {
 		t.Errorf("processes were at work for %s, want 3m", got)
 	}
 }
@@ -520,7 +520,7 @@ func TestAGateKnowsWhatIsInWork(t *testing.T) {
 		log := &memory{w: w}
 		run := func() Summary {
 			clear(known)
-			return start(t, &Runner{Graph: g, Run: "r", Log: log, Past: log.records, Binder: b, Settler: w})
+			return start(t, &Runner{Graph: g, Run: "r", Log: log, Binder: b, Settler: w}, log.records...)
 		}
 		run()
 		for range 2 { // it was open to the first resume; the second finds h1 as that one did
@@ -563,12 +563,12 @@ func TestAKilledWaitGoesOn(t *testing.T) {
 		b := binder{"x": pauseStep(10 * time.Minute)}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(9*time.Minute+10*time.Second, cancel)
-		if _, err := (&Runner{Graph: g, Run: "r", Log: log, Binder: b}).Start(ctx, nil); err != nil {
+		if _, err := startIn(ctx, &Runner{Graph: g, Run: "r", Log: log, Binder: b}, nil); err != nil {
 			t.Fatal(err)
 		}
 		killed := log.records[:len(log.records)-1] // without the last word of a process that lets go
 		began := time.Now()
-		s := start(t, &Runner{Graph: g, Run: "r", Log: log, Past: killed, Binder: b})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: log, Binder: b}, killed...)
 		if took := time.Since(began); s.State != Done || took > time.Minute+beatTime || took < 50*time.Second {
 			t.Errorf("ended %s after another %s, want the minute that was left, and half a one at most", s.State, took)
 		}

@@ -11,12 +11,15 @@ import (
 
 // A Progress is a run as it stands, fed with its records one at a time. A record costs the same however large the run
 // is, but for a Begin, of which there is one per process; and what a screen shows is at hand without a walk over all
-// nodes. It only tells: the states are a Reducer's, the words and times are the records'. It is not safe for concurrent use, and what its
-// methods return is good until the next Take.
+// nodes. It only tells: the states are those of a Past, the words and times are the records'. It is not safe for concurrent use,
+// and what its methods return is good until the next Take.
+//
+// It shares nothing with the run's own reducer, which is ahead of it: that one knows of a record when it is decided, a
+// progress when it is durable, and who looks at it may be in another goroutine.
 type Progress struct {
 	graph    *Graph
-	reducer  *Reducer // whose word the states are
-	summary  Summary  // but for what it concludes from all nodes
+	past     *Past   // whose word the states are
+	summary  Summary // but for its facts, and what it concludes from all nodes
 	latest   Moment
 	places   []place // of nodes
 	unwell   []int   // nodes that are not done, by stage and host
@@ -35,8 +38,8 @@ type Moment struct {
 
 // NewProgress is the progress of a run of this graph that has not begun.
 func NewProgress(g *Graph) *Progress {
-	p := &Progress{graph: g, reducer: NewReducer(g, Options{}), places: make([]place, len(g.Nodes)), tally: Tally{Pending: len(g.Nodes)},
-		summary: Summary{State: Running, Nodes: make([]NodeStatus, len(g.Nodes)), Facts: Facts{}}, rollout: make(map[string]int, len(g.Groups))}
+	p := &Progress{graph: g, past: NewPast(g), places: make([]place, len(g.Nodes)), tally: Tally{Pending: len(g.Nodes)},
+		summary: Summary{State: Running, Nodes: make([]NodeStatus, len(g.Nodes))}, rollout: make(map[string]int, len(g.Groups))}
 	for i := range g.Groups {
 		p.rollout[g.Groups[i].ID] = i
 		p.rollouts = append(p.rollouts, Rollout{Group: &g.Groups[i], Tally: Tally{}})
@@ -49,9 +52,9 @@ func NewProgress(g *Graph) *Progress {
 	return p
 }
 
-// Take takes the next record of the run in.
-func (p *Progress) Take(rec journal.Record) {
-	p.reducer.replayOne(&rec)
+// Take takes the next record of the run in. It keeps none.
+func (p *Progress) Take(rec *journal.Record) {
+	p.past.Take(rec)
 	p.latest = Moment{rec.Time, rec.Elapsed}
 	p.summary.take(rec)
 	switch rec.Kind {
@@ -60,8 +63,8 @@ func (p *Progress) Take(rec journal.Record) {
 	case journal.Down:
 		p.look(rec)
 	}
-	if i, ok := p.reducer.names.Node(rec.Node); ok {
-		p.move(i, p.stateAfter(i, &rec))
+	if i, ok := p.past.reducer.names.Node(rec.Node); ok {
+		p.move(i, p.stateAfter(i, rec))
 		p.summary.Nodes[i].tell(rec)
 		p.note(i, rec)
 	}
@@ -69,7 +72,7 @@ func (p *Progress) Take(rec journal.Record) {
 
 // stateAfter is the state that a node is in after a record about it: the reducer's word, and whether it only waits.
 func (p *Progress) stateAfter(i int, rec *journal.Record) string {
-	state, was := p.reducer.nodes[i].state.String(), p.summary.Nodes[i].State
+	state, was := p.past.reducer.nodes[i].state.String(), p.summary.Nodes[i].State
 	switch {
 	case state != Running:
 		return state
@@ -86,9 +89,9 @@ func isAtWork(state string) bool { return state == Running || state == Waiting }
 // begin is the next process taking the run up: it has seen nothing yet, and nothing is at work. What it will do again is pending.
 func (p *Progress) begin() {
 	for i := range p.summary.Nodes {
-		n, state := &p.summary.Nodes[i], p.reducer.nodes[i].state.String()
-		if state != n.State || !isWell(p.reducer.nodes[i].state) {
-			p.move(i, state)
+		n, state := &p.summary.Nodes[i], p.past.reducer.nodes[i].state
+		if state.String() != n.State || !isWell(state) {
+			p.move(i, state.String())
 			n.Ended, n.Message = time.Time{}, ""
 		}
 	}
@@ -100,16 +103,16 @@ func (p *Progress) begin() {
 // Summary tells what became of the run so far. It walks over all nodes.
 func (p *Progress) Summary() Summary {
 	s := p.summary
-	s.Nodes, s.Facts = slices.Clone(s.Nodes), maps.Clone(s.Facts)
+	s.Nodes, s.Facts = slices.Clone(s.Nodes), maps.Clone(p.past.facts)
 	s.conclude()
 	return s
 }
 
 // Underway says whether an effect was begun that may still be going on, see Reducer.Underway.
-func (p *Progress) Underway() bool { return p.reducer.Underway() }
+func (p *Progress) Underway() bool { return p.past.Underway() }
 
 // Node is the node of this ID, or nil.
-func (p *Progress) Node(id string) *Node { return p.reducer.names.Lookup(id) }
+func (p *Progress) Node(id string) *Node { return p.past.reducer.names.Lookup(id) }
 
 // AtWork are the nodes that run or wait, in the order of the graph.
 func (p *Progress) AtWork() iter.Seq[*NodeStatus] {
@@ -132,7 +135,7 @@ func (p *Progress) Stages() []Stage { return p.stages }
 func (p *Progress) Rollouts() []Rollout { return p.rollouts }
 
 // Fact is what became known under this name; nothing if nothing did.
-func (p *Progress) Fact(name string) string { return p.summary.Facts[name] }
+func (p *Progress) Fact(name string) string { return p.past.facts[name] }
 
 // Interrupted says whether a person has stopped the process.
 func (p *Progress) Interrupted() bool { return p.summary.Interrupted }

@@ -48,7 +48,8 @@ func TestProgressCountsWhatIsThere(t *testing.T) {
 		g, rnd := twoStages(), rand.New(rand.NewPCG(seed, 0))
 		p := NewProgress(g)
 		for range 60 {
-			p.Take(anyRecord(g, rnd))
+			rec := anyRecord(g, rnd)
+			p.Take(&rec)
 			if err := recount(g, p); err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
@@ -106,7 +107,7 @@ func recount(g *Graph, p *Progress) error {
 // TestWhatAnEditedPlanDoesAgainIsNotDone proves that a step counts as done by the digest it has now.
 func TestWhatAnEditedPlanDoesAgainIsNotDone(t *testing.T) {
 	for digest, want := range map[string]string{"d": Done, "": Done, "as it was": Pending} {
-		s := Report(twoStages(), []journal.Record{{Kind: journal.Begin}, {Kind: journal.Start, Node: "check"}, {Kind: journal.Settled, Node: "check", State: Done, Digest: digest, Time: time.Unix(1, 0)}})
+		s := progressOf(twoStages(), []journal.Record{{Kind: journal.Begin}, {Kind: journal.Start, Node: "check"}, {Kind: journal.Settled, Node: "check", State: Done, Digest: digest, Time: time.Unix(1, 0)}}).Summary()
 		if got := s.Nodes[0].State; got != want || (want == Pending) != s.Nodes[0].Ended.IsZero() {
 			t.Errorf("done under digest %q: %s", digest, got)
 		}
@@ -125,7 +126,7 @@ func TestProgressSince(t *testing.T) {
 		{Moment{noon.Add(-9 * time.Hour), time.Minute}, Moment{noon.Add(time.Hour), 3 * time.Minute}, 2 * time.Minute},
 	} {
 		p := NewProgress(twoStages())
-		p.Take(journal.Record{Kind: journal.Down, Time: tt.latest.Time, Elapsed: tt.latest.Elapsed})
+		p.Take(&journal.Record{Kind: journal.Down, Time: tt.latest.Time, Elapsed: tt.latest.Elapsed})
 		if got := p.Since(tt.was, noon.Add(time.Hour)); got != tt.want {
 			t.Errorf("since %v at %v: %s, want %s", tt.was, tt.latest, got, tt.want)
 		}

@@ -81,12 +81,10 @@ type Reducer struct {
 
 // NewReducer prepares a run of this graph, which must not be changed any more.
 func NewReducer(g *Graph, o Options) *Reducer {
-	if o.Limit <= 0 {
-		o.Limit = 32
-	}
-	r := &Reducer{graph: g, opt: o, effects: newEffectTable(), names: g.Index(),
+	r := &Reducer{graph: g, effects: newEffectTable(), names: g.Index(),
 		byGroup: make(map[string]int32, len(g.Groups)), nodes: make([]nodeState, len(g.Nodes)),
 		hosts: ledger{index: make(map[string]int32, len(g.Targets))}, wakeAt: -1, outage: outageState{Node: nobody}}
+	r.rely(o)
 	r.addRollouts()
 	for i := range g.Groups {
 		r.byGroup[g.Groups[i].ID] = int32(i)
@@ -97,6 +95,14 @@ func NewReducer(g *Graph, o Options) *Reducer {
 	r.addEdges()
 	r.left = r.countLeft()
 	return r
+}
+
+// rely has the reducer rely on what options say, from its next event on. What was replayed means the same under any.
+func (r *Reducer) rely(o Options) {
+	if o.Limit <= 0 {
+		o.Limit = 32
+	}
+	r.opt = o
 }
 
 func (r *Reducer) addNode(i int32) {
@@ -169,20 +175,12 @@ func (r *Reducer) supplanted(err *Failure) {
 // Replay takes the records of earlier processes. Began, as the first event, takes the run up from there.
 func (r *Reducer) Replay(past []journal.Record) {
 	for i := range past {
-		r.replayOne(&past[i])
+		r.replay(&past[i])
 	}
-	r.adopt()
 }
 
-// Recall is a reducer that knows these records of a run, and decides nothing: to be asked.
-func Recall(g *Graph, past []journal.Record) *Reducer {
-	r := NewReducer(g, Options{})
-	r.Replay(past)
-	return r
-}
-
-// replayOne takes one record in. What a plan has lost is given to its heirs at the next Began, or by Replay.
-func (r *Reducer) replayOne(ev *journal.Record) {
+// replay takes one record in, and keeps nothing of it but its words. What a plan has lost is given to its heirs at the next Began.
+func (r *Reducer) replay(ev *journal.Record) {
 	r.elapse(ev)
 	r.take(ev)
 }

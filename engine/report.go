@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"maps"
 	"time"
 
 	"upgrader.dev/upgrader/engine/journal"
@@ -28,23 +27,11 @@ type NodeStatus struct {
 	Effects              int      // how many effects were begun
 }
 
-// Report folds records into a summary. It is pure: the same records give the same summary, at any time, in any process.
-func Report(g *Graph, records []journal.Record) Summary {
-	p := NewProgress(g)
-	for _, rec := range records {
-		p.Take(rec)
-	}
-	return p.Summary()
-}
-
 // take is what a record tells of the run as a whole.
-func (s *Summary) take(rec journal.Record) {
+func (s *Summary) take(rec *journal.Record) {
 	switch rec.Kind {
 	case journal.Begin:
 		s.State, s.Why, s.Interrupted = Running, "", false
-		maps.Copy(s.Facts, rec.Facts)
-	case journal.Outcome:
-		maps.Copy(s.Facts, rec.Facts)
 	case journal.Stop:
 		if s.Interrupted = rec.Why == interrupted; !s.Interrupted {
 			s.Why = rec.Why
@@ -57,7 +44,7 @@ func (s *Summary) take(rec journal.Record) {
 }
 
 // tell is what a record about a node tells beside the state that it is in now: when, how often, in which words.
-func (n *NodeStatus) tell(rec journal.Record) {
+func (n *NodeStatus) tell(rec *journal.Record) {
 	switch rec.Kind {
 	case journal.Start:
 		if n.Started.IsZero() || !n.Ended.IsZero() { // a gate that is looked at again starts again

@@ -65,7 +65,7 @@ func TestAResumeAttachesBeforeItsGatesAreOpen(t *testing.T) {
 			{Kind: journal.Intent, Node: "x@h", Ticket: "t1", Repeat: string(Guarded), Say: "kubeadm upgrade apply", Until: time.Now().Add(time.Minute)},
 		}
 		began := time.Now()
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Binder: b, Settler: job})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Binder: b, Settler: job}, past...)
 		if s.State != Done {
 			t.Fatalf("ended %s: %s", s.State, s.Why)
 		}

@@ -64,7 +64,7 @@ func TestWhatIsDoneFinallyIsDoneAgainAfterAResume(t *testing.T) {
 		t.Fatalf("ended %s, told %d times", s.State, w.effects["told"])
 	}
 	broken = false
-	if s := start(t, &Runner{Graph: g, Run: "r", Log: log, Past: log.records, Binder: b}); s.State != Done || w.effects["told"] != 2 {
+	if s := start(t, &Runner{Graph: g, Run: "r", Log: log, Binder: b}, log.records...); s.State != Done || w.effects["told"] != 2 {
 		t.Errorf("resumed: ended %s, told %d times, want done and twice", s.State, w.effects["told"])
 	}
 }
@@ -92,7 +92,7 @@ func TestWhatIsDoneFinallyKnowsTheStateOfThisProcess(t *testing.T) {
 		{Kind: journal.Settled, Node: "tell", State: Done},
 		{Kind: journal.End, State: Failed},
 	}
-	start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Past: past, Binder: r})
+	start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Binder: r}, past...)
 	if len(r.seen) != 1 || r.seen[0] != Done {
 		t.Errorf("the state was %q, want done", r.seen)
 	}
@@ -111,7 +111,7 @@ func TestAnEditedOnceStepIsDone(t *testing.T) {
 		{Kind: journal.Outcome, Node: "tell@h", Ticket: "t1", State: "ok"},
 		{Kind: journal.Settled, Node: "tell@h", State: Done, Digest: "old"},
 	}
-	start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Binder: binder{"tell": &tellStep{raiseStep: raiseStep{w: w}, key: "told"}}})
+	start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Binder: binder{"tell": &tellStep{raiseStep: raiseStep{w: w}, key: "told"}}}, past...)
 	if w.effects["told"] != 1 {
 		t.Errorf("told %d times, want once: the step was edited", w.effects["told"])
 	}
@@ -140,7 +140,7 @@ func TestADecisionTakesNoTimeFromItsStep(t *testing.T) {
 				left = time.Until(deadline)
 				return nil, nil
 			})
-			start(t, &Runner{Graph: &Graph{Nodes: []Node{n}}, Run: "r", Log: &memory{w: newWorld()}, Past: past, Binder: binder{"x": look}})
+			start(t, &Runner{Graph: &Graph{Nodes: []Node{n}}, Run: "r", Log: &memory{w: newWorld()}, Binder: binder{"x": look}}, past...)
 			if left < 29*time.Minute || left > 30*time.Minute {
 				t.Errorf("settled %q, decided a day later: %s left of 30m", ended, left)
 			}
@@ -163,7 +163,7 @@ func TestALookThatNeverSucceedsEndsTheRun(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		r := &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Binder: binder{"a": &raiseStep{w: w, name: "a", repeat: Convergent}}, Availability: unknowing{}}
-		s, err := r.Start(ctx, nil)
+		s, err := startIn(ctx, r, nil)
 		if err != nil || s.State == Running || s.Why == "" {
 			t.Errorf("ended %q because of %q (%v), want an end with its reason", s.State, s.Why, err)
 		}
@@ -183,11 +183,11 @@ func TestAnEffectThatOutlivesItsStepIsUnderway(t *testing.T) {
 		}}
 		log := &memory{w: w}
 		s := start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Binder: binder{"x": step}, Settler: deaf{}})
-		if s.State != Failed || !Recall(one("x"), log.records).Underway() {
-			t.Errorf("ended %s, underway %v; want failed with an effect that is underway", s.State, Recall(one("x"), log.records).Underway())
+		if s.State != Failed || !pastOf(one("x"), log.records).Underway() {
+			t.Errorf("ended %s, underway %v; want failed with an effect that is underway", s.State, pastOf(one("x"), log.records).Underway())
 		}
-		s = start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Past: log.records, Binder: binder{"x": step}, Settler: w})
-		if Recall(one("x"), log.records).Underway() {
+		s = start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Binder: binder{"x": step}, Settler: w}, log.records...)
+		if pastOf(one("x"), log.records).Underway() {
 			t.Errorf("ended %s: settled, and still underway", s.State)
 		}
 	})
@@ -239,7 +239,7 @@ func TestAQuestionEndsWithItsStep(t *testing.T) {
 		defer cancel()
 		b := binder{"x": stepFunc(func(context.Context, Scene) ([]Change, error) { return nil, Pause("go on?") })}
 		began := time.Now()
-		s, _ := (&Runner{Graph: one("x"), Run: "r", Log: &memory{w: newWorld()}, Binder: b, Inbox: silent{}}).Start(ctx, nil)
+		s, _ := startIn(ctx, &Runner{Graph: one("x"), Run: "r", Log: &memory{w: newWorld()}, Binder: b, Inbox: silent{}}, nil)
 		if took := time.Since(began); s.State == Running || took > 2*time.Minute || !strings.Contains(s.Why, "timed out") {
 			t.Errorf("ended %q after %s because of %q; want an end after the step's minute", s.State, took, s.Why)
 		}

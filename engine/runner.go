@@ -16,19 +16,19 @@ import (
 // A Runner carries a graph out, or rehearses it. Its fields are set once and not changed while it runs.
 type Runner struct {
 	Graph        *Graph
-	Run          string           // the run's ID, part of every ticket
-	Log          Log              // where records become durable; nil in a rehearsal
-	Past         []journal.Record // what earlier processes of this run recorded
-	Facts        Facts            // known at the start, recorded with it: versions before
+	Run          string // the run's ID, part of every ticket
+	Log          Log    // where records become durable; nil in a rehearsal
+	Past         *Past  // what earlier processes of this run recorded: the runner's alone from Start on; nil: nothing
+	Facts        Facts  // known at the start, recorded with it: versions before
 	Binder       Binder
-	Settler      Settler      // may be nil if no step makes guarded effects
-	Guard        Guard        // nil: nobody else can act, as in a test
-	Availability Availability // nil: every host is in service
-	Inbox        Inbox        // nil: nobody answers
-	Output       Output       // nil: output is dropped
-	Watch        func(journal.Record)
-	Rehearse     bool // observe and announce, change nothing, record nothing
-	Parallel     int  // nodes at work at once; 0 means 32
+	Settler      Settler              // may be nil if no step makes guarded effects
+	Guard        Guard                // nil: nobody else can act, as in a test
+	Availability Availability         // nil: every host is in service
+	Inbox        Inbox                // nil: nobody answers
+	Output       Output               // nil: output is dropped
+	Watch        func(journal.Record) // told of every record once it is durable, in order, one at a time; a Progress makes a Summary of them
+	Rehearse     bool                 // observe and announce, change nothing, record nothing
+	Parallel     int                  // nodes at work at once; 0 means 32
 }
 
 // interrupted is why a run stops that a person stopped.
@@ -40,17 +40,22 @@ var errDetached = errors.New("detached")
 // errTimeout is why a context ends at a node's deadline.
 var errTimeout = errors.New("timed out")
 
+// errOtherPast is a programmer's error: what was read for another graph means something else.
+var errOtherPast = errors.New("what earlier processes recorded was read for another graph than the one to carry out")
+
 // Start carries the graph out and returns when nothing is running and nothing can start any more. Closing stop makes
 // running steps stop at their next change and nothing new start. Cancelling ctx lets go at once: jobs on hosts go on,
 // and a later process attaches to them. The error is nil unless the run could not be recorded or the lock was lost;
-// what became of the steps is in the Summary.
-func (r *Runner) Start(ctx context.Context, stop <-chan struct{}) (Summary, error) {
+// what became of the steps, the records tell.
+func (r *Runner) Start(ctx context.Context, stop <-chan struct{}) error {
+	if r.Past != nil && r.Past.graph != r.Graph {
+		return errOtherPast
+	}
 	x := newExecution(r)
 	if err := x.reducer.Keeps(); err != nil {
-		return x.report.Summary(), err
+		return err
 	}
-	err := x.run(ctx, stop)
-	return x.report.Summary(), err
+	return x.run(ctx, stop)
 }
 
 // An execution is one process's work on a run. Its goroutine alone owns the reducer: it feeds it what workers bring back,
@@ -64,7 +69,6 @@ type execution struct {
 	workers sync.WaitGroup
 	inbox   mailbox
 	written time.Duration // when the latest record was, in elapsed time
-	report  *Progress
 
 	mu     sync.RWMutex
 	facts  Facts
@@ -82,24 +86,15 @@ func (c clock) now() time.Duration                 { return c.before + time.Sinc
 func (c clock) at(elapsed time.Duration) time.Time { return c.began.Add(elapsed - c.before) }
 
 func newExecution(r *Runner) *execution {
-	x := &execution{Runner: r, hands: make([]*hand, len(r.Graph.Nodes)), inbox: newMailbox(), facts: Facts{}, expect: Facts{}, timer: time.NewTimer(time.Hour)}
-	x.reducer = NewReducer(r.graphToRun(), Options{Run: r.Run, Limit: r.Parallel, Guarded: r.Guard != nil, Inbox: r.Inbox != nil, Rehearse: r.Rehearse})
-	x.reducer.Replay(r.Past)
-	x.report = NewProgress(r.Graph)
-	for i := range r.Past {
-		x.learn(&r.Past[i])
-		x.report.Take(r.Past[i])
+	past := r.Past
+	if past == nil {
+		past = NewPast(r.graphToRun())
 	}
+	x := &execution{Runner: r, reducer: past.reducer, hands: make([]*hand, len(r.Graph.Nodes)), inbox: newMailbox(), facts: past.facts, expect: Facts{}, timer: time.NewTimer(time.Hour)}
+	x.reducer.rely(Options{Run: r.Run, Limit: r.Parallel, Guarded: r.Guard != nil, Inbox: r.Inbox != nil, Rehearse: r.Rehearse})
 	maps.Copy(x.facts, r.Facts)
 	x.clock = clock{before: x.reducer.Now(), began: time.Now()}
 	return x
-}
-
-// learn takes in what a record says became known.
-func (x *execution) learn(rec *journal.Record) {
-	if rec.Kind == journal.Outcome || rec.Kind == journal.Begin {
-		maps.Copy(x.facts, rec.Facts)
-	}
 }
 
 // graphToRun is the graph itself, or for a rehearsal one without soaks: time does not pass in it.
@@ -240,14 +235,14 @@ func (x *execution) append(records []journal.Record) (unwritten unwritten, err e
 func (x *execution) tell(records []journal.Record) {
 	x.mu.Lock()
 	for i := range records {
-		x.learn(&records[i])
+		x.facts.learn(&records[i])
 	}
 	x.mu.Unlock()
+	if x.Watch == nil {
+		return
+	}
 	for _, rec := range records {
-		x.report.Take(rec)
-		if x.Watch != nil {
-			x.Watch(rec)
-		}
+		x.Watch(rec)
 	}
 }
 

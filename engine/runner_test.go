@@ -60,7 +60,7 @@ func TestKilledAtEveryAppend(t *testing.T) {
 				log := &memory{w: w, dieAt: at, after: after}
 				start(t, &Runner{Graph: rollingGraph(), Run: "r", Log: log, Binder: rollingBinder(w), Settler: w})
 				w.dead, log.dieAt = false, 0
-				s := start(t, &Runner{Graph: rollingGraph(), Run: "r", Log: log, Past: log.records, Binder: rollingBinder(w), Settler: w})
+				s := start(t, &Runner{Graph: rollingGraph(), Run: "r", Log: log, Binder: rollingBinder(w), Settler: w}, log.records...)
 				if s.State != Done {
 					t.Errorf("%s: resumed and ended %s: %s", about, s.State, s.Why)
 				}
@@ -186,7 +186,7 @@ func TestACutOnceEffectWaitsForAPersonAcrossResumes(t *testing.T) {
 		}
 		log := &memory{w: w}
 		run := func() Summary {
-			return start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Past: log.records, Binder: binder{"x": step}, Settler: w})
+			return start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Binder: binder{"x": step}, Settler: w}, log.records...)
 		}
 		for i := range 2 {
 			if s := run(); s.State != Paused || !strings.Contains(s.Why, "--settle x@h=done") {
@@ -219,7 +219,7 @@ func TestOneFailureStartsNothingNew(t *testing.T) {
 		if w.effects["h4/a"] != 0 || w.effects["h1/c"] != 1 {
 			t.Errorf("effects %v: h4 must not have begun, the canary h1 must be finished", w.effects)
 		}
-		s = start(t, &Runner{Graph: rollingGraph(), Run: "r", Log: log, Past: log.records, Binder: rollingBinder(w), Settler: w})
+		s = start(t, &Runner{Graph: rollingGraph(), Run: "r", Log: log, Binder: rollingBinder(w), Settler: w}, log.records...)
 		if s.State != Done {
 			t.Errorf("after mending it the resume ended %s: %s", s.State, s.Why)
 		}
@@ -241,14 +241,14 @@ func TestAStopEndsAtAChangeBoundaryAndResumes(t *testing.T) {
 		})
 		time.AfterFunc(5*time.Second, func() { close(stop) })
 		log := &memory{w: w}
-		s, err := (&Runner{Graph: rollingGraph(), Run: "r", Log: log, Binder: b, Settler: w}).Start(t.Context(), stop)
+		s, err := startIn(t.Context(), &Runner{Graph: rollingGraph(), Run: "r", Log: log, Binder: b, Settler: w}, stop)
 		if err != nil || s.State != Paused || !s.Interrupted {
 			t.Fatalf("ended %s (interrupted %v): %v", s.State, s.Interrupted, err)
 		}
 		if w.effects["h1/b"] != 1 || w.effects["h1/c"] != 0 {
 			t.Errorf("effects %v: the change under way must finish, the next must not begin", w.effects)
 		}
-		if s = start(t, &Runner{Graph: rollingGraph(), Run: "r", Log: log, Past: log.records, Binder: rollingBinder(w), Settler: w}); s.State != Done {
+		if s = start(t, &Runner{Graph: rollingGraph(), Run: "r", Log: log, Binder: rollingBinder(w), Settler: w}, log.records...); s.State != Done {
 			t.Errorf("resume ended %s: %s", s.State, s.Why)
 		}
 		checkWorld(t, w, "resumed after a stop")
@@ -269,14 +269,14 @@ func TestDetachReturnsAtOnceAndLeavesTheEffectOpen(t *testing.T) {
 		time.AfterFunc(3*time.Second, cancel)
 		log := &memory{w: w}
 		began := time.Now()
-		s, err := (&Runner{Graph: one("x"), Run: "r", Log: log, Binder: binder{"x": step}, Settler: w}).Start(ctx, nil)
+		s, err := startIn(ctx, &Runner{Graph: one("x"), Run: "r", Log: log, Binder: binder{"x": step}, Settler: w}, nil)
 		if err != nil || s.State != Running || time.Since(began) != 3*time.Second {
 			t.Fatalf("detached after %s in state %s: %v", time.Since(began), s.State, err)
 		}
-		if !Recall(one("x"), log.records).Underway() {
+		if !pastOf(one("x"), log.records).Underway() {
 			t.Fatal("no effect is open")
 		}
-		if s := start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Past: log.records, Binder: binder{"x": step}, Settler: w}); s.State != Done || w.effects["h/x"] != 1 {
+		if s := start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Binder: binder{"x": step}, Settler: w}, log.records...); s.State != Done || w.effects["h/x"] != 1 {
 			t.Errorf("resume ended %s with %d effects", s.State, w.effects["h/x"])
 		}
 	})
@@ -379,7 +379,7 @@ func TestApproval(t *testing.T) {
 			if s := start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Binder: b, Inbox: desk{verdict}}); s.State != want {
 				t.Errorf("answered %q: ended %s, want %s", verdict, s.State, want)
 			}
-			if s := start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Past: log.records, Binder: b, Inbox: desk{"approve"}}); verdict != "reject" && s.State != Done {
+			if s := start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Binder: b, Inbox: desk{"approve"}}, log.records...); verdict != "reject" && s.State != Done {
 				t.Errorf("answered %q, then approved: ended %s", verdict, s.State)
 			}
 		})
@@ -422,8 +422,8 @@ func TestNothingStartsWithoutTheLock(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		_, err := (&Runner{Graph: one("x"), Run: "r", Log: &memory{w: w}, Settler: w, Guard: &guard{err: ErrFenced},
-			Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}}}).Start(t.Context(), nil)
+		_, err := startIn(t.Context(), &Runner{Graph: one("x"), Run: "r", Log: &memory{w: w}, Settler: w, Guard: &guard{err: ErrFenced},
+			Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}}}, nil)
 		if !errors.Is(err, ErrFenced) || len(w.effects) != 0 {
 			t.Errorf("fenced: %v with %v", err, w.effects)
 		}

@@ -53,7 +53,7 @@ func TestAGrantEndsWhenItsRoomIsTaken(t *testing.T) {
 			return changes, err
 		})
 		w.jobs["t-roll/x@h1"] = "ok"
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: &health{}, Binder: binder{"x": step}, Settler: slowly{w, time.Second}})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: &health{}, Binder: binder{"x": step}, Settler: slowly{w, time.Second}}, past...)
 		if s.State != Done || at < time.Minute {
 			t.Errorf("ended %s, and h2 was changed after %s, while h1 was watched: %s", s.State, at, s.Why)
 		}
@@ -68,7 +68,7 @@ func TestAHostThatThePlanLostAndIsBackMakesRoom(t *testing.T) {
 		past[2].Repeat = string(Convergent)
 		g, d := rolling("roll", 1, []string{"drain"}, "h2", "h3"), newDrains()
 		g.Digest = "edited"
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Past: past, Availability: &health{}, Binder: binder{"drain": d.step("drain")}})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Availability: &health{}, Binder: binder{"drain": d.step("drain")}}, past...)
 		if s.State != Done || len(d.begun) != 2 {
 			t.Errorf("ended %s after %v: %s", s.State, d.begun, s.Why)
 		}
@@ -86,7 +86,7 @@ func TestAHostInTheMiddleOfAnotherRolloutNeedsAPlace(t *testing.T) {
 		d, see := newDrains(), &health{down: map[string]string{"h3": "cordoned"}}
 		time.AfterFunc(time.Minute, func() { see.set("", "h3") })
 		x := stepFunc(func(context.Context, Scene) ([]Change, error) { return nil, nil })
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Past: past, Availability: see, Binder: binder{"x": x, "drain": d.step("drain")}})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Availability: see, Binder: binder{"x": x, "drain": d.step("drain")}}, past...)
 		if s.State != Done || len(d.begun) != 2 || d.begun[0] != "drain@h2" {
 			t.Errorf("ended %s after %v: %s", s.State, d.begun, s.Why)
 		}
@@ -100,7 +100,7 @@ func TestAHostThatWasThroughIsNotLost(t *testing.T) {
 			[]journal.Record{{Kind: journal.Settled, Node: "roll/drain@h1", State: Done, Digest: "roll/drain@h1", Group: "roll"}})
 		g, d, see := rolling("roll", 1, []string{"drain"}, "h2", "h3"), newDrains(), &health{down: map[string]string{"h1": "NotReady"}}
 		g.Digest = "edited"
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Past: past, Availability: see, Binder: binder{"drain": d.step("drain")}})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Availability: see, Binder: binder{"drain": d.step("drain")}}, past...)
 		if s.State != Done || len(d.begun) != 2 {
 			t.Errorf("ended %s after %v: %s", s.State, d.begun, s.Why)
 		}
@@ -120,9 +120,9 @@ func TestAWatchedCanaryIsNotLetInAgain(t *testing.T) {
 		time.AfterFunc(time.Second, func() { see.set("", "h2", "h3", "h4") })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		r := &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: see, Parallel: 1,
+		r := &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: see, Parallel: 1,
 			Binder: binder{"busy": pauseStep(5 * time.Second), "x": &raiseStep{w: w, name: "x", repeat: Guarded}}}
-		if s, err := r.Start(ctx, nil); err != nil || s.State != Done {
+		if s, err := startIn(ctx, r, nil, past...); err != nil || s.State != Done {
 			t.Errorf("ended %s: %s, %v", s.State, s.Why, err)
 		}
 	})
@@ -148,7 +148,7 @@ func TestALostHostIsNotFreedByAnotherRollout(t *testing.T) {
 			return w.raise(tk, "h2/x")
 		}}
 		nothing := stepFunc(func(context.Context, Scene) ([]Change, error) { return nil, nil })
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: see, Binder: binder{"x": x, "y": nothing}})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: see, Binder: binder{"x": x, "y": nothing}}, past...)
 		if s.State != Done || at < time.Minute {
 			t.Errorf("ended %s, and h2 was changed after %s, while h1 was out of service: %s", s.State, at, s.Why)
 		}
@@ -168,8 +168,8 @@ func TestAWatchedHostIsNotLetInAgain(t *testing.T) {
 		time.AfterFunc(1500*time.Millisecond, func() { see.set("", "h1", "h3", "h4") })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		r := &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: unhurried{see}, Binder: binder{"x": x}, Settler: w}
-		if s, err := r.Start(ctx, nil); err != nil || s.State != Done {
+		r := &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: unhurried{see}, Binder: binder{"x": x}, Settler: w}
+		if s, err := startIn(ctx, r, nil, past...); err != nil || s.State != Done {
 			t.Errorf("ended %s: %s, %v", s.State, s.Why, err)
 		}
 	})
@@ -190,8 +190,8 @@ func TestALostHostIsAskedAboutWhereverItIs(t *testing.T) {
 			at = time.Since(began)
 			return w.raise(tk, "h2/x")
 		}}
-		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Past: past, Availability: see,
-			Binder: binder{"x": x, "y": &raiseStep{w: w, name: "y", repeat: Guarded}, "z": pauseStep(50 * time.Second)}})
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: see,
+			Binder: binder{"x": x, "y": &raiseStep{w: w, name: "y", repeat: Guarded}, "z": pauseStep(50 * time.Second)}}, past...)
 		if s.State != Done || at < 30*time.Second {
 			t.Errorf("ended %s, and h2 was changed after %s, while h1 was out of service: %s", s.State, at, s.Why)
 		}
@@ -209,8 +209,8 @@ func TestALostHostIsNotForgottenByTheNextProcess(t *testing.T) {
 			time.Sleep(8 * time.Second) // a looks meanwhile
 			return nil, errors.New("broken")
 		})
-		start(t, &Runner{Graph: g, Run: "r", Log: log, Past: past, Availability: see, Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}, "y": y}})
-		if !Recall(g, log.records).Lost("h1") {
+		start(t, &Runner{Graph: g, Run: "r", Log: log, Availability: see, Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}, "y": y}}, past...)
+		if !pastOf(g, log.records).Lost("h1") {
 			t.Error("h1 is forgotten")
 		}
 	})

@@ -99,7 +99,7 @@ func (p *Progress) behind(needs []string, barriers map[string][]int) []int {
 	var found []int
 	for _, need := range needs {
 		those := barriers[need]
-		if i, ok := p.reducer.names.Node(need); ok {
+		if i, ok := p.past.reducer.names.Node(need); ok {
 			those = nil
 			if r, ok := p.rollout[p.graph.Nodes[i].Group]; ok {
 				those = []int{r}
@@ -161,7 +161,7 @@ func (p *Progress) moveWork(i int) {
 }
 
 // note lets a node's rollout know what a record tells of it.
-func (p *Progress) note(i int, rec journal.Record) {
+func (p *Progress) note(i int, rec *journal.Record) {
 	r := p.places[i].rollout
 	if r < 0 {
 		return
@@ -177,7 +177,7 @@ func (p *Progress) note(i int, rec journal.Record) {
 }
 
 // look is what was found out about the hosts of a rollout.
-func (p *Progress) look(rec journal.Record) {
+func (p *Progress) look(rec *journal.Record) {
 	r, ok := p.rollout[rec.Group]
 	if !ok {
 		return

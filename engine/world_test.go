@@ -149,13 +149,46 @@ func rollingBinder(w *world) binder {
 	}
 }
 
-func start(t *testing.T, r *Runner) Summary {
+// start goes on with a run after these records, to its end or to where its world kills it.
+func start(t *testing.T, r *Runner, past ...journal.Record) Summary {
 	t.Helper()
-	s, err := r.Start(t.Context(), nil)
+	s, err := startIn(t.Context(), r, nil, past...)
 	if err != nil && !errors.Is(err, errKilled) {
 		t.Fatalf("run: %v", err)
 	}
 	return s
+}
+
+// startIn goes on with a run after these records, and tells what became of it.
+func startIn(ctx context.Context, r *Runner, stop <-chan struct{}, past ...journal.Record) (Summary, error) {
+	p, watch := progressOf(r.Graph, past), r.Watch
+	r.Past = pastOf(r.Graph, past)
+	r.Watch = func(rec journal.Record) {
+		p.Take(&rec)
+		if watch != nil {
+			watch(rec)
+		}
+	}
+	err := r.Start(ctx, stop)
+	return p.Summary(), err
+}
+
+// pastOf is what these records make of a run, for its next process.
+func pastOf(g *Graph, records []journal.Record) *Past {
+	p := NewPast(g)
+	for i := range records {
+		p.Take(&records[i])
+	}
+	return p
+}
+
+// progressOf is what these records make of a run, to look at.
+func progressOf(g *Graph, records []journal.Record) *Progress {
+	p := NewProgress(g)
+	for i := range records {
+		p.Take(&records[i])
+	}
+	return p
 }
 
 func says(records []journal.Record) (words []string) {

@@ -13,16 +13,9 @@ type board struct {
 	progress *engine.Progress
 }
 
-// newBoard begins with what earlier processes of the run have recorded.
-func newBoard(g *engine.Graph, past []journal.Record) *board {
-	b := &board{progress: engine.NewProgress(g)}
-	for _, rec := range past {
-		b.progress.Take(rec)
-	}
-	return b
-}
+func newBoard(g *engine.Graph) *board { return &board{progress: engine.NewProgress(g)} }
 
-func (b *board) take(rec journal.Record) {
+func (b *board) take(rec *journal.Record) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.progress.Take(rec)

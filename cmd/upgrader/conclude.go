@@ -185,10 +185,8 @@ func hostWords(n kube.Node) string {
 
 // before are the facts that were known when the run began, which may have been in another process.
 func (s *session) before() engine.Facts {
-	for _, rec := range s.past {
-		if rec.Kind == journal.Begin {
-			return rec.Facts
-		}
+	if s.history.began {
+		return s.history.before
 	}
 	return s.facts
 }

@@ -90,6 +90,6 @@ func TestPendingDiff(t *testing.T) {
 	}
 	edited.Groups[0].MaxUnavailable = 3
 	edited.Nodes = append(edited.Nodes[:6:6], engine.Node{ID: "late", Step: "late", Kind: "wait", Target: engine.Target{Name: engine.Cluster}})
-	summary := engine.Report(old, story())
+	summary := boardOf(old, story()).summary()
 	golden(t, "diff.txt", strings.Join(pendingDiff(old, edited, summary), "\n")+"\n")
 }

@@ -28,15 +28,17 @@ func rehearse(ctx context.Context, c *console, w *world, g *engine.Graph, watch 
 	if err != nil {
 		return nil, err
 	}
-	r := &rehearsal{graph: g, nodes: g.Index()}
+	r, p := &rehearsal{graph: g, nodes: g.Index()}, engine.NewProgress(g)
 	runner := &engine.Runner{
 		Graph: g, Run: "dry-run", Binder: plan.NewBinder(catalog), Rehearse: true, Facts: versions(w.nodes),
 		Watch: func(rec journal.Record) { // called in order, one at a time
+			p.Take(&rec)
 			r.records = append(r.records, rec)
 			watch(rec)
 		},
 	}
-	r.summary, err = runner.Start(ctx, nil)
+	err = runner.Start(ctx, nil)
+	r.summary = p.Summary()
 	return r, err
 }
 

@@ -27,14 +27,14 @@ func TestARunOfAnOlderProgramWasNotEdited(t *testing.T) {
 		t.Fatalf("formats %d and %d: the test tests nothing", pinned.Format, now.Format)
 	}
 	if !now.Same(pinned) {
-		t.Errorf("it was not edited:\n%s", strings.Join(pendingDiff(pinned, now, engine.Report(pinned, nil)), "\n"))
+		t.Errorf("it was not edited:\n%s", strings.Join(pendingDiff(pinned, now, newBoard(pinned).summary()), "\n"))
 	}
 	edited := expandText(t, strings.Replace(string(text), "timeout: 72h", "timeout: 48h", 1), pinned.Targets)
 	if edited.Same(pinned) {
 		t.Error("it was edited")
 	}
 	want := []string{"  ~ approve-workers", "      timeout: 72h0m0s -> 48h0m0s"}
-	if got := pendingDiff(pinned, edited, engine.Report(pinned, nil)); !slices.Equal(got, want) {
+	if got := pendingDiff(pinned, edited, newBoard(pinned).summary()); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

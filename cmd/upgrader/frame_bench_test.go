@@ -55,7 +55,7 @@ func halfWay(g *engine.Graph) []journal.Record {
 func BenchmarkFrame(b *testing.B) {
 	for _, hosts := range []int{500, 5000} {
 		g := wide(hosts)
-		p := newBoard(g, halfWay(g)).progress
+		p := boardOf(g, halfWay(g)).progress
 		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
 			for b.Loop() {
 				screen{head: heading{Plan: g.Plan, Begun: noon()}}.lines(p, noon().Add(2*time.Hour), 120, 40)
@@ -69,7 +69,7 @@ func BenchmarkSpeakUp(b *testing.B) {
 	for _, hosts := range []int{500, 5000} {
 		g := wide(hosts)
 		records := halfWay(g)
-		v := &plainView{out: io.Discard, board: newBoard(g, nil), nodes: map[string]*plainNode{}}
+		v := &plainView{out: io.Discard, board: newBoard(g), nodes: map[string]*plainNode{}}
 		tell(v.board, v, records...)
 		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
 			for b.Loop() {
@@ -84,7 +84,7 @@ func BenchmarkShow(b *testing.B) {
 	for _, hosts := range []int{500, 5000} {
 		g := wide(hosts)
 		records := halfWay(g)
-		v := &ttyView{board: newBoard(g, nil), started: map[string]time.Time{}}
+		v := &ttyView{board: newBoard(g), started: map[string]time.Time{}}
 		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				tell(v.board, v, records[i%(len(records)-1)+1])

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +13,6 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
-	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -47,19 +47,13 @@ type inbox struct {
 	who   string
 	ask   func(ctx context.Context, question string) (yes bool, err error) // nil: nobody is there to ask
 
-	turn sync.Mutex           // one question at a time
-	mu   sync.Mutex           // guards used
-	used map[string]time.Time // when a node was last decided: a file that is older has done its work
+	turn    sync.Mutex           // one question at a time
+	decided map[string]time.Time // by node: a file that is not younger has done its work; never changed
 }
 
-func newInbox(g *engine.Graph, dir runDir, past []journal.Record) *inbox {
-	used := map[string]time.Time{}
-	for _, rec := range past {
-		if rec.Kind == journal.Decision {
-			used[rec.Node] = rec.Time
-		}
-	}
-	b := &inbox{nodes: map[string]*engine.Node{}, dir: dir, used: used}
+// newInbox knows which nodes the journal has a decision about, and of when.
+func newInbox(g *engine.Graph, dir runDir, decided map[string]time.Time) *inbox {
+	b := &inbox{nodes: map[string]*engine.Node{}, dir: dir, decided: maps.Clone(decided)}
 	for i := range g.Nodes {
 		if n := &g.Nodes[i]; n.Kind == approvalKind {
 			b.nodes[n.ID] = n
@@ -143,8 +137,6 @@ func (b *inbox) Outdated() []decisionFile {
 
 // left is what `upgrader approve` has left and no journal has yet. A file that cannot be read is as good as none.
 func (b *inbox) left() []decisionFile {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	entries, err := os.ReadDir(b.dir.path("decisions"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -155,7 +147,7 @@ func (b *inbox) left() []decisionFile {
 		if strings.HasPrefix(e.Name(), ".") || readJSON(filepath.Join(b.dir.path("decisions"), e.Name()), &f) != nil {
 			continue
 		}
-		if (f.Verdict == approve || f.Verdict == reject) && f.At.After(b.used[f.Node]) {
+		if (f.Verdict == approve || f.Verdict == reject) && f.At.After(b.decided[f.Node]) {
 			files = append(files, f)
 		}
 	}

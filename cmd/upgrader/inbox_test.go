@@ -89,7 +89,7 @@ func TestADecisionCountsOnce(t *testing.T) {
 		t.Errorf("fresh: %d decisions", n)
 	}
 	past := []journal.Record{{Kind: journal.Decision, Node: "go", Time: noon().Add(time.Second)}}
-	if n := len(newInbox(asking(), dir, past).Poll()); n != 0 {
+	if n := len(newInbox(asking(), dir, historyOf(asking(), past).decided).Poll()); n != 0 {
 		t.Errorf("used: %d decisions", n)
 	}
 }
@@ -108,7 +108,7 @@ func TestAnAnswerIsToTheQuestionThatWasAsked(t *testing.T) {
 	for digest, want := range map[string]int{"as asked": 1, "edited": 0} {
 		g.Nodes[0].Digest = digest
 		var errs bytes.Buffer
-		records, err := (&resumeOptions{}).decisions(newConsole(nil, nil, &errs, nil, nil), g, dir, nil)
+		records, err := (&resumeOptions{}).decisions(newConsole(nil, nil, &errs, nil, nil), g, dir, newHistory(g))
 		if err != nil || len(records) != want || want == 1 && records[0].Digest != digest {
 			t.Errorf("digest %q: %+v, %v", digest, records, err)
 		}
@@ -116,6 +116,7 @@ func TestAnAnswerIsToTheQuestionThatWasAsked(t *testing.T) {
 			t.Errorf("digest %q: %s", digest, &errs)
 		}
 	}
+	g.Nodes[0].Digest = "edited"
 	b := newInbox(g, dir, nil)
 	b.yes = true
 	if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Digest != "edited" {
@@ -141,7 +142,7 @@ func TestSettle(t *testing.T) {
 		"workers/drain=done":     "is on 3 hosts",
 		"preflight":              "want STEP=done",
 	} {
-		rec, err := settled(g, past, word)
+		rec, err := settled(g, historyOf(g, past), word)
 		got := rec.Node
 		if rec.Host != "" {
 			got = "host " + rec.Host
@@ -160,7 +161,7 @@ func TestSettle(t *testing.T) {
 func TestSettleAHostThatARolloutLost(t *testing.T) {
 	g := &engine.Graph{Targets: []engine.Target{{Name: "w1"}, {Name: "w2"}}, Groups: []engine.Group{{ID: "workers", Hosts: []string{"w2"}, MaxUnavailable: 1}}}
 	past := []journal.Record{{Kind: journal.Begin}, {Kind: journal.Intent, Node: "workers/drain@w1", Host: "w1", Group: "workers", Ticket: "t1"}}
-	rec, err := settled(g, past, "w1=done")
+	rec, err := settled(g, historyOf(g, past), "w1=done")
 	if err != nil || rec.Host != "w1" {
 		t.Errorf("%+v, %v", rec, err)
 	}
@@ -169,7 +170,7 @@ func TestSettleAHostThatARolloutLost(t *testing.T) {
 // TestOutputs proves that the raw bytes are kept and the last line is known, also of a progress bar.
 func TestOutputs(t *testing.T) {
 	g := sample()
-	o := newOutputs(runDir(t.TempDir()), newBoard(g, nil))
+	o := newOutputs(runDir(t.TempDir()), newBoard(g))
 	w := o.Open("workers/drain@w1")
 	for _, part := range []string{"first\nsec", "ond\n", "10%\r50%", "\r100%", " done"} {
 		if _, err := w.Write([]byte(part)); err != nil {

@@ -86,7 +86,7 @@ func TestASlowReaderGetsEverything(t *testing.T) {
 		read, write := io.Pipe()
 		c := newConsole(nil, write, io.Discard, nil, nil)
 		c.waitForNobody(outputJSON, "r")
-		v := c.newView(outputJSON, newBoard(sample(), nil), heading{}, nil)
+		v := c.newView(outputJSON, newBoard(sample()), heading{}, nil)
 		lines := reading(read, func() { time.Sleep(3 * time.Second) })
 		const records = 2000
 		for i := range records {
@@ -125,7 +125,7 @@ func TestATerminalThatStandsStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		read, write := io.Pipe()
 		o := queued(write)
-		b := newBoard(sample(), nil)
+		b := newBoard(sample())
 		v := newTTYView(o, b, heading{Run: "r", Plan: "demo", Begun: time.Now()}, style{ascii: true}, func() (int, int) { return 80, 24 }, nil)
 		const settled = 3000
 		for range settled {

@@ -10,7 +10,7 @@ import (
 // and that a late word of a step that has settled is kept without one.
 func TestOutputsAreOpenWhileTheyAreWritten(t *testing.T) {
 	g := wide(500)
-	o := newOutputs(runDir(t.TempDir()), newBoard(g, nil))
+	o := newOutputs(runDir(t.TempDir()), newBoard(g))
 	before, most := openFiles(t), 0
 	for i := range g.Nodes {
 		n := &g.Nodes[i]

@@ -69,21 +69,13 @@ func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run lis
 		return err
 	}
 	defer closeQuietly(file)
-	var past []journal.Record
-	err = file.Scan(func(rec *journal.Record) error {
-		past = append(past, *rec)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	session := &session{console: c, mode: mode, yes: o.yes || run.Yes, manifest: run.manifest, dir: run.dir, journal: file, past: past}
+	session := &session{console: c, mode: mode, yes: o.yes || run.Yes, manifest: run.manifest, dir: run.dir, journal: file}
 	if done, err := o.takeUp(session, run); err != nil {
 		return err
 	} else if done {
-		return goodbye(ctx, c, o.reached(run), engine.Recall(session.graph, past).Underway())
+		return goodbye(ctx, c, o.reached(run), session.history.past.Underway())
 	}
-	decisions, err := o.decisions(c, session.graph, run.dir, past)
+	decisions, err := o.decisions(c, session.graph, run.dir, session.history)
 	if err != nil {
 		return err
 	}
@@ -100,8 +92,10 @@ func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run lis
 			return err
 		}
 	}
-	session.past = append(past, decisions...)
-	if len(past) == 0 { // it was killed before its first record
+	for i := range decisions {
+		session.history.take(&decisions[i])
+	}
+	if !session.history.began { // it was killed before its first record
 		session.facts = versions(session.world.nodes)
 	}
 	return session.perform(ctx)
@@ -124,39 +118,47 @@ func (o *resumeOptions) takeUp(s *session, run listing) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if s.graph = pinned; engine.Report(pinned, s.past).State == engine.Done {
+	s.graph = pinned
+	if s.history, err = readHistory(s.journal, pinned); err != nil {
+		return false, err
+	}
+	if s.history.board.summary().State == engine.Done {
 		return true, nil
 	}
 	if run.Sandbox {
 		return false, invalid("run %s was made with --sandbox, and its pretend cluster ended with its process: start a new one with `upgrader run %s --sandbox`", run.ID, run.PlanPath)
 	}
-	s.graph, err = o.graph(s.console, run, pinned, s.past)
-	return false, err
+	return false, o.edit(s, run)
 }
 
-// graph is the graph to go on with: the pinned one, or the edited one if that was accepted.
-func (o *resumeOptions) graph(c *console, run listing, pinned *engine.Graph, past []journal.Record) (*engine.Graph, error) {
+// edit finds out whether the plan was edited since it was pinned, and goes on with the edited one if that is accepted.
+func (o *resumeOptions) edit(s *session, run listing) error {
+	c, pinned := s.console, s.graph
 	edited, p, err := reread(run, pinned)
 	if err != nil {
 		c.say("run %s began with another text of its plan and inventory, kept in %s: put that back, or mend what is wrong now:", run.ID, run.dir)
-		return nil, err
+		return err
 	}
 	if edited == nil || edited.Same(pinned) {
-		return pinned, nil
+		return nil
 	}
-	diff := strings.Join(pendingDiff(pinned, edited, engine.Report(pinned, past)), "\n")
+	diff := strings.Join(pendingDiff(pinned, edited, s.history.board.summary()), "\n")
 	if !o.accept {
-		return nil, invalid("the plan, or the inventory, of run %s was edited since it began (as it was: %s).\nIn what is still to be done:\n%s\nto go on with the edited one: upgrader resume %s --accept-plan-change",
+		return invalid("the plan, or the inventory, of run %s was edited since it began (as it was: %s).\nIn what is still to be done:\n%s\nto go on with the edited one: upgrader resume %s --accept-plan-change",
 			run.ID, run.dir.path("plan"), diff, run.ID)
 	}
-	if err := engine.Recall(edited, past).Keeps(); err != nil {
-		return nil, invalid("%w\nas it was: %s", err, run.dir.path("plan"))
+	s.graph = edited
+	if s.history, err = readHistory(s.journal, edited); err != nil { // what is recorded means something else for it
+		return err
+	}
+	if err := s.history.past.Keeps(); err != nil {
+		return invalid("%w\nas it was: %s", err, run.dir.path("plan"))
 	}
 	c.say("going on with the edited plan:\n%s", diff)
 	if err := keepOld(run.dir); err != nil {
-		return nil, err
+		return err
 	}
-	return edited, run.dir.pin(run.manifest, p, edited)
+	return run.dir.pin(run.manifest, p, edited)
 }
 
 // keepOld keeps the pinned plan and graph aside before another one takes its place.

@@ -219,7 +219,7 @@ func (o *runOptions) begin(ctx context.Context, c *console, s store, w *world, p
 	defer closeQuietly(file)
 	session := &session{
 		console: c, mode: mode, yes: m.Yes, manifest: m, dir: dir, graph: prep.graph, world: w,
-		journal: file, facts: versions(w.nodes),
+		journal: file, history: newHistory(prep.graph), facts: versions(w.nodes),
 	}
 	err = session.perform(ctx)
 	var locked *lockedError

@@ -54,37 +54,11 @@ func (d runDir) summary() (*engine.Graph, engine.Summary, error) {
 // progress is the run as its journal has it.
 func (d runDir) progress(g *engine.Graph) (*engine.Progress, error) {
 	p := engine.NewProgress(g)
-	batches, taken := make(chan []journal.Record, 4), make(chan struct{})
-	go func() { // beside the reading, which takes as long
-		defer close(taken)
-		for batch := range batches {
-			for _, rec := range batch {
-				p.Take(rec)
-			}
-		}
-	}()
-	err := d.scan(batches)
-	close(batches)
-	<-taken
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	scan := func(each func(*journal.Record) error) error { return journal.Scan(string(d), each) }
+	if err := beside(scan, p.Take); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	return p, nil
-}
-
-// scan reads the journal in batches.
-func (d runDir) scan(batches chan<- []journal.Record) error {
-	const most = 256
-	var batch []journal.Record
-	err := journal.Scan(string(d), func(rec *journal.Record) error {
-		if batch = append(batch, *rec); len(batch) == most {
-			batches <- batch
-			batch = make([]journal.Record, 0, most)
-		}
-		return nil
-	})
-	batches <- batch
-	return err
 }
 
 // stateOf is what became of the run, with what only the lock on its journal tells: that nobody works on it any more.

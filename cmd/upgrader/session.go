@@ -28,9 +28,9 @@ type session struct {
 	graph    *engine.Graph
 	world    *world
 	journal  *journal.File
-	past     []journal.Record
+	history  *history     // as the journal had it when this process took it
 	facts    engine.Facts // known at the start of the run; nil in a resume
-	board    *board
+	board    *board       // the history's, gone on with
 }
 
 // perform carries the run on to its end and tells what became of it. The error is the run's.
@@ -46,18 +46,18 @@ func (s *session) perform(ctx context.Context) error {
 		release(false)
 		return err
 	}
-	summary, detached, err := s.carryOut(ctx, lock, signals)
+	detached, err := s.carryOut(ctx, lock, signals)
 	release(detached || errors.Is(err, engine.ErrFenced) || s.underway()) // fenced, it is somebody else's
 	if err != nil {
 		return err
 	}
 	deaf()
-	return s.conclude(ctx, summary, detached)
+	return s.conclude(ctx, s.board.summary(), detached)
 }
 
 // carryOut runs the runner under the lock, and shows it.
-func (s *session) carryOut(ctx context.Context, lock *kube.Lock, signals <-chan os.Signal) (summary engine.Summary, detached bool, err error) {
-	s.board = newBoard(s.graph, s.past)
+func (s *session) carryOut(ctx context.Context, lock *kube.Lock, signals <-chan os.Signal) (detached bool, err error) {
+	s.board = s.history.board
 	out := newOutputs(s.dir, s.board)
 	defer out.Close()
 	show := s.console.newView(s.mode, s.board, s.heading(), out.Last)
@@ -66,14 +66,14 @@ func (s *session) carryOut(ctx context.Context, lock *kube.Lock, signals <-chan 
 	defer closeQuietly(fleet)
 	catalog, err := steps.Catalog(steps.Deps{Hosts: fleet, Cluster: s.world.client})
 	if err != nil { // a programmer's error; nothing has been started
-		return summary, false, err
+		return false, err
 	}
 	runner := &engine.Runner{
-		Graph: s.graph, Run: s.manifest.ID, Log: s.journal, Past: s.past, Facts: s.facts,
+		Graph: s.graph, Run: s.manifest.ID, Log: s.journal, Past: s.history.past, Facts: s.facts,
 		Binder: plan.NewBinder(catalog), Settler: fleet, Guard: lock, Availability: kube.NewAvailability(s.world.client),
 		Inbox: s.inbox(show), Output: out.Open,
 		Watch: func(rec journal.Record) { // in the journal's order, one at a time, and never waiting for anybody
-			s.board.take(rec)
+			s.board.take(&rec)
 			show.Show(rec)
 			if rec.Kind == journal.Settled {
 				out.Settle(rec.Node)
@@ -114,7 +114,7 @@ func (s *session) heading() heading {
 }
 
 func (s *session) inbox(show view) *inbox {
-	b := newInbox(s.graph, s.dir, s.past)
+	b := newInbox(s.graph, s.dir, s.history.decided)
 	b.yes = s.yes
 	b.who, _ = whoami(s.console.env)
 	if s.console.canAsk() {
@@ -136,26 +136,19 @@ const letGo = 700 * time.Millisecond
 const sameSignal = 100 * time.Millisecond
 
 // supervise runs the runner under the signals: the first lets running changes finish, the second detaches.
-func (s *session) supervise(ctx context.Context, runner *engine.Runner, signals <-chan os.Signal, show view) (summary engine.Summary, detached bool, err error) {
+func (s *session) supervise(ctx context.Context, runner *engine.Runner, signals <-chan os.Signal, show view) (detached bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	type result struct {
-		summary engine.Summary
-		err     error
-	}
-	stop, ended := make(chan struct{}), make(chan result, 1)
-	go func() {
-		summary, err := runner.Start(ctx, stop)
-		ended <- result{summary, err}
-	}()
+	stop, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- runner.Start(ctx, stop) }()
 	var leave <-chan time.Time
 	var stopping time.Time
 	for {
 		select {
-		case r := <-ended:
-			return r.summary, detached && r.summary.State == engine.Running, r.err
+		case err := <-ended:
+			return detached && s.board.summary().State == engine.Running, err
 		case <-leave:
-			return s.board.summary(), true, nil
+			return true, nil
 		case <-signals:
 			if stopping.IsZero() {
 				stopping = time.Now()

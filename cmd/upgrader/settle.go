@@ -11,10 +11,10 @@ import (
 
 // decisions are the records of what --settle says, and of what `upgrader approve` has left since: also an approval of
 // what had been rejected.
-func (o *resumeOptions) decisions(c *console, g *engine.Graph, dir runDir, past []journal.Record) ([]journal.Record, error) {
+func (o *resumeOptions) decisions(c *console, g *engine.Graph, dir runDir, h *history) ([]journal.Record, error) {
 	who, _ := whoami(c.env)
 	var records []journal.Record
-	in := newInbox(g, dir, past)
+	in := newInbox(g, dir, h.decided)
 	for _, f := range in.Outdated() {
 		c.say("%s: what %s answered was another question, the plan was edited since; it is asked anew", f.Node, f.Who)
 	}
@@ -23,7 +23,7 @@ func (o *resumeOptions) decisions(c *console, g *engine.Graph, dir runDir, past 
 		records = append(records, journal.Record{Kind: journal.Decision, Node: node, State: left[node].Verdict, Who: left[node].Who, Digest: left[node].Digest})
 	}
 	for _, word := range o.settle {
-		rec, err := settled(g, past, word)
+		rec, err := settled(g, h, word)
 		if err != nil {
 			return nil, err
 		}
@@ -40,7 +40,7 @@ const (
 )
 
 // settled is the record of what a person found out: about a step, or about a host that the plan took out in the middle of its steps.
-func settled(g *engine.Graph, past []journal.Record, word string) (journal.Record, error) {
+func settled(g *engine.Graph, h *history, word string) (journal.Record, error) {
 	name, verdict, _ := strings.Cut(word, "=")
 	if verdict != settleDone && verdict != settleRetry {
 		return journal.Record{}, invalid("--settle %q: want STEP=done, STEP=retry or HOST=done", word)
@@ -52,9 +52,9 @@ func settled(g *engine.Graph, past []journal.Record, word string) (journal.Recor
 	switch {
 	case slices.ContainsFunc(g.Nodes, func(n engine.Node) bool { return n.Step == name }):
 		return journal.Record{}, err
-	case planned(g, name) && !engine.Recall(g, past).Lost(name):
+	case planned(g, name) && !h.past.Lost(name):
 		return journal.Record{}, invalid("--settle %q: host %s is in the plan, so say it of the step that you looked at: STEP@%s=%s", word, name, name, verdict)
-	case !workedOn(past, name):
+	case name == engine.Cluster || !h.hosts[name]:
 		return journal.Record{}, err
 	case verdict != settleDone:
 		return journal.Record{}, invalid("--settle %q: the plan took host %s out in the middle of its steps, so nothing can be tried again there: bring it to an end by hand, then give %s=done", word, name, name)
@@ -65,11 +65,4 @@ func settled(g *engine.Graph, past []journal.Record, word string) (journal.Recor
 // planned says whether the plan's inventory has a host of this name.
 func planned(g *engine.Graph, name string) bool {
 	return slices.ContainsFunc(g.Targets, func(t engine.Target) bool { return t.Name == name })
-}
-
-// workedOn says whether a run had a step on this host.
-func workedOn(past []journal.Record, host string) bool {
-	return host != "" && host != engine.Cluster && slices.ContainsFunc(past, func(rec journal.Record) bool {
-		return rec.Host == host || strings.HasSuffix(rec.Node, "@"+host)
-	})
 }

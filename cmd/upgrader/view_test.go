@@ -68,7 +68,7 @@ func story() []journal.Record {
 
 // TestScreen proves the live table at several widths: nothing is wider than the terminal, nor taller.
 func TestScreen(t *testing.T) {
-	p := newBoard(sample(), story()).progress
+	p := boardOf(sample(), story()).progress
 	var b strings.Builder
 	for _, width := range []int{120, 80, 50, 20} {
 		for _, ascii := range []bool{false, true} {
@@ -93,7 +93,7 @@ func TestScreen(t *testing.T) {
 func TestScreenSaysWhyNothingRuns(t *testing.T) {
 	shown := func(g *engine.Graph, records []journal.Record) string {
 		sc := screen{style: style{ascii: true}}
-		return strings.Join(sc.lines(newBoard(g, records).progress, noon().Add(20*time.Second), 160, 24), "\n")
+		return strings.Join(sc.lines(boardOf(g, records).progress, noon().Add(20*time.Second), 160, 24), "\n")
 	}
 	done := func(nodes ...engine.Node) (records []journal.Record) {
 		for _, n := range nodes {
@@ -140,7 +140,7 @@ func TestScreenIsNoTallerThanTheTerminal(t *testing.T) {
 		g.Nodes = append(g.Nodes, engine.Node{ID: fmt.Sprint(i), Step: "s", Target: engine.Target{Name: fmt.Sprint("w", i)}})
 		records = append(records, journal.Record{Kind: journal.Start, Node: fmt.Sprint(i), Time: noon()})
 	}
-	lines := screen{}.lines(newBoard(g, records).progress, noon(), 80, 10)
+	lines := screen{}.lines(boardOf(g, records).progress, noon(), 80, 10)
 	if text := strings.Join(lines, "\n"); len(lines) > 9 || !strings.Contains(text, "and 97 more") {
 		t.Errorf("%d lines on a terminal of 10:\n%s", len(lines), text)
 	}
@@ -151,7 +151,7 @@ func TestScreenIsNoTallerThanTheTerminal(t *testing.T) {
 
 // TestColourIsOnlyAnExtra proves that a coloured screen says the same as a plain one.
 func TestColourIsOnlyAnExtra(t *testing.T) {
-	p := newBoard(sample(), story()).progress
+	p := boardOf(sample(), story()).progress
 	render := func(colour bool) string {
 		sc := screen{head: heading{Run: "r", Plan: "demo", Begun: noon()}, style: style{colour: colour}}
 		return strings.Join(sc.lines(p, noon(), 100, 24), "\n")
@@ -168,7 +168,7 @@ func TestColourIsOnlyAnExtra(t *testing.T) {
 // TestPlainView proves a line per event, and that nothing from a host reaches the terminal unescaped.
 func TestPlainView(t *testing.T) {
 	var out bytes.Buffer
-	b := newBoard(sample(), nil)
+	b := newBoard(sample())
 	v := newPlainView(&out, b, style{})
 	tell(b, v, story()...)
 	v.Close()
@@ -183,7 +183,7 @@ func TestPlainViewSpeaksUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var out bytes.Buffer
-		b := newBoard(sample(), nil)
+		b := newBoard(sample())
 		v := newPlainView(writerFunc(func(p []byte) (int, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -206,7 +206,7 @@ func TestPlainViewSpeaksUp(t *testing.T) {
 // tell shows a view records as a run does: on the board first.
 func tell(b *board, v view, records ...journal.Record) {
 	for _, rec := range records {
-		b.take(rec)
+		b.take(&rec)
 		v.Show(rec)
 	}
 }
@@ -226,7 +226,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 func TestTTYView(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		b := newBoard(sample(), nil)
+		b := newBoard(sample())
 		v := newTTYView(queued(&out), b, heading{Run: "r", Plan: "demo"}, style{}, func() (int, int) { return 80, 24 }, nil)
 		for i, rec := range story() {
 			tell(b, v, rec)
@@ -251,7 +251,7 @@ func TestTTYView(t *testing.T) {
 func TestTTYViewOfAResume(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		b := newBoard(sample(), story())
+		b := boardOf(sample(), story())
 		v := newTTYView(queued(&out), b, heading{Run: "r", Plan: "demo"}, style{}, func() (int, int) { return 80, 24 }, nil)
 		time.Sleep(2 * frame)
 		synctest.Wait()

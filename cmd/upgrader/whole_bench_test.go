@@ -68,14 +68,15 @@ func wholeRun(b *testing.B, g *engine.Graph) {
 		b.Fatal(err)
 	}
 	defer file.Close()
-	board := newBoard(g, nil)
+	board := newBoard(g)
 	out := newOutputs(d, board)
 	defer out.Close()
 	show := newPlainView(io.Discard, board, style{})
 	defer show.Close()
 	r := &engine.Runner{Graph: g, Run: "r", Log: file, Binder: promptBinder{}, Availability: allWell{}, Output: out.Open,
-		Watch: func(rec journal.Record) { board.take(rec); show.Show(rec) }}
-	if s, err := r.Start(b.Context(), nil); err != nil || s.State != engine.Done {
+		Watch: func(rec journal.Record) { board.take(&rec); show.Show(rec) }}
+	err = r.Start(b.Context(), nil)
+	if s := board.summary(); err != nil || s.State != engine.Done {
 		b.Fatal(s.State, s.Why, err)
 	}
 }

@@ -48,7 +48,7 @@ func long(b *testing.B, n int) string {
 		b.Fatal(err)
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
-	c := newChain()
+	var c chain
 	var line []byte
 	for i := range n {
 		r := at(i)
@@ -103,7 +103,7 @@ func peak(b *testing.B) {
 	})
 }
 
-func BenchmarkScan(b *testing.B) {
+func BenchmarkJournalScan(b *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			dir := long(b, n)
@@ -119,7 +119,7 @@ func BenchmarkScan(b *testing.B) {
 }
 
 // Appends of one record and of sixteen, as a run makes them; the disk's own time is in it, so compare on /dev/shm.
-func BenchmarkAppend(b *testing.B) {
+func BenchmarkJournalAppend(b *testing.B) {
 	for _, n := range []int{1, 16} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			j, err := Open(b.TempDir())

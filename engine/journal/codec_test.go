@@ -121,6 +121,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	for _, body := range []string{
 		`{"seq":1,"time":"2026-01-02T15:04:05+02:00","kind":"a\"b\u003c\u00e9\\","who":"é"`,
+		`{"seq":1,"time":"0000-01-01T0:00:00.0Z","kind":"an hour of one digit, after which the point stands elsewhere"`,
 		`{"seq":01,"time":"2026-01-02T15:04:05Z","kind":"x"`,
 		`{"seq":-1,"time":null,"kind":null,"attempt":99999999999999999999`,
 		`{"seq":1,"time":"2026-01-02T15:04:05Z","kind":"x","facts":{},"hosts":{"a":"b","a":"c"}`,

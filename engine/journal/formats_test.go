@@ -84,7 +84,7 @@ func TestATornAppendOfFormat1(t *testing.T) {
 
 func TestANewerFormatIsRefused(t *testing.T) {
 	dir := t.TempDir()
-	c := newChain()
+	var c chain
 	var data []byte
 	for i, r := range []Record{{Kind: Begin, Format: Format}, {Kind: End}, {Kind: Begin, Format: Format + 1}, {Kind: "unheard-of"}} {
 		r.Seq, r.Time = int64(i+1), time.Unix(1767225600, 0)

@@ -220,7 +220,7 @@ func TestAfterAFailedWriteNothingIsAppended(t *testing.T) {
 func TestAcknowledgedRecordsSurvive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var data []byte
-		c := newChain()
+		var c chain
 		var want []Record
 		acked := 0
 		for range rapid.IntRange(1, 8).Draw(t, "batches") {

@@ -175,7 +175,7 @@ func TestRightChecksumsOfWrongRecordsAreDamage(t *testing.T) {
 		`{"seq":1,"time":"2026-01-02T15:04:05Z","kind":["end"]`:   "json: cannot unmarshal array",
 		`{"seq":1,"time":"2026-01-02T15:04:05Z" ,"kind":"start" `: "",
 	} {
-		c := newChain()
+		var c chain
 		c.next([]byte(body))
 		line := fmt.Sprintf("%s%s%x\"}\n", body, sumKey, c.sum[:sumDigits/2])
 		_, err := records(t, []byte(line))

@@ -26,7 +26,7 @@ type verifier struct {
 }
 
 func startVerifier(from io.Reader) *verifier {
-	v := &verifier{from: from, chain: newChain(), quit: make(chan struct{}),
+	v := &verifier{from: from, quit: make(chan struct{}),
 		verified: make(chan []byte, batches), free: make(chan []byte, batches)}
 	for range batches {
 		v.free <- nil // made when it is filled

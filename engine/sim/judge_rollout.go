@@ -144,7 +144,7 @@ func (j *judge) others(b *book, t *toy, fresh bool) {
 func (j *judge) mayGoOn(u, host int) bool {
 	toys := j.p.script.toys
 	for _, i := range j.p.script.stops[u] {
-		if toys[i].host == host && !(j.done(i) && j.seenOpen(i)) {
+		if toys[i].host == host && (!j.done(i) || !j.seenOpen(i)) {
 			return !slices.ContainsFunc(toys[i].needs, func(n int) bool { return !j.well(i, n) || toys[n].unit != u && j.maybeWatched(n) })
 		}
 	}

@@ -159,11 +159,12 @@ func (l *lab) until(x trouble) {
 	}
 }
 
-// await runs a script on a host again and again until it succeeds; after three minutes it says how it failed.
+// await runs a script on a host again and again until it succeeds; after ten minutes it says how it failed. A lab beside
+// others on two processors has controllers that take minutes for what takes them a second.
 func (l *lab) await(host, script string) {
 	l.t.Helper()
 	l.sh(host, withTools+"shows() {\n"+script+"\n}\n"+`
-end=$(($(date +%s) + 180))
+end=$(($(date +%s) + 600))
 while [ "$(date +%s)" -lt $end ]; do
   (set -e; shows) >/dev/null 2>&1 &
   if wait $!; then exit 0; fi

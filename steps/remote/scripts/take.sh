@@ -12,7 +12,7 @@ take() {
 # abandon gives the ticket back that this process has taken, before anything has run. The reason is for people: where there
 # is no room for it, the empty file says the same.
 abandon() {
-	echo "$1" 2>/dev/null >"$j.abandoned"
+	echo "$1" 2>/dev/null >"$j.abandoned" || true
 	rm -f "$j".job.*
 	sync "$d/jobs"
 }

@@ -73,6 +73,9 @@ func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run lis
 	if done, err := o.takeUp(session, run); err != nil {
 		return err
 	} else if done {
+		if _, err := o.said(c, session.graph, session.history); err != nil { // a mistyped word is told here too
+			return err
+		}
 		return goodbye(ctx, c, o.reached(run), session.history.past.Underway())
 	}
 	decisions, err := o.decisions(c, session.graph, run.dir, session.history)

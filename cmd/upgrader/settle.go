@@ -12,7 +12,10 @@ import (
 // decisions are the records of what --settle says, and of what `upgrader approve` has left since: also an approval of
 // what had been rejected.
 func (o *resumeOptions) decisions(c *console, g *engine.Graph, dir runDir, h *history) ([]journal.Record, error) {
-	who, _ := whoami(c.env)
+	said, err := o.said(c, g, h)
+	if err != nil {
+		return nil, err
+	}
 	var records []journal.Record
 	in := newInbox(g, dir, h.decided)
 	for _, f := range in.Outdated() {
@@ -22,6 +25,13 @@ func (o *resumeOptions) decisions(c *console, g *engine.Graph, dir runDir, h *hi
 	for _, node := range slices.Sorted(maps.Keys(left)) {
 		records = append(records, journal.Record{Kind: journal.Decision, Node: node, State: left[node].Verdict, Who: left[node].Who, Digest: left[node].Digest})
 	}
+	return append(records, said...), nil
+}
+
+// said are the records of what --settle says.
+func (o *resumeOptions) said(c *console, g *engine.Graph, h *history) ([]journal.Record, error) {
+	who, _ := whoami(c.env)
+	var records []journal.Record
 	for _, word := range o.settle {
 		rec, err := settled(g, h, word)
 		if err != nil {

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -110,6 +113,36 @@ func switchCommands(b *bench) []*cobra.Command {
 		})
 	}
 	return commands
+}
+
+func freezeCommand(b *bench) *cobra.Command {
+	var after time.Duration
+	cmd := &cobra.Command{
+		Use:   "freeze HOST PROGRAM [PATTERN]",
+		Short: "Stop the next process of a program in the middle of its work",
+		Long: `Waits for the next process of the host that runs the program, with a command line that the pattern (a regular
+expression) matches, and stops it, however quick it is. Prints its number, which kill -CONT needs to let it go on.`,
+		Args: cobra.RangeArgs(2, 3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			h, err := findHost(b, args[0])
+			if err != nil {
+				return err
+			}
+			pattern, err := regexp.Compile(strings.Join(args[2:], ""))
+			if err != nil {
+				return &usageError{err}
+			}
+			pid, err := h.Freeze(cmd.Context(), host.Work{Program: args[1], Args: pattern, After: after})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), pid)
+			return err
+		},
+	}
+	cmd.Flags().DurationVar(&after, "after", 0, "let it work as long before it is stopped")
+	cmd.Flags().SetInterspersed(false) // a pattern may look like a flag
+	return cmd
 }
 
 // internalCommands are what this program starts itself as.

@@ -87,6 +87,7 @@ codes: 0 done, 1 failed, 2 wrong usage; ssh, exec, kubectl: the command's own.`,
 	add("lab", upCommand(b), downCommand(b), statusCommand(b), buildCommand(b), pinCommand())
 	add("host", sshCommand(b), execCommand(b))
 	add("host", switchCommands(b)...)
+	add("host", freezeCommand(b))
 	add("cluster", kubectlCommand(b), workloadCommand(b), probeCommand(b))
 	root.AddCommand(internalCommands()...)
 	return root

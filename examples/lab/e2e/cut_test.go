@@ -43,7 +43,7 @@ func TestConnectionCut(t *testing.T) {
 // cutDuring cuts the host off in the middle of this step's work, which goes on while it is cut off.
 func (l *lab) cutDuring(p *process, c cut, f *frost, node string) {
 	l.t.Helper()
-	f.wait()
+	f.wait(p)
 	p.until("start", node)
 	l.t.Logf("%s: %s on %s", c.name, f.work.program, f.host)
 	c.do(l, f.host, f.thaw)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -13,11 +14,11 @@ import (
 
 const interrupt = syscall.SIGINT
 
-// What a host is frozen in: the program, what its command line has to match, and for how many seconds it may work before.
+// What a host is frozen in: the program, what its command line has to match, and how long it may work before.
 type work struct{ program, args, after string }
 
-func dpkg() work    { return work{"dpkg", "--(unpack|configure)", "0.1"} }  // takes a second or more
-func kubeadm() work { return work{"kubeadm", "upgrade (apply|node)", "0"} } // takes 0.2 s on a worker
+func dpkg() work    { return work{"dpkg", "--(unpack|configure)", "100ms"} } // takes a second or more
+func kubeadm() work { return work{"kubeadm", "upgrade (apply|node)", "0s"} } // takes 0.05 s on a worker
 
 // A frost waits on a host for a process, to stop it in the middle of its work.
 type frost struct {
@@ -32,25 +33,9 @@ type frost struct {
 // meanwhile is done in the middle, however quick the work is. It has to be called before the step begins.
 func (l *lab) freeze(host string, w work) *frost {
 	l.t.Helper()
-	const script = `
-while :; do
-  for p in /proc/[0-9]*; do
-    read -r name <"$p/comm" || continue
-    [ "$name" = "$1" ] || continue
-    pid=${p#/proc/}
-    kill -STOP "$pid" || continue
-    if tr '\0' ' ' <"$p/cmdline" | grep -qE -e "$2"; then
-      if [ "$3" != 0 ]; then kill -CONT "$pid"; sleep "$3"; kill -STOP "$pid" || continue; fi
-      echo "$pid"
-      exit
-    fi
-    kill -CONT "$pid"
-  done
-  sleep 0.05
-done`
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	l.t.Cleanup(cancel)
-	f := &frost{l: l, host: host, work: w, cmd: l.command(ctx, "exec", host, "sh", "-c", script, "sh", w.program, w.args, w.after)}
+	f := &frost{l: l, host: host, work: w, cmd: l.command(ctx, "freeze", "--after", w.after, host, w.program, w.args)}
 	f.cmd.Stdout = &f.pid
 	if err := f.cmd.Start(); err != nil {
 		l.t.Fatal(err)
@@ -58,18 +43,29 @@ done`
 	return f
 }
 
-// wait returns when the process has been stopped.
-func (f *frost) wait() {
+// wait returns when the process has been stopped. There is none to wait for if the upgrader ends first.
+func (f *frost) wait(p *process) {
 	f.l.t.Helper()
-	if err := f.cmd.Wait(); err != nil {
-		f.l.t.Fatalf("%s on %s never came: %v", f.work.program, f.host, err)
+	came := make(chan error, 1)
+	go func() { came <- f.cmd.Wait() }()
+	select {
+	case err := <-came:
+		if err != nil {
+			f.l.t.Fatalf("%s on %s never came: %v; %s", f.work.program, f.host, err, p.story())
+		}
+	case <-p.ended:
+		f.l.t.Fatalf("%s on %s never came: %s", f.work.program, f.host, p.story())
 	}
 }
 
 // thaw lets the process go on.
 func (f *frost) thaw() {
 	f.l.t.Helper()
-	if _, err := f.l.try("exec", f.host, "kill", "-CONT", strings.TrimSpace(f.pid.String())); err != nil {
+	pid, err := strconv.Atoi(strings.TrimSpace(f.pid.String()))
+	if err != nil {
+		f.l.t.Fatalf("%s on %s has no number: %v", f.work.program, f.host, err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
 		f.l.t.Logf("%s on %s was gone when it was to go on: %v", f.work.program, f.host, err)
 	}
 }

@@ -43,7 +43,7 @@ func TestHostLost(t *testing.T) {
 func (l *lab) loseDuring(p *process, f *frost, node string, lose func()) {
 	l.t.Helper()
 	l.cutDown[f.host] = true
-	f.wait()
+	f.wait(p)
 	p.until("start", node)
 	l.t.Logf("%s is lost in the middle of %s", f.host, node)
 	lose()

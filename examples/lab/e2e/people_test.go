@@ -46,7 +46,7 @@ func TestPeople(t *testing.T) {
 	l.kubectl("-n", "shop", "patch", "pdb", "stubborn", "--type=merge", "-p", `{"spec":{"maxUnavailable":1}}`)
 	kubelet := l.freeze("w1", dpkg())
 	p = o.resume()
-	kubelet.wait()
+	kubelet.wait(p)
 	p.until("start", "workers/kubelet@w1")
 	l.kubectl("uncordon", "w1")
 	kubelet.thaw()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -233,4 +234,48 @@ type slowly struct {
 func (s slowly) Settle(ctx context.Context, target Target, t Ticket) (Settlement, error) {
 	time.Sleep(s.takes)
 	return s.Settler.Settle(ctx, target, t)
+}
+
+// settledAs is the end of a step on a host of a rollout.
+func settledAs(state, id, digest string) journal.Record {
+	return journal.Record{Kind: journal.Settled, Node: id, State: state, Digest: digest, Group: strings.Split(id, "/")[0]}
+}
+
+// A gate that comes after a rollout is not looked at before anything is changed when a host there has more to do since an edit, whatever
+// gates that host has itself: the two would wait for each other.
+func TestAGateAfterARolloutThatHasMoreToDoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, g := newWorld(), rolling("roll", 1, []string{"x", "y", "gate"}, "h1")
+		g.Digest = "edited"
+		g.Nodes = append(g.Nodes, node("after", "gate", Cluster, "", "roll/gate@h1"))
+		g.Nodes[2].Gate, g.Nodes[3].Gate = true, true
+		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("roll", "x", "h1", outcomeOK),
+			[]journal.Record{settledAs(Done, "roll/x@h1", "another"), settledAs(Done, "roll/y@h1", "roll/y@h1"), settledAs(Done, "roll/gate@h1", "roll/gate@h1"), settledAs(Done, "after", "after")})
+		open := stepFunc(func(context.Context, Scene) ([]Change, error) { return nil, nil })
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: &health{}, Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}, "y": open, "gate": open}}, past...)
+		if s.State != Done || w.effects["h1/x"] != 1 {
+			t.Errorf("ended %s after %v: %s", s.State, w.effects, s.Why)
+		}
+	})
+}
+
+// A gate that a host in the middle has long passed does not wait until the rollout before it, which tolerates a failed host, has been
+// through with that one: the host would keep its place as long.
+func TestAGateThatAHostHasPassedStaysBehindIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, a, b := newWorld(), rolling("a", 1, []string{"drain"}, "h2", "h1"), rolling("b", 1, []string{"gate", "x", "y"}, "h1")
+		a.Groups[0].MaxFailures, b.Nodes[0].Gate, b.Nodes[0].Needs = 1, true, []string{"a/drain@h2", "a/drain@h1"}
+		b.Groups[0].Soak = 10 * time.Second
+		g := &Graph{Nodes: slices.Concat(a.Nodes, b.Nodes), Groups: slices.Concat(a.Groups, b.Groups)}
+		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format}},
+			[]journal.Record{settledAs(Failed, "a/drain@h2", "a/drain@h2"), settledAs(Done, "a/drain@h1", "a/drain@h1"), settledAs(Done, "b/gate@h1", "b/gate@h1")},
+			begun("b", "x", "h1", outcomeOK), []journal.Record{settledAs(Done, "b/x@h1", "b/x@h1"), settledAs(Failed, "b/y@h1", "b/y@h1")})
+		open, d := stepFunc(func(context.Context, Scene) ([]Change, error) { return nil, nil }), newDrains()
+		w.value["h1/x"] = 1
+		bind := binder{"drain": d.step("drain"), "gate": open, "x": &raiseStep{w: w, name: "x", repeat: Guarded}, "y": &raiseStep{w: w, name: "y", repeat: Guarded}}
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: &health{}, Binder: bind}, past...)
+		if s.State != Done || w.effects["h1/y"] != 1 || len(d.begun) != 1 {
+			t.Errorf("ended %s after %v and %v: %s", s.State, w.effects, d.begun, s.Why)
+		}
+	})
 }

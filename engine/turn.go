@@ -236,7 +236,6 @@ func (r *Reducer) regate() {
 		n, st := &r.graph.Nodes[i], &r.nodes[i]
 		st.regate = false
 		if n.Gate && !n.Finally && st.done > 0 && st.state != isSkipped && (st.member == nobody || r.members[st.member].is == ahead) {
-			r.setState(int32(i), isPending)
 			st.regate = true
 		}
 	}
@@ -249,6 +248,7 @@ func (r *Reducer) regate() {
 	r.gates = 0
 	for i := range r.nodes {
 		if r.nodes[i].regate {
+			r.setState(int32(i), isPending)
 			r.gates++
 		}
 	}
@@ -265,9 +265,19 @@ func (r *Reducer) comesFirst(j int32, passed []bool) {
 			list = append(list, r.barriers[^who].deps...)
 		case who >= 0 && r.nodes[who].regate:
 			r.nodes[who].regate = false
+			if !r.isBehind(who) {
+				r.setState(who, isPending)
+			}
 			list = append(list, r.waitingFor(who)...)
 		}
 	}
+}
+
+// isBehind says whether a gate guards nothing any more on its host: what comes after it there is done.
+func (r *Reducer) isBehind(i int32) bool {
+	return len(r.nodes[i].inner) > 0 && !slices.ContainsFunc(r.nodes[i].inner, func(next int32) bool {
+		return !isWell(r.nodes[next].state) || r.nodes[next].regate
+	})
 }
 
 // waitingFor are those to whom a node is a need that is not met: nodes, and barriers as ^index.
@@ -279,6 +289,13 @@ func (r *Reducer) waitingFor(j int32) []int32 {
 	}
 	if outside {
 		list = append(list, r.nodes[j].outer...)
+	}
+	if m := r.nodes[j].member; within && m != nobody { // nor is its host through, whatever gates it has
+		for _, n := range r.members[m].nodes {
+			if r.nodes[n].regate {
+				list = append(list, r.nodes[n].outer...)
+			}
+		}
 	}
 	return list
 }

@@ -153,7 +153,8 @@ func (j *judge) reopen() {
 		}
 	}
 	for i, b := range j.cur {
-		if t := &j.p.script.toys[i]; t.kind == gate && j.done(i) && j.metBefore(i) {
+		t := &j.p.script.toys[i]
+		if t.kind == gate && j.done(i) && j.metBefore(i) && !(t.group >= 0 && j.hostThrough(t)) { // one of a host's own guards what is left to do there
 			b.mustSee = true
 			j.unseen++
 		}

@@ -130,10 +130,7 @@ func (j *judge) settles(i int, rec *journal.Record) {
 	switch rec.State {
 	case engine.Done:
 		j.reallyDone(b, t)
-		if b.mustSee {
-			b.mustSee = false
-			j.unseen--
-		}
+		j.seenEnough(b)
 	case engine.Skipped:
 		if !t.skip {
 			j.fail("I12", "%s is skipped, and the plan does not say so", b.id)
@@ -142,7 +139,11 @@ func (j *judge) settles(i int, rec *journal.Record) {
 		j.failed = true
 		j.tooSoon(b, t, rec.Why)
 		j.takenBack(b, t, rec.State)
-		j.halted = j.halted || !finally && !j.tolerated(i, rec.State)
+		tolerated := j.tolerated(i, rec.State)
+		j.halted = j.halted || !finally && !tolerated
+		if tolerated {
+			j.seenEnough(b)
+		}
 	case engine.Paused:
 		j.paused, j.halted = true, true
 	}
@@ -152,6 +153,15 @@ func (j *judge) settles(i int, rec *journal.Record) {
 	}
 	if b.inflight > 0 {
 		j.fail("I12", "%s is %s, and %d of its effects are under way", b.id, rec.State, b.inflight)
+	}
+}
+
+// seenEnough takes a gate off those that nothing may be changed before: it was open, or its own host has fallen out of a rollout that
+// goes on without it.
+func (j *judge) seenEnough(b *book) {
+	if b.mustSee {
+		b.mustSee = false
+		j.unseen--
 	}
 }
 

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"upgrader.dev/upgrader/engine/journal"
 )
 
@@ -28,18 +30,21 @@ func (r *Reducer) takeDecision(ev *journal.Record) {
 	}
 }
 
-// writeOff frees a host of which a person says that what became of it does not matter any more.
+// writeOff is a person's word that a host which the plan lost in the middle is in order: what steps did there that the plan has no
+// more does not matter. What it still has to do there, or is in the middle of, is as it was.
 func (r *Reducer) writeOff(ev *journal.Record) {
 	i, ok := r.hosts.index[ev.Host]
 	if !ok || ev.State != Done {
 		return
 	}
-	for _, e := range append([]*effect(nil), r.effects.byHost[ev.Host]...) {
-		r.effects.close(e)
-	}
-	for _, m := range r.hosts.hosts[i].members {
-		r.members[m].touched = 0
+	for _, e := range slices.Clone(r.effects.byHost[ev.Host]) {
+		if e.Node == nobody && r.heir(e) == nobody {
+			r.effects.close(e)
+		}
 	}
 	r.setDown(i, "")
-	r.forget(i)
+	r.unlose(i)
+	if r.hosts.hosts[i].owner == nobody {
+		r.handBack(i)
+	}
 }

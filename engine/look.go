@@ -226,6 +226,11 @@ func (r *Reducer) recover(g int32) {
 // forget frees a host, and counts it only where the plan has it.
 func (r *Reducer) forget(i int32) {
 	r.setHost(i, free, nobody)
+	r.unlose(i)
+}
+
+// unlose has a host counted nowhere but where the plan has it.
+func (r *Reducer) unlose(i int32) {
 	h := &r.hosts.hosts[i]
 	r.count(h, -1)
 	for _, g := range h.also {

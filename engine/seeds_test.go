@@ -279,3 +279,26 @@ func TestAGateThatAHostHasPassedStaysBehindIt(t *testing.T) {
 		}
 	})
 }
+
+// A person's word that a host is in order, which one rollout lost in the middle, says nothing of what the plan still has to do there: a
+// once-effect of another rollout that was cut off waits for a word of its own, and its host keeps its place.
+func TestAWordAboutAHostDecidesNoStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, a, b := newWorld(), rolling("a", 1, []string{"drain"}, "h2"), rolling("b", 1, []string{"tell"}, "h1", "h2")
+		g := &Graph{Digest: "edited", Nodes: slices.Concat(a.Nodes, b.Nodes), Groups: slices.Concat(a.Groups, b.Groups)}
+		cut := begun("b", "tell", "h1", outcomeCut)
+		cut[1].Repeat = string(Once)
+		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("a", "drain", "h1"), cut,
+			[]journal.Record{settledAs(Paused, "b/tell@h1", "b/tell@h1"), {Kind: journal.Decision, Host: "h1", State: Done, Who: "me"}})
+		past[2].Repeat = string(Convergent)
+		if lost := pastOf(g, past[:len(past)-1]).Lost("h1"); !lost {
+			t.Error("the plan has not lost h1")
+		}
+		d := newDrains()
+		tell := &tellStep{raiseStep: raiseStep{w: w}, key: "told"}
+		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: &health{}, Binder: binder{"drain": d.step("drain"), "tell": tell}, Settler: w}, past...)
+		if s.State != Paused || w.effects["told"] != 0 {
+			t.Errorf("ended %s after it was told %d times more: %s", s.State, w.effects["told"], s.Why)
+		}
+	})
+}

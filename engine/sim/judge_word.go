@@ -29,6 +29,24 @@ func (j *judge) decided(node int, rec journal.Record) {
 	j.enter(&e)
 }
 
+// writtenOff takes a person's word that a host is in order that the plan lost in the middle.
+func (j *judge) writtenOff(host int) {
+	j.entries = append(j.entries, entry{kind: journal.Decision, elapsed: j.elapsed})
+	j.takenOver(host)
+	for key, list := range j.made {
+		if key.host == host && !j.wanted(key) {
+			for _, job := range list {
+				job.decided, job.hasty = true, job.hasty || !job.over()
+			}
+		}
+	}
+}
+
+// wanted says whether the plan still has a step that brings something about on a host, whatever it is called.
+func (j *judge) wanted(key effectKey) bool {
+	return slices.ContainsFunc(j.script.toys, func(t toy) bool { return t.host == key.host && t.key == key.key })
+}
+
 // undecided says whether an effect of a step was cut off and waits for a person.
 func (j *judge) undecided(t *toy) bool {
 	if !t.kind.once() {

@@ -76,6 +76,25 @@ func (t *trial) decide() {
 			t.say(i, true)
 		}
 	}
+	t.writeOff()
+}
+
+// writeOff says of hosts that the plan lost in the middle that they are in order, mostly before the run could see it.
+func (t *trial) writeOff() {
+	if !t.faults.edits {
+		return
+	}
+	past := engine.NewPast(t.script.graph)
+	for i := range t.journal {
+		past.Take(&t.journal[i])
+	}
+	for h := 1; h < len(t.hosts); h++ {
+		if past.Lost(t.names[h]) && t.chance(30) {
+			t.note("the operator says that %s is in order", t.names[h])
+			t.append(journal.Record{Kind: journal.Decision, Host: t.names[h], State: engine.Done, Who: "op", Elapsed: t.judge.elapsed})
+			t.judge.writtenOff(h)
+		}
+	}
 }
 
 // say records a person's word about a node.
@@ -136,7 +155,11 @@ func (t *trial) change(u *unit) {
 			s.text++
 		}
 	case 2:
-		if at := t.IntN(len(u.hosts)); len(u.hosts) > 1 {
+		at := t.IntN(len(u.hosts))
+		if middle := slices.IndexFunc(u.hosts, func(h int) bool { return t.judge.stayIn(u.name, h).open() }); middle >= 0 && t.chance(70) {
+			at = middle
+		}
+		if len(u.hosts) > 1 {
 			u.hosts = slices.Delete(u.hosts, at, at+1)
 		}
 	case 3:

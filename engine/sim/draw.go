@@ -22,6 +22,9 @@ func (d dice) draw(hosts int) *plan {
 		if d.chance(40) {
 			p.put(d, d.single(d.pick(gate, apply, approval, wait)))
 		}
+		if d.chance(10) {
+			p.put(d, unit{hosts: d.some(hosts), steps: []step{d.step(gate)}})
+		}
 	}
 	if d.chance(30) {
 		p.put(d, unit{hosts: d.some(hosts), steps: []step{d.step(d.pick(install, ready))}})

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -124,6 +125,6 @@ func (r *Reducer) answered(i int32, w *work, ev Event) {
 	case r.now >= w.Deadline:
 		r.fail(i, w, r.timedOut(i, w, w.Cause.Why))
 	default:
-		r.conclude(i, w.Cause)
+		r.conclude(i, cmp.Or(ev.Err, w.Cause))
 	}
 }

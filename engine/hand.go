@@ -63,7 +63,7 @@ func (x *execution) prepare(ctx context.Context, c Command) func() Event {
 	case Look:
 		return func() Event { return x.look(ctx, c) }
 	default:
-		return func() Event { return Event{Kind: Held, Err: x.failure(nil, x.Guard.Hold(ctx))} }
+		return func() Event { return x.hold(ctx) }
 	}
 }
 
@@ -81,7 +81,7 @@ type onceStep interface{ OnceIsDone() bool }
 // bind makes the step of a node. Its output is opened only then.
 func (x *execution) bind(h *hand, c Command) (ev Event) {
 	ev = Event{Kind: Prepared, Node: c.Node}
-	defer x.rescue(h, &ev)
+	defer rescue(&ev, Plain, h.node.Kind)
 	bound, err := x.Binder.Bind(h.node, known{x, x.Run, c.State}, c.Before)
 	ev.Values, ev.Skip, ev.Unknown = bound.Values, bound.Skip, bound.Unknown
 	if err == nil && bound.Unknown != "" && !x.Rehearse {
@@ -123,10 +123,10 @@ func (k known) All() Facts {
 	return all
 }
 
-// rescue turns a step that breaks down into a failure of its node.
-func (x *execution) rescue(h *hand, ev *Event) {
+// rescue turns what breaks down in a worker into a failure of the class given, so that it ends no other work. Only deferred.
+func rescue(ev *Event, class Class, what string) {
 	if p := recover(); p != nil {
-		ev.Err = &Failure{Why: fmt.Sprintf("%s broke down, which is an error in upgrader itself: %v", h.node.Kind, p)}
+		ev.Err = &Failure{Class: class, Why: fmt.Sprintf("%s broke down, which is an error in upgrader itself: %v", what, p)}
 	}
 }
 
@@ -138,7 +138,7 @@ func (x *execution) until(ctx context.Context, deadline time.Duration) (context.
 // observe asks a step what is left to do, or to take back.
 func (x *execution) observe(ctx context.Context, h *hand, c Command) (ev Event) {
 	ev = Event{Kind: Observed, Node: c.Node}
-	defer x.rescue(h, &ev)
+	defer rescue(&ev, Plain, h.node.Kind)
 	ctx, cancel := x.until(ctx, c.Until)
 	defer cancel()
 	ask := h.bound.Step.Observe
@@ -172,11 +172,7 @@ func (x *execution) scene(h *hand, c Command) Scene {
 // make does a change under the step's deadline, while the lock is held. A deed that breaks down is in doubt, never done.
 func (x *execution) make(ctx context.Context, h *hand, change Change, c Command) (ev Event) {
 	ev = Event{Kind: Made, Node: c.Node, Ticket: c.Ticket}
-	defer func() {
-		if p := recover(); p != nil {
-			ev.Err = &Failure{Class: Doubts, Why: fmt.Sprintf("%s broke down, which is an error in upgrader itself: %v", h.node.Kind, p)}
-		}
-	}()
+	defer rescue(&ev, Doubts, h.node.Kind)
 	if err := x.stillHeld(ctx, c); err != nil {
 		ev.Err = x.failure(nil, err)
 		return ev
@@ -225,7 +221,7 @@ type hearer interface {
 // settle asks the target what became of an effect, and attaches to it while it goes on.
 func (x *execution) settle(ctx context.Context, h *hand, then Facts, c Command) (ev Event) {
 	ev = Event{Kind: Told, Node: c.Node, Ticket: c.Ticket}
-	defer x.rescue(h, &ev)
+	defer rescue(&ev, Plain, h.node.Kind)
 	if x.Settler == nil {
 		ev.Err = &Failure{Why: "outcome unknown and nobody can tell"}
 		return ev
@@ -249,8 +245,9 @@ func (x *execution) settle(ctx context.Context, h *hand, then Facts, c Command) 
 }
 
 // ask brings a question to a person.
-func (x *execution) ask(ctx context.Context, h *hand, c Command) Event {
-	ev := Event{Kind: Answered, Node: c.Node}
+func (x *execution) ask(ctx context.Context, h *hand, c Command) (ev Event) {
+	ev = Event{Kind: Answered, Node: c.Node}
+	defer rescue(&ev, Plain, "asking a person")
 	if d, ok := x.Inbox.Poll()[h.node.ID]; ok && (d.Digest == "" || d.Digest == h.node.Digest) {
 		ev.Decision = d
 		return ev
@@ -263,9 +260,18 @@ func (x *execution) ask(ctx context.Context, h *hand, c Command) Event {
 	return ev
 }
 
+// hold proves that the lock is held.
+func (x *execution) hold(ctx context.Context) (ev Event) {
+	ev = Event{Kind: Held}
+	defer rescue(&ev, Passes, "the proof of the lock")
+	ev.Err = x.failure(nil, x.Guard.Hold(ctx))
+	return ev
+}
+
 // look asks which hosts of a rollout are out of service.
-func (x *execution) look(ctx context.Context, c Command) Event {
-	ev := Event{Kind: Looked, Group: c.Group}
+func (x *execution) look(ctx context.Context, c Command) (ev Event) {
+	ev = Event{Kind: Looked, Group: c.Group}
+	defer rescue(&ev, Passes, "the look at which hosts are in service")
 	if x.Availability == nil || x.Rehearse {
 		return ev
 	}

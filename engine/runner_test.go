@@ -475,3 +475,43 @@ func TestOutageWindow(t *testing.T) {
 		}
 	})
 }
+
+// broken breaks down whatever it is asked.
+type broken struct{}
+
+func (broken) Observe(context.Context, Scene) ([]Change, error)           { panic("oh") }
+func (broken) Hold(context.Context) error                                 { panic("oh") }
+func (broken) Epoch() int64                                               { return 1 }
+func (broken) Down(context.Context, []string) (map[string]string, error)  { panic("oh") }
+func (broken) Poll() map[string]Decision                                  { panic("oh") }
+func (broken) Ask(context.Context, string, string) (Decision, bool)       { panic("oh") }
+func (broken) Settle(context.Context, Target, Ticket) (Settlement, error) { panic("oh") }
+func (broken) Bind(*Node, Known, map[string]string) (Bound, error)        { panic("oh") }
+
+// Whatever breaks down in a worker, the run ends in words and everything else that is under way ends as it would have.
+func TestWhatBreaksDownEndsInWords(t *testing.T) {
+	asks := stepFunc(func(context.Context, Scene) ([]Change, error) { return nil, Pause("go on?") })
+	for name, breaks := range map[string]func(r *Runner, w *world){
+		"binder":      func(r *Runner, _ *world) { r.Binder = broken{} },
+		"observation": func(r *Runner, _ *world) { r.Binder = binder{"x": broken{}} },
+		"change": func(r *Runner, w *world) {
+			r.Binder = binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded, do: func(context.Context, Ticket) error { panic("oh") }}}
+			r.Settler = broken{}
+		},
+		"lock":         func(r *Runner, _ *world) { r.Guard = broken{} },
+		"availability": func(r *Runner, _ *world) { r.Availability = broken{} },
+		"inbox":        func(r *Runner, _ *world) { r.Binder, r.Inbox = binder{"x": asks}, broken{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld()
+				r := &Runner{Graph: rolling("roll", 1, []string{"x"}, "h1"), Run: "r", Log: &memory{w: w}, Settler: w, Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}}}
+				breaks(r, w)
+				s := start(t, r)
+				if said := s.Why + s.Nodes[0].Message; s.State != Failed && s.State != Paused || !strings.Contains(said, "broke down, which is an error in upgrader itself: oh") {
+					t.Errorf("ended %s: %s", s.State, said)
+				}
+			})
+		})
+	}
+}

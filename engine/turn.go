@@ -265,7 +265,7 @@ func (r *Reducer) comesFirst(j int32, passed []bool) {
 			list = append(list, r.barriers[^who].deps...)
 		case who >= 0 && r.nodes[who].regate:
 			r.nodes[who].regate = false
-			if !r.isBehind(who) || r.planted(47) {
+			if !r.isBehind(who) {
 				r.setState(who, isPending)
 			}
 			list = append(list, r.waitingFor(who)...)

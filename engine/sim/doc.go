@@ -41,7 +41,7 @@
 //	I14       no process spins or hangs, and when the faults have stopped the run ends
 //	needs, approval, soak, deadline, retry, outage, undo, finally, snapshot: what the words say
 //
-// Who judges the judge: TestPlanted, with the build tag planted, has the reducer make one of 47 mistakes at a time
+// Who judges the judge: TestPlanted, with the build tag planted, has the reducer make one of 46 mistakes at a time
 // (`if r.planted(7)` in package engine), and shows after how many seeds which invariant finds it:
 //
 //	go test -tags planted ./engine/sim -run TestPlanted -v          # -bug 7: only that one

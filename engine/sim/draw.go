@@ -100,10 +100,10 @@ func (d dice) rollout(hosts int, taken [][2]bool) unit {
 			u.steps = append(u.steps, d.step(k))
 		}
 	}
-	if d.chance(20) { // a gate of each host's own: what became of other hosts is no matter of it
+	if d.chance(25) { // a gate of each host's own: what became of other hosts is no matter of it
 		own := d.step(gate)
 		own.strict = false
-		u.steps = slices.Insert(u.steps, d.between(0, len(u.steps)), own)
+		u.steps = slices.Insert(u.steps, d.between(0, d.between(0, len(u.steps))), own) // mostly before the others
 	}
 	return u
 }

@@ -10,9 +10,9 @@
 // A trial is one run of a plan, from its first process to its last. The parts:
 //
 //   - plan.go, draw.go: a toy plan is drawn and expanded to a graph: rollouts one after the other and side by side, also
-//     over the same hosts, with canaries, soaks and tolerated failures; single steps, gates, approvals, waits; what is done
-//     finally. Its steps are small models of the real ones: a drain cordons and evicts, an install is a guarded job, a
-//     reboot and a command happen once, an uncordon takes back the run's own cordon.
+//     over the same hosts, with canaries, soaks, tolerated failures and gates of each host's own; single steps, gates,
+//     approvals, waits; what is done finally. Its steps are small models of the real ones: a drain cordons and evicts, an
+//     install is a guarded job, a reboot and a command happen once, an uncordon takes back the run's own cordon.
 //   - world.go, observe.go, jobs.go: hosts, pods, the API, the lock, and jobs that go on when their controller is dead.
 //   - faults.go, adversity.go: hosts die and come back, others cordon and uncordon them, answers are lost, the API is away,
 //     disks are full, wall clocks jump by days, a rival takes the lock. Each trial has a few of these, drawn at its start.
@@ -20,7 +20,7 @@
 //     anything else that was wanted in the same turn is begun. A process may be killed in any turn, before, within or after
 //     the write, or between two commands; in some the reducer is written down and taken up again from its snapshot.
 //   - operator.go: the person, who answers late or never, stops and resumes, edits the plan between processes, says what is
-//     true of effects that were cut off, sometimes wrongly.
+//     true of effects that were cut off, sometimes wrongly, and which hosts are in order that the plan has lost.
 //   - rehearse.go: some plans are also rehearsed, and run without faults, and both have to say the same.
 //
 // After a few processes the faults stop. From then on the operator only resumes and decides, and the run has to end.

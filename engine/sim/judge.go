@@ -154,7 +154,8 @@ func (j *judge) reopen() {
 	}
 	for i, b := range j.cur {
 		t := &j.p.script.toys[i]
-		if t.kind == gate && j.done(i) && j.metBefore(i) && !(t.group >= 0 && j.hostThrough(t)) { // one of a host's own guards what is left to do there
+		guards := t.group < 0 || !j.hostThrough(t) // one of a host's own: what is left to do there
+		if t.kind == gate && j.done(i) && j.metBefore(i) && guards {
 			b.mustSee = true
 			j.unseen++
 		}

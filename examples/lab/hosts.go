@@ -120,8 +120,9 @@ func freezeCommand(b *bench) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "freeze HOST PROGRAM [PATTERN]",
 		Short: "Stop the next process of a program in the middle of its work",
-		Long: `Waits for the next process of the host that runs the program, with a command line that the pattern (a regular
-expression) matches, and stops it, however quick it is. Prints its number, which kill -CONT needs to let it go on.`,
+		Long: `Waits for the next process of the host that runs the program, with a command
+line that the pattern (a regular expression) matches, and stops it, however
+quick it is. Prints its number, which kill -CONT needs to let it go on.`,
 		Args: cobra.RangeArgs(2, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := findHost(b, args[0])

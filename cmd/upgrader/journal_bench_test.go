@@ -68,6 +68,28 @@ func BenchmarkJournalStatus(b *testing.B) {
 	})
 }
 
+// BenchmarkJournalWatch is one more look of `upgrader status -w`: it reads what has come since the last one.
+func BenchmarkJournalWatch(b *testing.B) {
+	for _, records := range []int{100_000, 1_000_000} {
+		b.Run(fmt.Sprintf("records=%d", records), func(b *testing.B) {
+			d := longRun(b, records)
+			g, err := d.graph()
+			if err != nil {
+				b.Fatal(err)
+			}
+			f := d.follow(g)
+			if _, err := f.look(); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := f.look(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkJournalResume is `upgrader resume` but for the cluster: it takes the journal, reads the graph and the records, and goes on
 // until a gate has been looked at again, which is shut.
 func BenchmarkJournalResume(b *testing.B) {

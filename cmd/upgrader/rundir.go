@@ -52,13 +52,24 @@ func (d runDir) summary() (*engine.Graph, engine.Summary, error) {
 }
 
 // progress is the run as its journal has it.
-func (d runDir) progress(g *engine.Graph) (*engine.Progress, error) {
-	p := engine.NewProgress(g)
-	scan := func(each func(*journal.Record) error) error { return journal.Scan(string(d), each) }
-	if err := beside(scan, p.Take); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (d runDir) progress(g *engine.Graph) (*engine.Progress, error) { return d.follow(g).look() }
+
+// A follower looks at a run again and again, and reads what its journal has got since.
+type follower struct {
+	progress *engine.Progress
+	journal  *journal.Follower
+}
+
+func (d runDir) follow(g *engine.Graph) follower {
+	return follower{engine.NewProgress(g), journal.NewFollower(string(d))}
+}
+
+// look is the run as its journal has it now. After an error it is not to be called again.
+func (f follower) look() (*engine.Progress, error) {
+	if err := beside(f.journal.Scan, f.progress.Take); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return p, nil
+	return f.progress, nil
 }
 
 // stateOf is what became of the run, with what only the lock on its journal tells: that nobody works on it any more.

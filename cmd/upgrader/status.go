@@ -58,8 +58,9 @@ func status(ctx context.Context, c *console, run listing, output string, watch b
 	if err != nil {
 		return err
 	}
+	seen := run.dir.follow(g)
 	for drawn := 0; ; {
-		p, err := run.dir.progress(g)
+		p, err := seen.look()
 		if err != nil {
 			return err
 		}

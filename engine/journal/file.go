@@ -71,7 +71,7 @@ func (j *File) scan(each func(*Record) error) error {
 	if j.read {
 		end = j.size
 	}
-	found, err := scan(io.NewSectionReader(j.f, 0, end), j.f.Name(), each)
+	found, err := scan(io.NewSectionReader(j.f, 0, end), j.f.Name(), extent{}, each)
 	switch {
 	case err != nil:
 		return err

@@ -60,7 +60,7 @@ func reopen(dir string) (j *File, got []Record, err error) {
 func records(t *testing.T, data []byte) ([]Record, error) {
 	t.Helper()
 	var got []Record
-	_, err := scan(bytes.NewReader(data), Name, func(r *Record) error {
+	_, err := scan(bytes.NewReader(data), Name, extent{}, func(r *Record) error {
 		got = append(got, *r)
 		return nil
 	})
@@ -238,7 +238,7 @@ func TestAcknowledgedRecordsSurvive(t *testing.T) {
 		}
 		cut := rapid.IntRange(acked, len(data)).Draw(t, "cut")
 		n := 0
-		found, err := scan(bytes.NewReader(data[:cut]), Name, func(r *Record) error {
+		found, err := scan(bytes.NewReader(data[:cut]), Name, extent{}, func(r *Record) error {
 			if r.Seq != want[n].Seq || r.Why != strings.ToValidUTF8(want[n].Why, "\ufffd") {
 				t.Fatalf("record %d is %+v, want %+v", n+1, r, want[n])
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 )
@@ -13,30 +14,44 @@ import (
 // A torn last record is left out. The checksum of a record is right when each sees it, but damage may still come after
 // it, so what was folded counts only if Scan returns nil. The record is each's until it returns: what outlives that is
 // copied (*r is enough). An error of each ends the scan and is returned as it is.
-func Scan(dir string, each func(*Record) error) error {
-	path := filepath.Join(dir, Name)
-	f, err := os.Open(path)
+func Scan(dir string, each func(*Record) error) error { return NewFollower(dir).Scan(each) }
+
+// A Follower scans a journal again and again, and each time only what has come since.
+type Follower struct {
+	path  string
+	found extent
+}
+
+// NewFollower is one of the journal in dir that has read nothing.
+func NewFollower(dir string) *Follower { return &Follower{path: filepath.Join(dir, Name)} }
+
+// Scan does what the function Scan does, with the records that come after those that were scanned before. After an error it is
+// not to be called again, but for one that says that there is no journal yet.
+func (o *Follower) Scan(each func(*Record) error) error {
+	f, err := os.Open(o.path)
 	if err != nil {
 		return fmt.Errorf("reading the journal: %w", err)
 	}
 	defer f.Close()
-	_, err = scan(f, path, each)
+	o.found, err = scan(io.NewSectionReader(f, o.found.size, math.MaxInt64-o.found.size), o.path, o.found, each)
 	return err
 }
 
-// An extent is what was found whole: how many records, of how many bytes, and the chain behind them.
+// An extent is what was found whole: how many records, of how many bytes, the chain behind them, and the format of the process
+// that wrote the last of them.
 type extent struct {
 	records int64
 	size    int64
 	chain   chain
+	format  int
 }
 
-// scan reads f, which is the file at path, from its beginning. Whether the checksums are right is found out by a goroutine
-// of its own, ahead of the decoding: each takes about as long as the other.
-func scan(f io.Reader, path string, each func(*Record) error) (extent, error) {
-	v := startVerifier(f)
+// scan reads f, which is the file at path from behind what was found whole before. Whether the checksums are right is found out by
+// a goroutine of its own, ahead of the decoding: each takes about as long as the other.
+func scan(f io.Reader, path string, from extent, each func(*Record) error) (extent, error) {
+	v := startVerifier(f, from.chain)
 	defer v.stop()
-	d := replayer{path: path, decoder: newDecoder(), each: each}
+	d := replayer{path: path, decoder: newDecoder(), each: each, records: from.records, size: from.size, format: from.format}
 	for lines := range v.verified {
 		if err := d.replay(lines); err != nil {
 			return extent{}, d.tell(err)
@@ -49,7 +64,7 @@ func scan(f io.Reader, path string, each func(*Record) error) (extent, error) {
 	if err := d.judge(v.left()); err != nil {
 		return extent{}, d.tell(err)
 	}
-	return extent{records: d.records, size: d.size, chain: v.chain}, nil
+	return extent{records: d.records, size: d.size, chain: v.chain, format: d.format}, nil
 }
 
 // A replayer decodes verified lines and shows the records.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,7 +36,7 @@ func TestReadingBesideItsWriter(t *testing.T) {
 	for cut := range h.data {
 		got := 0
 		f := &growing{parts: [][]byte{h.data[:cut], nil, h.data[cut:]}}
-		if _, err := scan(f, Name, func(*Record) error { got++; return nil }); err != nil || got < h.whole(cut) {
+		if _, err := scan(f, Name, extent{}, func(*Record) error { got++; return nil }); err != nil || got < h.whole(cut) {
 			t.Fatalf("read while it grew at byte %d: %d records, %v; want the %d that were whole", cut, got, err, h.whole(cut))
 		}
 	}
@@ -200,7 +202,52 @@ func (f *failing) Read(b []byte) (int, error) {
 
 func TestADiskThatFailsIsNoTornTail(t *testing.T) {
 	h := written(t, [][]Record{{{Kind: Begin}}, {{Kind: Outcome}}})
-	if _, err := scan(&failing{*bytes.NewReader(h.data[:h.last()+5])}, Name, func(*Record) error { return nil }); !errors.Is(err, errDisk) {
+	if _, err := scan(&failing{*bytes.NewReader(h.data[:h.last()+5])}, Name, extent{}, func(*Record) error { return nil }); !errors.Is(err, errDisk) {
 		t.Errorf("%v, want the disk's error", err)
+	}
+}
+
+// Who follows a journal sees every record once, wherever its writer has got to at each look, and also when what was torn at one look
+// has been cut off and written over at the next.
+func TestAFollowerSeesEachRecordOnce(t *testing.T) {
+	h := written(t, [][]Record{{{Kind: Begin}}, {{Kind: Intent}, {Kind: Intent}}, {{Kind: Outcome}}, {{Kind: End}}})
+	for cut := range h.data {
+		dir := t.TempDir()
+		o, got := NewFollower(dir), 0
+		count := func(r *Record) error {
+			if got++; r.Seq != int64(got) {
+				t.Fatalf("cut at byte %d: record %d came as number %d", cut, r.Seq, got)
+			}
+			return nil
+		}
+		if err := o.Scan(count); !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("a journal that is not there: %v", err)
+		}
+		for _, data := range [][]byte{h.data[:cut], append(slices.Clone(h.data[:cut]), make([]byte, 40)...), h.data, h.data} {
+			if err := os.WriteFile(filepath.Join(dir, Name), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := o.Scan(count); err != nil {
+				t.Fatalf("cut at byte %d: %v", cut, err)
+			}
+		}
+		if got != h.whole(len(h.data)) {
+			t.Fatalf("cut at byte %d: %d records of %d", cut, got, h.whole(len(h.data)))
+		}
+	}
+}
+
+// A follower does not take another journal for the rest of the one that it has read.
+func TestAFollowerOfAnotherJournalTellsDamage(t *testing.T) {
+	h, other := written(t, [][]Record{{{Kind: Begin}}}), written(t, [][]Record{{{Kind: Begin, Why: "other"}}, {{Kind: End}}, {{Kind: Beat}}})
+	dir := t.TempDir()
+	o := NewFollower(dir)
+	for i, data := range [][]byte{h.data, append(slices.Clone(h.data), other.data[other.ends[0]:]...)} {
+		if err := os.WriteFile(filepath.Join(dir, Name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Scan(func(*Record) error { return nil }); errors.Is(err, ErrDamaged) != (i == 1) {
+			t.Errorf("look %d: %v", i, err)
+		}
 	}
 }

@@ -25,8 +25,8 @@ type verifier struct {
 	err   error  // of reading
 }
 
-func startVerifier(from io.Reader) *verifier {
-	v := &verifier{from: from, quit: make(chan struct{}),
+func startVerifier(from io.Reader, behind chain) *verifier {
+	v := &verifier{from: from, chain: chain{sum: behind.sum}, quit: make(chan struct{}),
 		verified: make(chan []byte, batches), free: make(chan []byte, batches)}
 	for range batches {
 		v.free <- nil // made when it is filled

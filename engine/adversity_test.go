@@ -34,6 +34,26 @@ func TestAOnceStepThatNeverStartedIsNotDone(t *testing.T) {
 	})
 }
 
+// twice is a step of which nothing can tell which of its two changes were made.
+type twice struct{ onceTell }
+
+func (s *twice) Observe(ctx context.Context, sc Scene) ([]Change, error) {
+	changes, err := s.onceTell.Observe(ctx, sc)
+	return append(changes, changes...), err
+}
+
+// A step that is done when its change was made may ask for one only: of two, one may have failed. Neither is made.
+func TestAOnceStepMakesOneChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		s := &twice{onceTell{w: w, do: func(_ context.Context, tk Ticket) error { return w.raise(tk, "told") }}}
+		sum := start(t, &Runner{Graph: one("x"), Run: "r", Log: &memory{w: w}, Binder: binder{"x": s}})
+		if sum.State != Failed || w.effects["told"] != 0 || !strings.Contains(sum.Nodes[0].Message, "asked for 2") {
+			t.Errorf("ended %s after %d: %s", sum.State, w.effects["told"], sum.Nodes[0].Message)
+		}
+	})
+}
+
 type onceTell struct {
 	w  *world
 	do func(context.Context, Ticket) error

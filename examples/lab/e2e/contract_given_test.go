@@ -84,10 +84,11 @@ systemctl stop contract-lock 2>/dev/null || :
 systemctl reset-failed contract-lock 2>/dev/null || :
 `
 
-// killInstall installs $2, and kills that when it has come to configuring the package $1.
+// killInstall installs $2, and kills that when it has come to configuring the package $1: in its new version, since dpkg calls the old
+// one half-configured too, for a moment before it unpacks.
 const killInstall = `
 systemd-run --quiet --unit=contract-install apt-get -y -q install "$2"
-until dpkg-query -W -f '${db:Status-Abbrev}' "$1" | grep -q '^.F'; do sleep 0.05; done
+until dpkg-query -W -f '${db:Status-Abbrev} ${Version}' "$1" | grep -q "^.F.* $NEXT-"; do sleep 0.05; done
 systemctl kill -s KILL contract-install
 while systemctl is-active -q contract-install; do sleep 0.05; done
 systemctl reset-failed contract-install || :

@@ -70,26 +70,27 @@ func (r *Reducer) allowOutage(i int32, d time.Duration) {
 
 // propose takes up what is left to do.
 func (r *Reducer) propose(i int32, w *work, changes []Proposal) {
-	for c := range changes {
-		if bad := r.unfit(i, w, changes, c); bad != nil {
-			r.fail(i, w, bad)
-			return
-		}
+	if bad := r.unfit(i, w, changes); bad != nil {
+		r.fail(i, w, bad)
+		return
 	}
 	w.Stage, w.Proposals, w.Next, w.Halt, w.Failures, w.Refusals = wanting, changes, 0, false, nil, nil
 	r.permits = append(r.permits, i)
 }
 
 // unfit refuses what only a mistake in a kind could ask for.
-func (r *Reducer) unfit(i int32, w *work, changes []Proposal, c int) *Failure {
-	p := &changes[c]
-	switch {
-	case p.Say == "" || p.Repeat == "":
-		return &Failure{Why: fmt.Sprintf("%s asked for an incomplete change %q, which is an error in upgrader itself", r.graph.Nodes[i].Kind, p.Say)}
-	case w.Once && !w.Undoing && len(changes) > 1: // which of them were made is not kept apart
-		return &Failure{Why: fmt.Sprintf("%s is done when its change was made, and asked for %d, which is an error in upgrader itself", r.graph.Nodes[i].Kind, len(changes))}
-	case w.Made[p.Say+"\x00"+p.Of] >= rounds:
-		return &Failure{Why: fmt.Sprintf("did not converge: %q was done %d times and is still to be done", strings.TrimSpace(p.Say+" "+p.Of), rounds)}
+func (r *Reducer) unfit(i int32, w *work, changes []Proposal) *Failure {
+	kind := r.graph.Nodes[i].Kind
+	if w.Once && !w.Undoing && len(changes) > 1 { // which of them were made is not kept apart
+		return &Failure{Why: fmt.Sprintf("%s is done when its change was made, and asked for %d, which is an error in upgrader itself", kind, len(changes))}
+	}
+	for _, p := range changes {
+		switch {
+		case p.Say == "" || p.Repeat == "":
+			return &Failure{Why: fmt.Sprintf("%s asked for an incomplete change %q, which is an error in upgrader itself", kind, p.Say)}
+		case w.Made[p.Say+"\x00"+p.Of] >= rounds:
+			return &Failure{Why: fmt.Sprintf("did not converge: %q was done %d times and is still to be done", strings.TrimSpace(p.Say+" "+p.Of), rounds)}
+		}
 	}
 	return nil
 }

@@ -36,6 +36,9 @@ const (
 // over says whether nothing more will come of it.
 func (j *job) over() bool { return j.is == never || j.is >= ended }
 
+// spokenOf notes that a person has said what is true of a job.
+func (j *job) spokenOf() { j.decided, j.hasty = true, j.hasty || !j.over() }
+
 // turn is every change of a job's fate: the judge sees it, and those who wait for the end are told.
 func (j *job) turn(w *world, to fate) {
 	j.is = to

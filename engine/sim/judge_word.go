@@ -16,7 +16,7 @@ func (j *judge) decided(node int, rec journal.Record) {
 		j.spoken[effectKey{t.host, t.key}] = t.goal()
 	}
 	for _, job := range j.made[effectKey{t.host, t.key}] {
-		job.decided, job.hasty = true, job.hasty || !job.over()
+		job.spokenOf()
 		job.again = job.again || rec.State == "retry"
 	}
 	for key, s := range j.stays {
@@ -36,7 +36,7 @@ func (j *judge) writtenOff(host int) {
 	for key, list := range j.made {
 		if key.host == host && !j.wanted(key) {
 			for _, job := range list {
-				job.decided, job.hasty = true, job.hasty || !job.over()
+				job.spokenOf()
 			}
 		}
 	}

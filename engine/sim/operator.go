@@ -84,10 +84,7 @@ func (t *trial) writeOff() {
 	if !t.faults.edits {
 		return
 	}
-	past := engine.NewPast(t.script.graph)
-	for i := range t.journal {
-		past.Take(&t.journal[i])
-	}
+	past := t.past(t.script)
 	for h := 1; h < len(t.hosts); h++ {
 		if past.Lost(t.names[h]) && t.chance(30) {
 			t.note("the operator says that %s is in order", t.names[h])
@@ -131,14 +128,21 @@ func (t *trial) edit() {
 		t.change(u)
 	}
 	s := t.plan.expand(t.names)
-	r := engine.NewReducer(s.graph, engine.Options{Run: "r"})
-	r.Replay(t.journal)
-	if err := r.Keeps(); err != nil {
+	if err := t.past(s).Keeps(); err != nil {
 		t.note("the plan is put back: %v", err)
 		*t.plan = old
 		return
 	}
 	t.script = s
+}
+
+// past is what the journal is for a plan, as the operator's program sees it.
+func (t *trial) past(s *script) *engine.Past {
+	past := engine.NewPast(s.graph)
+	for i := range t.journal {
+		past.Take(&t.journal[i])
+	}
+	return past
 }
 
 // change is one edit of one unit.

@@ -119,10 +119,11 @@ func freezeCommand(b *bench) *cobra.Command {
 	var after time.Duration
 	cmd := &cobra.Command{
 		Use:   "freeze HOST PROGRAM [PATTERN]",
-		Short: "Stop the next process of a program in the middle of its work",
+		Short: "Stop the next process of a program, at its start or in the middle",
 		Long: `Waits for the next process of the host that runs the program, with a command
 line that the pattern (a regular expression) matches, and stops it, however
-quick it is. Prints its number, which kill -CONT needs to let it go on.`,
+quick it is: before it does anything, or in the middle of its work (--after).
+Prints its number, which kill -CONT needs to let it go on.`,
 		Args: cobra.RangeArgs(2, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := findHost(b, args[0])
@@ -141,7 +142,7 @@ quick it is. Prints its number, which kill -CONT needs to let it go on.`,
 			return err
 		},
 	}
-	cmd.Flags().DurationVar(&after, "after", 0, "let it work as long before it is stopped")
+	cmd.Flags().DurationVar(&after, "after", 0, "let it work for as long first")
 	cmd.Flags().SetInterspersed(false) // a pattern may look like a flag
 	return cmd
 }

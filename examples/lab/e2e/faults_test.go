@@ -18,9 +18,9 @@ const interrupt = syscall.SIGINT
 type work struct{ program, args, after string }
 
 func dpkg() work    { return work{"dpkg", "--(unpack|configure)", "100ms"} } // takes a second or more
-func kubeadm() work { return work{"kubeadm", "upgrade (apply|node)", "0s"} } // takes 0.05 s on a worker
+func kubeadm() work { return work{"kubeadm", "upgrade (apply|node)", "0s"} } // the whole step takes 0.1 s on a worker
 
-// A frost waits on a host for a process, to stop it in the middle of its work.
+// A frost waits on a host for a process, to stop it at the start of its work or in the middle.
 type frost struct {
 	l    *lab
 	host string
@@ -29,8 +29,8 @@ type frost struct {
 	pid  strings.Builder
 }
 
-// freeze stops the next process of this kind on the host in the middle of its work, so that what is done to the host
-// meanwhile is done in the middle, however quick the work is. It has to be called before the step begins.
+// freeze stops the next process of this kind on the host, so that what is done to the host meanwhile is done in the middle of its
+// step, however quick the work is. It has to be called before the step begins.
 func (l *lab) freeze(host string, w work) *frost {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

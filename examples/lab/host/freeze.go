@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -39,7 +38,7 @@ func (h *Host) Freeze(ctx context.Context, w Work) (pid int, err error) {
 	}
 	gate, err := openGate(fmt.Sprintf("/proc/%d/root", init))
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("asking the kernel to hold the programs of %s (fanotify): %w", h.Name, err)
 	}
 	pid, err = gate.next(ctx, w)
 	if err != nil {
@@ -55,11 +54,11 @@ type gate struct{ file *os.File }
 func openGate(root string) (*gate, error) {
 	fd, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_LARGEFILE)
 	if err != nil {
-		return nil, fmt.Errorf("asking the kernel to hold programs (fanotify): %w", err)
+		return nil, err
 	}
 	if err := unix.FanotifyMark(fd, unix.FAN_MARK_ADD|unix.FAN_MARK_FILESYSTEM, unix.FAN_OPEN_EXEC_PERM, unix.AT_FDCWD, root); err != nil {
 		_ = unix.Close(fd)
-		return nil, fmt.Errorf("asking the kernel to hold programs (fanotify): %w", err)
+		return nil, err
 	}
 	return &gate{os.NewFile(uintptr(fd), "fanotify")}, nil
 }
@@ -95,7 +94,7 @@ func (g *gate) watch(name string, found func(pid int)) error {
 		}
 		var e unix.FanotifyEventMetadata
 		for events := buf[:n]; len(events) >= unix.FAN_EVENT_METADATA_LEN; events = events[e.Event_len:] {
-			if err := binary.Read(bytes.NewReader(events), binary.NativeEndian, &e); err != nil {
+			if _, err := binary.Decode(events, binary.NativeEndian, &e); err != nil {
 				return err
 			}
 			if err := g.pass(e, name, found); err != nil {
@@ -117,11 +116,7 @@ func (g *gate) pass(e unix.FanotifyEventMetadata, name string, found func(pid in
 	}
 	pid := int(e.Pid)
 	stopped := filepath.Base(file) == name && pid > 0 && syscall.Kill(pid, syscall.SIGSTOP) == nil
-	var answer bytes.Buffer
-	if err := binary.Write(&answer, binary.NativeEndian, unix.FanotifyResponse{Fd: e.Fd, Response: unix.FAN_ALLOW}); err != nil {
-		return err
-	}
-	if _, err := g.file.Write(answer.Bytes()); err != nil {
+	if err := binary.Write(g.file, binary.NativeEndian, unix.FanotifyResponse{Fd: e.Fd, Response: unix.FAN_ALLOW}); err != nil {
 		return err
 	}
 	if stopped {
@@ -173,6 +168,6 @@ func stops(ctx context.Context, pid int) bool {
 
 // does looks at the command line of a process.
 func does(pid int, w Work) bool {
-	words, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	words, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return err == nil && w.Args.Match(bytes.ReplaceAll(words, []byte{0}, []byte(" ")))
 }

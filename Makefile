@@ -13,10 +13,17 @@ BENCH          ?= .
 SEEDS          ?= 20000
 FROM           ?= 1
 SEED           ?=
+# What `make check` and `make dist` use, in the versions that are known to build from the module proxy.
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.7.2
+LICENCES := github.com/google/go-licenses@v1.6.0
+VULNS    := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+SBOM     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check fmt vet layers lint test race sim planted bench bench-ssh generate clean lab lab-up lab-ssh lab-down e2e e2e-full
+# Each check ends before the next begins: what goes wrong first is said last.
+.NOTPARALLEL: check
+
+.PHONY: help build demo check fmt vet layers modules vulnerabilities licences lint test race sim planted bench bench-ssh generate clean lab lab-up lab-ssh lab-down e2e e2e-full
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +34,7 @@ build: ## build bin/upgrader
 demo: ## upgrade a pretend cluster of 3 control planes and 5 workers, in this process
 	$(GO) run ./cmd/upgrader run $(PLAN) --sandbox --yes
 
-check: fmt vet layers ## formatting, vet, the import rule, the shipped runbooks; needs no network
+check: fmt vet layers modules vulnerabilities licences lint ## formatting, vet, the import rule, modules, licences, vulnerabilities, lint; says what it cannot check without a network
 
 fmt:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
@@ -40,8 +47,17 @@ layers:
 	$(GO) test -count=1 -run 'TestLayers|TestEngineKnowsNothing' ./cmd/upgrader
 	$(GO) run ./cmd/upgrader validate plans/*.yaml
 
-lint: ## golangci-lint with the project's rules; downloads it once
-	$(GO) run $(LINT) run
+modules:
+	@.ci/modules
+
+vulnerabilities:
+	@.ci/vulnerabilities $(VULNS)
+
+licences:
+	@.ci/licences $(LICENCES)
+
+lint: ## golangci-lint with the project's rules, gosec among them; downloads it once
+	@.ci/lint $(LINT)
 
 test: ## every test; under the race detector where goroutines meet
 	$(GO) test $(PACKAGES)

@@ -42,7 +42,7 @@ func newRealHost(t *testing.T) *realHost {
 	h.write("apt.conf", `Dir "`+h.root+`"; Dir::State::status "`+h.root+`/var/lib/dpkg/status"; DPkg::Options { `+options+` };
 Dir::Bin::dpkg "/usr/bin/dpkg"; APT::Sandbox::User ""; Acquire::Languages "none";`)
 	h.write("bin/dpkg", "#!/bin/sh\nexec /usr/bin/dpkg --root="+h.root+" --force-not-root --force-script-chrootless --log="+h.root+"/dpkg.log \"$@\"\n")
-	h.must(os.Chmod(h.path("bin/dpkg"), 0o755)) //nolint:gosec // a program
+	h.must(os.Chmod(h.path("bin/dpkg"), 0o755))
 	h.env = []string{"PATH=" + h.root + "/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/", "TMPDIR=" + t.TempDir(),
 		"APT_CONFIG=" + h.root + "/apt.conf", "DPKG_ADMINDIR=" + h.root + "/var/lib/dpkg"}
 	return h
@@ -57,7 +57,7 @@ func (h *realHost) must(err error) {
 
 func (h *realHost) path(p string) string { return filepath.Join(h.root, p) }
 
-func (h *realHost) write(p, text string) { h.must(os.WriteFile(h.path(p), []byte(text), 0o644)) } //nolint:gosec // apt reads it
+func (h *realHost) write(p, text string) { h.must(os.WriteFile(h.path(p), []byte(text), 0o644)) }
 
 func (h *realHost) read(p string) string {
 	h.t.Helper()
@@ -74,14 +74,14 @@ func (h *realHost) serve(minor string, scripts map[string]string, packages ...st
 	for _, p := range packages {
 		name, rev, _ := strings.Cut(p, "=")
 		d := h.t.TempDir()
-		h.must(os.Chmod(d, 0o755)) //nolint:gosec // as dpkg-deb wants it
+		h.must(os.Chmod(d, 0o755))
 		h.must(os.MkdirAll(filepath.Join(d, "DEBIAN"), 0o755))
 		h.must(os.MkdirAll(filepath.Join(d, "usr/share", name), 0o755))
 		h.must(os.WriteFile(filepath.Join(d, "usr/share", name, "revision"), []byte(rev), 0o600))
 		h.must(os.WriteFile(filepath.Join(d, "DEBIAN/control"), []byte("Package: "+name+"\nVersion: "+rev+
 			"\nArchitecture: all\nMaintainer: nobody <nobody@example.org>\nDescription: a test\n"), 0o600))
 		for script, text := range scripts {
-			h.must(os.WriteFile(filepath.Join(d, "DEBIAN", script), []byte("#!/bin/sh\n"+text+"\n"), 0o755)) //nolint:gosec // a program
+			h.must(os.WriteFile(filepath.Join(d, "DEBIAN", script), []byte("#!/bin/sh\n"+text+"\n"), 0o755))
 		}
 		h.sh("dpkg-deb --root-owner-group -b " + d + " '" + repo + "/" + name + "_" + rev + ".deb'")
 	}

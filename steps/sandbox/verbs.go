@@ -157,7 +157,7 @@ func (w *world) update(q request) (reply, error) {
 		return reply{}, apierrors.NewNotFound(q.table.resource(), q.name)
 	case next.GetUID() != "":
 		return reply{}, apierrors.NewConflict(q.table.resource(), q.name, fmt.Errorf("StorageError: invalid object, Code: 4, Key: /registry/leases/%s/%s, "+
-			"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %s, UID in object meta: ", q.namespace, q.name, next.GetUID())) //nolint:staticcheck // kube-apiserver's words
+			"ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %s, UID in object meta: ", q.namespace, q.name, next.GetUID()))
 	}
 	return w.create(q) // whatever resourceVersion it names: Leases may be created by an update (AllowCreateOnUpdate)
 }

@@ -329,7 +329,7 @@ func TestKubeProxyBesideKubeletCellByCell(t *testing.T) {
 // Every member of etcd beside every other, with every etcd that an upgrade may bring.
 func TestEtcdCellByCell(t *testing.T) {
 	p, cells := readPolicy(t), 0
-	etcd := func(n int) EtcdVersion { return EtcdVersion{tag{3, uint64(n), 9, "0"}} } //nolint:gosec // small
+	etcd := func(n int) EtcdVersion { return EtcdVersion{tag{3, uint64(n), 9, "0"}} }
 	for a := 2; a <= 8; a++ {
 		for b := 2; b <= a; b++ {
 			for to := 2; to <= 8; to++ {

@@ -42,7 +42,7 @@ func (b *balancer) serve(ctx context.Context, l net.Listener) error {
 	for {
 		c, err := l.Accept()
 		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-			return nil //nolint:nilerr // that is how it ends
+			return nil // that is how it ends
 		}
 		if err != nil { // no more file descriptors, for one: that passes
 			log.Printf("%s: accepting: %v", l.Addr(), err)

@@ -13,6 +13,8 @@ BENCH          ?= .
 SEEDS          ?= 20000
 FROM           ?= 1
 SEED           ?=
+# Signs what `make dist` makes: a private key that ssh-keygen takes, or the public one of a key in the agent
+export SIGNING_KEY
 # What `make check` and `make dist` use, in the versions that are known to build from the module proxy.
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.7.2
 LICENCES := github.com/google/go-licenses@v1.6.0
@@ -23,10 +25,10 @@ SBOM     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 # Each check ends before the next begins: what goes wrong first is said last.
 .NOTPARALLEL: check
 
-.PHONY: help build demo check fmt vet layers modules vulnerabilities licences lint test race sim planted bench bench-ssh generate clean lab lab-up lab-ssh lab-down e2e e2e-full
+.PHONY: help build demo dist reproducible check fmt vet layers modules vulnerabilities licences lint test race sim planted bench bench-ssh generate clean lab lab-up lab-ssh lab-down e2e e2e-full
 
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/upgrader
 	$(GO) build -trimpath -o bin/upgrader ./cmd/upgrader
@@ -34,7 +36,7 @@ build: ## build bin/upgrader
 demo: ## upgrade a pretend cluster of 3 control planes and 5 workers, in this process
 	$(GO) run ./cmd/upgrader run $(PLAN) --sandbox --yes
 
-check: fmt vet layers modules vulnerabilities licences lint ## formatting, vet, the import rule, modules, licences, vulnerabilities, lint; says what it cannot check without a network
+check: fmt vet layers modules vulnerabilities licences lint ## everything that needs no test: format, vet, imports, plans, modules, licences, known holes, lint
 
 fmt:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
@@ -98,6 +100,13 @@ e2e: ## upgrade a real cluster of 1+1 in the lab, and what has to be refused the
 
 e2e-full: ## everything that the lab can prove, with 3+2, kills, cuts and lost hosts; several labs at a time
 	$(GO) test -tags e2e -count=1 -v -parallel 8 -timeout 120m ./examples/lab/e2e
+
+dist: ## what is released, in bin/dist: make dist VERSION=v1.2.3 [SIGNING_KEY=~/.ssh/id_ed25519]
+	@.ci/vulnerabilities $(VULNS) release
+	@.ci/dist "$(if $(filter file,$(origin VERSION)),,$(VERSION))" $(SBOM)
+
+reproducible: ## build the program twice, at two places by two users, and compare the bytes
+	@.ci/reproducible
 
 clean: ## remove what was built
 	rm -rf bin

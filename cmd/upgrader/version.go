@@ -20,8 +20,15 @@ func versionCommand(c *console) *cobra.Command {
 	}
 }
 
-// programVersion is what the Go toolchain stamped into the program: the module's version, or the commit.
+// release is the version of a released program; the linker sets it, see .ci/dist.
+var release string //nolint:gochecknoglobals // the linker sets nothing else
+
+// programVersion is the version that was released, or what the Go toolchain stamped into the program: the module's
+// version, or the commit.
 func programVersion() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

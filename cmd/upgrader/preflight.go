@@ -94,7 +94,7 @@ func inspect(ctx context.Context, c *console, w *world, g *engine.Graph) (*inspe
 	fleet := w.fleet(func(warning string) { c.say("%s", warning) })
 	defer closeQuietly(fleet)
 	began := time.Now()
-	v, err := preflight.Eyes{Hosts: fleet.ReadOnly(), Cluster: w.client.ReadOnly()}.Look(ctx, goal)
+	v, err := preflight.Eyes{Hosts: fleet.ReadOnly(), Cluster: w.client.ReadOnly()}.Inspect(ctx, goal)
 	if err != nil {
 		return nil, fmt.Errorf("looking at the cluster before the run: %w", err)
 	}

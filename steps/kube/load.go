@@ -71,8 +71,8 @@ func New(host string, transport http.RoundTripper, o Options) (*Client, error) {
 	return fromConfig(&rest.Config{Host: host, Transport: transport}, o)
 }
 
-// ReadOnly returns a client of the same cluster that refuses, underneath everything, each request that is not a GET,
-// with engine.ErrReadOnly.
+// ReadOnly returns a client of the same cluster that refuses, underneath everything, each request that is not a GET or a
+// question about one's own rights, with engine.ErrReadOnly.
 func (c *Client) ReadOnly() *Client {
 	config := rest.CopyConfig(c.config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return readOnly{next} })
@@ -179,11 +179,11 @@ func kubectlFlags(o Options) string {
 	return flags
 }
 
-// readOnly lets only GETs through.
+// readOnly lets only GETs through, and questions about one's own rights.
 type readOnly struct{ next http.RoundTripper }
 
 func (r readOnly) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Method == http.MethodGet {
+	if req.Method == http.MethodGet || req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, reviews) {
 		return r.next.RoundTrip(req)
 	}
 	if req.Body != nil {

@@ -212,7 +212,7 @@ func explain(err error) error {
 	case apierrors.IsUnauthorized(err):
 		return fmt.Errorf("%w; the credentials of the kubeconfig are not accepted: renew them (`kubeadm certs check-expiration` on a control plane), then try `kubectl auth whoami`", err)
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("%w; the user of the kubeconfig lacks the right: see `kubectl auth can-i --list`, or use an admin's kubeconfig", err)
+		return fmt.Errorf("%w; the user of the kubeconfig lacks the right: see `kubectl auth can-i --list`; examples/rbac.yaml has all that upgrader needs", err)
 	}
 	return err
 }

@@ -20,6 +20,7 @@ type Goal struct {
 	To      skew.Version     // zero: the plan names no version
 	Hosts   []HostGoal       // in the order in which the plan changes them; those that it never changes come last
 	Drains  []forecast.Group // in the plan's order
+	Cordons bool             // the plan takes nodes out of service, or puts them back
 	Saves   bool             // the plan takes a snapshot of etcd
 	Waivers []engine.Waiver
 
@@ -57,6 +58,7 @@ func GoalOf(g *engine.Graph) (Goal, error) {
 			hosts[name] = &HostGoal{Name: name, Revisions: map[string]string{}, ControlPlane: slices.Contains(n.Target.Groups, "control-plane")}
 		}
 		goal.Saves = goal.Saves || n.Kind == "etcd.snapshot"
+		goal.Cordons = goal.Cordons || slices.Contains([]string{"node.cordon", "node.drain", "node.uncordon"}, n.Kind)
 		if n.Kind == "node.drain" {
 			if err := goal.drain(g, n); err != nil {
 				return goal, err

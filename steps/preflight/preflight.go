@@ -60,6 +60,7 @@ func hostChecks() []check {
 // controlPlaneChecks are about what holds the cluster together.
 func controlPlaneChecks() []check {
 	return []check{
+		{of("api.rights", "rights that the plan needs and the user of the kubeconfig lacks"), controlPlaneFit, rights, nil},
 		{of("node.ready", "nodes that are not Ready, or short of room"), controlPlaneFit, nodesReady, nil},
 		{of("control-plane.pods", "static pods of the control plane that do not run"), controlPlaneFit, staticPods, nil},
 		{of("control-plane.api", "API servers that are not ready on their own host"), controlPlaneFit, apiServers, nil},

@@ -7,6 +7,7 @@ import (
 	"upgrader.dev/upgrader/steps/etcd"
 	"upgrader.dev/upgrader/steps/forecast"
 	"upgrader.dev/upgrader/steps/knowledge"
+	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/packages"
 	"upgrader.dev/upgrader/steps/skew"
 	"upgrader.dev/upgrader/steps/survey"
@@ -19,6 +20,7 @@ type View struct {
 	Now        time.Time
 	Running    skew.Version // what the cluster runs, by kubeadm-config
 	Repository string       // of images, by kubeadm-config
+	Lacks      []kube.Right // what the user of the kubeconfig may not do of what the goal needs
 	Cluster    *survey.Cluster
 	Hosts      []*survey.Host
 	Packages   map[string]*packages.State // by host

@@ -29,6 +29,7 @@ type Server struct {
 	fault    func(n int, r *http.Request) Fault
 	evicted  func(pod kube.Pod)
 	linger   time.Duration
+	denied   kube.Right
 }
 
 // object is one object of the API, as its JSON decodes.

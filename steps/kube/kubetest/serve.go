@@ -32,6 +32,12 @@ func (s *Server) handle(r *http.Request, body object) answer {
 	defer s.mu.Unlock()
 	s.reap()
 	path := strings.TrimSuffix(r.URL.Path, "/")
+	if needed := RightOf(r.Method, path); allows(s.denied, needed) {
+		return failure(http.StatusForbidden, "Forbidden", `User "tester" cannot `+needed.String())
+	}
+	if path == reviews {
+		return s.review(body)
+	}
 	switch r.Method {
 	case http.MethodGet:
 		return s.read(path, r)

@@ -1,0 +1,90 @@
+package preflight
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/forecast"
+	"upgrader.dev/upgrader/steps/knowledge"
+	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/kube/kubetest"
+	"upgrader.dev/upgrader/steps/skew"
+)
+
+// TestEachRightIsMissed takes each right that a plan needs away in turn. Without one to look, nothing is looked at and the
+// refusal names it; without another, there is a finding that names it.
+func TestEachRightIsMissed(t *testing.T) {
+	base, err := knowledge.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	goal := Goal{To: mustParse(t, "1.29.15"), Cordons: true, Drains: []forecast.Group{{Nodes: []string{"w1"}}}}
+	rights := Rights(goal, base)
+	if len(rights) <= len(kube.Rights()) {
+		t.Errorf("%d rights, and none for what the target removes", len(rights))
+	}
+	for _, r := range rights {
+		synctest.Test(t, func(t *testing.T) {
+			s := kubetest.New()
+			s.Deny(r)
+			eyes := Eyes{Cluster: s.Client(t, "r1").ReadOnly()}
+			if r.Need != kube.ToLook {
+				eyes.finds(t, goal, r)
+				return
+			}
+			_, err := eyes.Inspect(t.Context(), goal)
+			refused, ok := errors.AsType[*engine.RefusedError](err)
+			if !ok || !strings.HasSuffix(refused.Why, "may not "+r.String()) || !strings.Contains(refused.Remedy, "examples/rbac.yaml") {
+				t.Errorf("without %s: %v", r, err)
+			}
+		})
+	}
+}
+
+func (e Eyes) finds(t *testing.T, goal Goal, r kube.Right) {
+	t.Helper()
+	lacks, err := e.lacks(t.Context(), goal)
+	if d := cmp.Diff([]kube.Right{r}, lacks); err != nil || d != "" {
+		t.Fatalf("without %s: %v\n%s", r, err, d)
+	}
+	found := Judge(&View{Lacks: lacks, Goal: goal, Knowledge: &knowledge.Base{}}, controlPlaneFit)
+	if len(found) != 1 || !found[0].Blocks() || !strings.Contains(found[0].Evidence, r.String()) || !strings.HasSuffix(found[0].What, string(r.Need)) {
+		t.Errorf("without %s: %+v", r, found)
+	}
+}
+
+// TestOnlyNeededRightsAreMissed proves that nobody has to have rights that the plan makes no use of.
+func TestOnlyNeededRightsAreMissed(t *testing.T) {
+	s := kubetest.New()
+	s.Deny(kube.Right{Verb: "create", Resource: "pods/eviction"})
+	lacks, err := Eyes{Cluster: s.Client(t, "r1")}.lacks(t.Context(), Goal{Cordons: true})
+	if err != nil || len(lacks) > 0 {
+		t.Errorf("a plan that drains nothing: %v, %v", lacks, err)
+	}
+}
+
+// TestAServerThatDoesNotTellRights is taken at its word when it denies something, and not before.
+func TestAServerThatDoesNotTellRights(t *testing.T) {
+	s := kubetest.New()
+	s.Deny(kube.Right{Verb: "create", Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"})
+	synctest.Test(t, func(t *testing.T) {
+		lacks, err := Eyes{Cluster: s.Client(t, "r1")}.lacks(t.Context(), Goal{})
+		if err != nil || len(lacks) > 0 {
+			t.Errorf("%v, %v", lacks, err)
+		}
+	})
+}
+
+func mustParse(t *testing.T, version string) skew.Version {
+	t.Helper()
+	v, err := skew.Parse(version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}

@@ -22,9 +22,10 @@ func TestModulesAreNewEnough(t *testing.T) {
 		if err != nil {
 			t.Fatalf("go list -m %s: %v\n%s", module, err, out)
 		}
-		v, err := semver.NewVersion(strings.TrimSpace(string(out)))
+		version := strings.TrimSpace(string(out))
+		v, err := semver.NewVersion(version)
 		if err != nil || v.LessThan(semver.MustParse(floor)) {
-			t.Errorf("%s is %s, want %s or newer", module, out, floor)
+			t.Errorf("%s is %s, want %s or newer", module, version, floor)
 		}
 	}
 }

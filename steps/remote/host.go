@@ -216,7 +216,7 @@ func (h *host) notBegun(e ending, mark string, clean scrubber) error {
 	}
 	tail := lastLines(strings.ReplaceAll(before, mark, ""))
 	if strings.Contains(before, "sudo:") {
-		return fmt.Errorf("%s: sudo refused: %s; allow it without a password, or say in the inventory where the password is (ssh.sudo: env:NAME)", h.name, tail)
+		return fmt.Errorf("%s: sudo refused: %s; allow it without a password, or say in the inventory where the password is (ssh.sudo: env:NAME); examples/sudoers has the rules", h.name, tail)
 	}
 	return &ExitError{Host: h.name, Code: cmp.Or(e.code, 255), Signal: e.signal, Tail: "the shell ended before the command began: " + tail}
 }

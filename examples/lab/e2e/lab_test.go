@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -24,6 +25,7 @@ type lab struct {
 	name  string
 	dir   string // has inventory.yaml and kubeconfig
 	hosts []string
+	hands string // a directory like dir, with the inventory and kubeconfig of an operator who may less; empty: there is none
 
 	cutDown map[string]bool // hosts that were lost in the middle of a package installation
 }
@@ -71,6 +73,12 @@ func plain(r rune) rune {
 		return r
 	}
 	return '-'
+}
+
+// reach are the flags that say how operators reach the cluster and its hosts.
+func (l *lab) reach() []string {
+	dir := cmp.Or(l.hands, l.dir)
+	return []string{"--kubeconfig", filepath.Join(dir, "kubeconfig"), "--inventory", filepath.Join(dir, "inventory.yaml")}
 }
 
 func (l *lab) down() { l.run("down") }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -69,8 +70,7 @@ type process struct {
 // run starts `upgrader run` of a runbook.
 func (o *operator) run(plan string, args ...string) *process {
 	o.t.Helper()
-	return o.start(append([]string{"run", plan, "--kubeconfig", filepath.Join(o.lab.dir, "kubeconfig"),
-		"--inventory", filepath.Join(o.lab.dir, "inventory.yaml"), "--yes", "--output", "json"}, args...)...)
+	return o.start(slices.Concat([]string{"run", plan, "--yes", "--output", "json"}, o.lab.reach(), args)...)
 }
 
 // resume starts `upgrader resume`.

@@ -62,13 +62,14 @@ func (r *Runner) Start(ctx context.Context, stop <-chan struct{}) error {
 // makes its records durable, and starts a goroutine for each of its other commands.
 type execution struct {
 	*Runner
-	reducer *Reducer
-	hands   []*hand // by node: what is kept while it is at work
-	clock   clock
-	timer   *time.Timer
-	workers sync.WaitGroup
-	inbox   mailbox
-	written time.Duration // when the latest record was, in elapsed time
+	reducer  *Reducer
+	machines *Machines
+	hands    []*hand // by node: what is kept while it is at work
+	clock    clock
+	timer    *time.Timer
+	workers  sync.WaitGroup
+	inbox    mailbox
+	written  time.Duration // when the latest record was, in elapsed time
 
 	mu     sync.RWMutex
 	facts  Facts
@@ -90,7 +91,7 @@ func newExecution(r *Runner) *execution {
 	if past == nil {
 		past = NewPast(r.graphToRun())
 	}
-	x := &execution{Runner: r, reducer: past.reducer, hands: make([]*hand, len(r.Graph.Nodes)), inbox: newMailbox(), facts: past.facts, expect: Facts{}, timer: time.NewTimer(time.Hour)}
+	x := &execution{Runner: r, reducer: past.reducer, machines: past.machines, hands: make([]*hand, len(r.Graph.Nodes)), inbox: newMailbox(), facts: past.facts, expect: Facts{}, timer: time.NewTimer(time.Hour)}
 	x.reducer.rely(Options{Run: r.Run, Limit: r.Parallel, Guarded: r.Guard != nil, Inbox: r.Inbox != nil, Rehearse: r.Rehearse})
 	maps.Copy(x.facts, r.Facts)
 	x.clock = clock{before: x.reducer.Now(), began: time.Now()}
@@ -126,6 +127,7 @@ func (x *execution) run(ctx context.Context, stop <-chan struct{}) error {
 	defer pulse.Stop()
 	defer x.workers.Wait()
 	defer cancel(errDetached)
+	defer x.machines.close()
 	events := []Event{{Kind: Began, Epoch: x.epoch(), Facts: x.Facts}}
 	for {
 		ended, err := x.turn(ctx, events)
@@ -137,6 +139,11 @@ func (x *execution) run(ctx context.Context, stop <-chan struct{}) error {
 		select {
 		case <-x.inbox.full:
 			events = x.inbox.take()
+		case first := <-x.machines.asked:
+			if err := x.enroll(x.machines.with(first)); err != nil {
+				cancel(err)
+				return err
+			}
 		case <-x.timer.C:
 			events = []Event{{Kind: Ticked}}
 		case <-stop:

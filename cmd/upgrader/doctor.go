@@ -14,6 +14,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/doctor"
+	"upgrader.dev/upgrader/steps/identity"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/remote"
 )
@@ -105,12 +106,13 @@ func (o *doctorOptions) visit(ctx context.Context, c *console, only string) (*vi
 	if err != nil {
 		return nil, err
 	}
-	fleet := remote.NewFleet(remote.Config{Inventory: inventory, Warn: func(warning string) { c.say("%s", warning) }})
-	defer closeQuietly(fleet)
-	eyes := doctor.Eyes{Hosts: fleet.ReadOnly()}
+	var api *kube.Client
 	if client != nil {
-		eyes.Cluster = client.ReadOnly()
+		api = client.ReadOnly()
 	}
+	fleet := newFleet(inventory, identity.Sources{Cluster: api}, func(warning string) { c.say("%s", warning) })
+	defer closeQuietly(fleet)
+	eyes := doctor.Eyes{Hosts: fleet.ReadOnly(), Cluster: api}
 	began := time.Now()
 	picture, err := eyes.Look(ctx, patients)
 	if err != nil {

@@ -21,7 +21,7 @@ type rehearsal struct {
 
 // rehearse carries the graph out with clients that refuse every write, and records nothing.
 func rehearse(ctx context.Context, c *console, w *world, g *engine.Graph, watch func(journal.Record)) (*rehearsal, error) {
-	fleet := w.fleet(func(warning string) { c.say("%s", warning) })
+	fleet := w.fleet(func(warning string) { c.say("%s", warning) }, nil)
 	defer closeQuietly(fleet)
 	client := w.client.ReadOnly()
 	catalog, err := steps.Catalog(steps.Deps{Hosts: fleet.ReadOnly(), Cluster: client})

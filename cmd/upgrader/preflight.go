@@ -91,7 +91,7 @@ func inspect(ctx context.Context, c *console, w *world, g *engine.Graph) (*inspe
 	if err != nil {
 		return nil, asInvalid(err)
 	}
-	fleet := w.fleet(func(warning string) { c.say("%s", warning) })
+	fleet := w.fleet(func(warning string) { c.say("%s", warning) }, nil)
 	defer closeQuietly(fleet)
 	began := time.Now()
 	v, err := preflight.Eyes{Hosts: fleet.ReadOnly(), Cluster: w.client.ReadOnly()}.Inspect(ctx, goal)

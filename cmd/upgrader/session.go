@@ -62,7 +62,7 @@ func (s *session) carryOut(ctx context.Context, lock *kube.Lock, signals <-chan 
 	defer out.Close()
 	show := s.console.newView(s.mode, s.board, s.heading(), out.Last)
 	defer show.Close()
-	fleet := s.world.fleet(show.Note)
+	fleet := s.world.fleet(show.Note, s.history.past.Machines())
 	defer closeQuietly(fleet)
 	catalog, err := steps.Catalog(steps.Deps{Hosts: fleet, Cluster: s.world.client})
 	if err != nil { // a programmer's error; nothing has been started

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/identity"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote"
@@ -90,9 +91,16 @@ func inventoryOf(nodes []kube.Node) *remote.Inventory {
 	return remote.FromNodes(list)
 }
 
-// fleet makes the connections to the hosts, each when it is first needed.
-func (w *world) fleet(warn func(string)) *remote.Fleet {
-	return remote.NewFleet(remote.Config{Inventory: w.inventory, Warn: warn})
+// fleet makes the connections to the hosts. register keeps which machine each host is; nil: only this process has to know.
+func (w *world) fleet(warn func(string), register identity.Register) *remote.Fleet {
+	return newFleet(w.inventory, identity.Sources{Cluster: w.client.ReadOnly(), Nodes: w.nodes, Register: register}, warn)
+}
+
+// newFleet makes the connections to hosts, each when it is first needed, and proved to be to the machine that is meant before
+// anything else is said on it.
+func newFleet(inventory *remote.Inventory, from identity.Sources, warn func(string)) *remote.Fleet {
+	from.Inventory = cmp.Or(inventory.File(), "~/.ssh/config")
+	return remote.NewFleet(remote.Config{Inventory: inventory, Warn: warn, Recognise: identity.NewWitness(from).Recognise})
 }
 
 // versions are the kubelets' versions as facts, for the record of a run's beginning.

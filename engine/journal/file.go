@@ -176,7 +176,7 @@ func (j *File) write(data []byte) error {
 
 func startsSomething(records []Record) bool {
 	for _, r := range records {
-		if r.Kind == Intent || r.Kind == Begin || r.Kind == Start {
+		if r.Kind == Intent || r.Kind == Begin || r.Kind == Start || r.Kind == Machine {
 			return true
 		}
 	}

@@ -36,6 +36,7 @@ type Record struct {
 	Facts   map[string]string `json:"facts,omitempty"`   // what became known, or what expressions yielded
 	Hosts   map[string]string `json:"hosts,omitempty"`   // hosts out of service and why
 	Who     string            `json:"who,omitempty"`     // the person of a decision
+	Machine string            `json:"machine,omitempty"` // Machine: the ID of the machine that the host is
 	Outage  time.Duration     `json:"outage,omitempty"`  // Intent: how long the API may be away because of it
 	Until   time.Time         `json:"until,omitzero"`    // of a wait that has an end, and of an outage: format 1 only
 }
@@ -58,5 +59,6 @@ const (
 	Down     Kind = "down"     // hosts of a group that were seen out of service
 	Stop     Kind = "stop"     // nothing new starts from here on: why
 	End      Kind = "end"      // the process is finished with the run: state
+	Machine  Kind = "machine"  // a host was seen, and is this machine from here on: host, machine
 	Beat     Kind = "beat"     // a process is at work and has had nothing to record for a while: elapsed
 )

@@ -8,8 +8,11 @@ package doctor
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
+
+	"upgrader.dev/upgrader/steps/remote"
 )
 
 // State says how ill a component is.
@@ -93,6 +96,9 @@ func (p *Picture) host(h *Host) []Diagnosis {
 }
 
 func unreachable(h *Host) Diagnosis {
+	if stranger, ok := errors.AsType[*remote.StrangerError](h.Err); ok {
+		return Diagnosis{Host: h.Name, Component: "host", State: Down, Why: "it could not be looked at: " + stranger.Why, Next: stranger.Remedy}
+	}
 	return Diagnosis{Host: h.Name, Component: "host", State: Down, Why: "it cannot be asked: " + h.Err.Error(),
 		Next: "make `ssh " + h.Name + "` work as the inventory says, or turn the host on"}
 }

@@ -2,18 +2,24 @@ package preflight
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"upgrader.dev/upgrader/steps/finding"
+	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/survey"
 )
 
 func reachable(v *View) (found []finding.Finding) {
 	for _, h := range v.Hosts {
+		stranger, mistaken := errors.AsType[*remote.StrangerError](h.Err)
 		switch {
+		case mistaken:
+			found = append(found, finding.Finding{Check: "host.identity", Severity: finding.Blocker, Where: h.Name,
+				What: stranger.Why, Remedy: stranger.Remedy})
 		case h.Err != nil && strings.Contains(h.Err.Error(), "sudo"):
 			found = append(found, finding.Finding{Check: "host.sudo", Severity: finding.Blocker, Where: h.Name,
 				What: "commands cannot be run as root", Evidence: h.Err.Error(),

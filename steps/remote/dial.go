@@ -42,6 +42,10 @@ type link struct {
 
 	trusted atomic.Bool // the state directory was found to be root's alone
 
+	asking chan struct{} // a mutex that can be waited for with a context
+	seen   *Identity     // what the machine said of itself; nil: nobody has asked
+	proved sync.Map      // names of the hosts that it was recognised as
+
 	mu   sync.Mutex
 	lost int         // slots that the host turned out not to have
 	idle []*standing // shells that wait for the next program
@@ -195,7 +199,7 @@ func (t *trunk) login(ctx context.Context, conn net.Conn, ring *keyring, chain *
 	if err != nil {
 		return nil, t.explainLogin(err, distrust, ring, chain)
 	}
-	l := &link{client: ssh.NewClient(c, channels, requests), slots: make(chan struct{}, sessions), gone: make(chan struct{})}
+	l := &link{client: ssh.NewClient(c, channels, requests), slots: make(chan struct{}, sessions), gone: make(chan struct{}), asking: make(chan struct{}, 1)}
 	t.fleet.watch(l, t.e.keepalive)
 	return l, nil
 }

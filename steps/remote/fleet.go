@@ -26,6 +26,8 @@ type Config struct {
 	Warn      func(string) // told what is odd but no error, from any goroutine; nil: nobody is
 	// Dial connects to a host or to its first jump host; net.Dialer's if nil.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Recognise proves every new connection to a host; jump hosts are not asked. Nil: whoever answers is believed.
+	Recognise Recogniser
 
 	path, booted string // for tests: PATH on the hosts, and the directory that tells systemd
 	outputCap    int    // for tests: of a job's output on the host
@@ -38,6 +40,7 @@ type Fleet struct {
 	sh        shell
 	warn      func(string)
 	dial      func(ctx context.Context, network, address string) (net.Conn, error)
+	recognise Recogniser
 	resolver  *resolver
 	keys      memo[ssh.Signer]
 	known     memo[*knownhosts.HostKeyDB]
@@ -53,7 +56,7 @@ type Fleet struct {
 // NewFleet makes a fleet. It connects to nothing yet.
 func NewFleet(c Config) *Fleet {
 	f := &Fleet{
-		inventory: c.Inventory, warn: c.Warn, dial: c.Dial,
+		inventory: c.Inventory, warn: c.Warn, dial: c.Dial, recognise: c.Recognise,
 		sh:    shell{dir: defaultStateDir, path: defaultPath, booted: bootedDir, cap: hostOutputCap},
 		hosts: map[string]*host{}, trunks: map[string]*trunk{}, links: map[*link]bool{},
 	}

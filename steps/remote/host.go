@@ -154,6 +154,9 @@ func (h *host) once(ctx context.Context, s Script, c call, asUser bool) (Result,
 		return Result{}, err
 	}
 	defer clear(c.password)
+	if err := h.prove(ctx, way, l, c); err != nil {
+		return Result{}, err
+	}
 	out, errs := newCapture(streamCap), newCapture(streamCap)
 	c.stdout, c.stderr, c.foreign = out, errs, s.Foreign
 	e := l.run(ctx, c)

@@ -26,6 +26,7 @@ type Inventory struct {
 	Groups     map[string][]document.Text `yaml:"groups" doc:"names of hosts by group; control-plane and workers are ordinary groups"`
 
 	file string // for messages
+	path string // empty: it is not in a file
 }
 
 // Machine is one host of an inventory.
@@ -74,13 +75,16 @@ func LoadInventoryOf(path, dir string) (*Inventory, error) {
 	if err := limits.Decode(path, data, &inv); err != nil {
 		return nil, err
 	}
-	inv.file = path
+	inv.file, inv.path = path, path
 	if err := inv.Check(); err != nil {
 		return nil, err
 	}
 	inv.expand(dir)
 	return &inv, nil
 }
+
+// File is where the inventory was read from; empty if it was not a file.
+func (inv *Inventory) File() string { return inv.path }
 
 // readFile reads a file up to a little more than an inventory may have.
 func readFile(path string) ([]byte, error) {

@@ -185,6 +185,9 @@ func (w *watch) session(ctx context.Context) error {
 		return err
 	}
 	defer clear(c.password)
+	if err := w.h.prove(ctx, way, l, c); err != nil {
+		return err
+	}
 	complaints := newCapture(64 << 10)
 	c.stdout, c.stderr = w.f.session(c.mark), complaints
 	c.enough = w.f.ended

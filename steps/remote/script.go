@@ -17,6 +17,8 @@ import (
 
 // The host's side. The first comment of each script says what it does.
 var (
+	//go:embed scripts/identify.sh
+	identifyScript string
 	//go:embed scripts/state.sh
 	stateScript string
 	//go:embed scripts/seen.sh

@@ -143,9 +143,9 @@ func (c *Cluster) switchOn(ctx context.Context, o Options) error {
 		return err
 	}
 	trouble := newTrouble(o.Faults, c.effects)
-	for _, name := range c.world.names {
+	for i, name := range c.world.names {
 		m, err := machine.Start(machine.Config{
-			Name: name, ControlPlane: c.world.hosts[name].control, Version: o.Version, Endpoint: c.world.endpoint,
+			Name: name, MachineID: machineID(name), NodeAddress: c.world.address(i), ControlPlane: c.world.hosts[name].control, Version: o.Version, Endpoint: c.world.endpoint,
 			Common: c.common, AuthorizedKey: key, World: c.world, Recorder: trouble, Speed: o.Speed,
 		})
 		if err != nil {

@@ -20,6 +20,8 @@ type Config struct {
 	Address      string // where sshd listens; "127.0.0.1:0" when empty
 	ControlPlane bool   // static pods, etcd and admin.conf are there
 	Version      string // of kubeadm, kubelet and kubectl, "1.27.16"; also what runs
+	MachineID    string // of /etc/machine-id; one of its own when empty
+	NodeAddress  string // of its network interface, the node's InternalIP; 192.0.2.1 when empty
 	Endpoint     string // host:port at which the whole control plane is reached; "" where that is the only host of it
 
 	Common *Common // what it shares with the other machines of the cluster; nil: nothing
@@ -78,6 +80,8 @@ func Start(cfg Config) (*Machine, error) {
 	}
 	cfg.Login = cmp.Or(cfg.Login, "root")
 	cfg.Address = cmp.Or(cfg.Address, "127.0.0.1:0")
+	cfg.MachineID = cmp.Or(cfg.MachineID, newInvocation())
+	cfg.NodeAddress = cmp.Or(cfg.NodeAddress, "192.0.2.1")
 	cfg.Version = strings.TrimPrefix(cfg.Version, "v")
 	if cfg.Speed <= 0 {
 		cfg.Speed = 1

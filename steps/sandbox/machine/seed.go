@@ -23,7 +23,7 @@ func commands() map[string]command {
 }
 
 // elsewhere are the commands that are not in /usr/bin.
-var elsewhere = map[string]string{"reboot": "/usr/sbin", "shutdown": "/usr/sbin", "runuser": "/usr/sbin", "fuser": "/usr/bin", "etcdctl": "/usr/local/bin", "etcdutl": "/usr/local/bin"}
+var elsewhere = map[string]string{"reboot": "/usr/sbin", "shutdown": "/usr/sbin", "runuser": "/usr/sbin", "ip": "/usr/sbin", "fuser": "/usr/bin", "etcdctl": "/usr/local/bin", "etcdutl": "/usr/local/bin"}
 
 // seed lays out the disk of a host that kubeadm has set up.
 func (m *Machine) seed() {
@@ -85,7 +85,7 @@ func (m *Machine) seedPackages() {
 	t.put("/etc/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n", 0o644)
 	t.put("/etc/debian_version", "12.7\n", 0o644)
 	t.put("/etc/hostname", m.cfg.Name+"\n", 0o644)
-	t.put("/etc/machine-id", newInvocation()+"\n", 0o444)
+	t.put("/etc/machine-id", m.cfg.MachineID+"\n", 0o444)
 	t.put("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644)
 }
 

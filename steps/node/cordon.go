@@ -6,6 +6,7 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/remote"
 )
 
 const cordonDoc = `Cordons a node, so that no new pods are placed on it.
@@ -16,6 +17,7 @@ cordoned. It refuses a node that this run had cordoned and somebody uncordoned s
 
 type cordon struct {
 	cluster Cluster
+	hosts   remote.Hosts
 }
 
 func (c *cordon) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
@@ -23,7 +25,7 @@ func (c *cordon) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, 
 	if err != nil {
 		return nil, err
 	}
-	return toCordon(c.cluster, n, s)
+	return toCordon(ctx, c.cluster, c.hosts, n, s)
 }
 
 const uncordonDoc = `Uncordons a node that this run cordoned, so that pods are placed on it again.

@@ -9,6 +9,7 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/remote"
 )
 
 const drainDoc = `Cordons a node and evicts its pods, as kubectl drain does, and waits until their volumes are detached.
@@ -26,6 +27,8 @@ somebody uncordoned since. When it fails, it uncordons the node if the cordon is
 
 type drain struct {
 	cluster Cluster
+	hosts   remote.Hosts
+	met     bool            // the host has been asked who it is, since its pods are to go
 	found   map[string]bool // UIDs on the node when it was first seen cordoned
 
 	renewals map[string]time.Time // of the leases by which components lead, by component, when last looked at
@@ -65,13 +68,16 @@ func (d *drain) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, e
 	if err := load.refused(); err != nil {
 		return nil, err
 	}
-	if changes, err := toCordon(d.cluster, n, s); err != nil || len(changes) > 0 {
+	if changes, err := toCordon(ctx, d.cluster, d.hosts, n, s); err != nil || len(changes) > 0 {
 		return changes, err
 	}
 	if s.Promised(promise.Cordoned(host)) == "true" {
 		return d.announce(host, load), nil
 	}
 	if len(load.evict) > 0 {
+		if err := d.meet(ctx, host); err != nil {
+			return nil, err
+		}
 		if err := d.led(ctx, s.Now); err != nil {
 			return nil, err
 		}
@@ -81,6 +87,16 @@ func (d *drain) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, e
 		return nil, engine.NotYet("%s", few(waits))
 	}
 	return nil, d.volumes(ctx, host, load)
+}
+
+// meet asks the host who it is, once: a node that was cordoned before is drained too.
+func (d *drain) meet(ctx context.Context, host string) error {
+	if d.met {
+		return nil
+	}
+	err := meet(ctx, d.hosts, host)
+	d.met = err == nil
+	return err
 }
 
 // Undo takes back the cordon that this very step made; one of node.cordon, of another run or made by hand stays.

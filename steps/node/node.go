@@ -58,9 +58,9 @@ type Cluster interface {
 // Kinds lists the kinds of this family. Both may be nil where nothing is observed: to validate and to explain.
 func Kinds(c Cluster, hosts remote.Hosts) []engine.Kind {
 	return []engine.Kind{
-		{Name: "node.cordon", Doc: cordonDoc, Scope: engine.OnHost, New: func() engine.Step { return &cordon{cluster: c} }},
+		{Name: "node.cordon", Doc: cordonDoc, Scope: engine.OnHost, New: func() engine.Step { return &cordon{cluster: c, hosts: hosts} }},
 		{Name: "node.drain", Doc: drainDoc, Scope: engine.OnHost, New: func() engine.Step {
-			return &drain{cluster: c, IgnoreDaemonSets: true, WaitForVolumes: true}
+			return &drain{cluster: c, hosts: hosts, IgnoreDaemonSets: true, WaitForVolumes: true}
 		}},
 		{Name: "node.ready", Doc: readyDoc, Scope: engine.OnHost, New: func() engine.Step { return &ready{cluster: c, hosts: hosts} }},
 		{Name: "node.uncordon", Doc: uncordonDoc, Scope: engine.OnHost, New: func() engine.Step { return &uncordon{cluster: c} }},
@@ -85,7 +85,7 @@ func ours(n kube.Node, s engine.Scene) bool {
 
 // toCordon returns the change that cordons a node, none if it is cordoned already, by whomever. A node that this run
 // cordoned and somebody else uncordoned stops the step: whoever did that wants pods on it.
-func toCordon(c Cordons, n kube.Node, s engine.Scene) ([]engine.Change, error) {
+func toCordon(ctx context.Context, c Cordons, hosts remote.Hosts, n kube.Node, s engine.Scene) ([]engine.Change, error) {
 	switch {
 	case n.Unschedulable || s.Promised(promise.Cordoned(n.Name)) == "true":
 		return nil, nil
@@ -93,6 +93,9 @@ func toCordon(c Cordons, n kube.Node, s engine.Scene) ([]engine.Change, error) {
 		return nil, engine.Refuse(
 			fmt.Sprintf("node %s was uncordoned by somebody else after this run had cordoned it (its annotation %s is still %s)", n.Name, kube.CordonedBy, n.CordonedBy()),
 			fmt.Sprintf("find out who wants pods on it; to let this run cordon it again: `kubectl annotate node %s %s-`, then `upgrader resume %s`", n.Name, kube.CordonedBy, s.Run))
+	}
+	if err := meet(ctx, hosts, s.Target.Name); err != nil {
+		return nil, err
 	}
 	return []engine.Change{{
 		Say:     "cordon",

@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/survey"
 )
 
@@ -36,6 +38,9 @@ func TestEachTroubleIsFound(t *testing.T) {
 		"sudo refuses": {func(_ *testing.T, v *View) {
 			v.Hosts[1] = &survey.Host{Name: "w1", Err: errors.New("w1: sudo refused: a password is required")}
 		}, "host.sudo", finding.Blocker, "w1", "as root", "ssh.sudo", ""},
+		"another machine": {func(_ *testing.T, v *View) {
+			v.Hosts[1] = &survey.Host{Name: "w1", Err: fmt.Errorf("looking at w1: %w", &remote.StrangerError{Why: "host w1 is the machine of node w2", Remedy: "correct its address"})}
+		}, "host.identity", finding.Blocker, "w1", "machine of node w2", "correct its address", ""},
 		"not root": {onW1("user 0", "user 1000"), "host.root", finding.Blocker, "w1", "do not run as root", "ssh.sudo", ""},
 		"a clock": {func(t *testing.T, v *View) {
 			v.Hosts = append(v.Hosts, host(t, "w1"), host(t, "w1"))

@@ -115,11 +115,12 @@ func (s server) dial() (*ssh.Client, error) {
 // share one connection; every address leads here.
 func (s server) fleet(n int, stateDir string) *remote.Fleet {
 	return remote.NewFleet(remote.Config{
-		Inventory: s.inventory(n), StateDir: stateDir,
-		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, s.addr)
-		},
+		Inventory: s.inventory(n), StateDir: stateDir, Dial: s.reach,
 	})
+}
+
+func (s server) reach(ctx context.Context, network, _ string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, network, s.addr)
 }
 
 func address(i int) string { return fmt.Sprintf("192.0.2.%d", i+1) }

@@ -127,7 +127,7 @@ func ip(c *call) int {
 		return c.unknown("ip " + line)
 	}
 	c.printf("1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever\n")
-	c.printf("2: eth0    inet %s/24 brd + scope global eth0\\       valid_lft forever preferred_lft forever\n", c.m.cfg.NodeAddress)
+	c.printf("2: eth0    inet %s/24 scope global eth0\\       valid_lft forever preferred_lft forever\n", c.m.cfg.NodeAddress)
 	return 0
 }
 

@@ -1,0 +1,46 @@
+package node_test
+
+import (
+	"errors"
+	"testing"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/kube/kubetest"
+	"upgrader.dev/upgrader/steps/node"
+	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/steps/remote/remotetest"
+)
+
+// A node at whose host's address another machine answers is left in service, cordoned before or not; one whose host is dead is not.
+func TestTheHostIsMetBeforeItsNodeIsEmptied(t *testing.T) {
+	stranger := &remote.StrangerError{Why: "host w1 is the machine of node w2", Remedy: "correct its address"}
+	dead := engine.Transient(errors.New("w1: connecting: no route to host"))
+	for _, c := range []struct {
+		kind     string
+		cordoned bool
+		says     error
+		want     string
+	}{
+		{"node.cordon", false, stranger, ""},
+		{"node.drain", false, stranger, ""},
+		{"node.drain", true, stranger, ""},
+		{"node.cordon", false, dead, "cordon"},
+		{"node.drain", false, dead, "cordon"},
+		{"node.drain", true, dead, "evict its pods shop/a"},
+	} {
+		s := kubetest.New()
+		s.SetNode(kube.Node{Name: "w1", Ready: true, Unschedulable: c.cordoned})
+		s.SetPod(pod("a", "ReplicaSet"))
+		hosts := remotetest.One("w1", &remotetest.Host{Answer: func(remote.Script) (remote.Result, error) { return remote.Result{}, c.says }})
+		for _, k := range node.Kinds(s.Client(t, run), hosts) {
+			if k.Name != c.kind {
+				continue
+			}
+			changes, err := k.New().Observe(t.Context(), scene(nil))
+			if got := says(changes); got != c.want || c.says == error(stranger) != errors.Is(err, stranger) {
+				t.Errorf("%s, cordoned %v, %v: %q, %v", c.kind, c.cordoned, c.says, got, err)
+			}
+		}
+	}
+}

@@ -17,7 +17,7 @@ func TestSwappedAddresses(t *testing.T) {
 	l.run("workload")
 	right := l.inventory(filepath.Join(l.dir, "inventory.yaml"), func(_ *lab, text string) string { return text })
 	wrong := l.inventory(filepath.Join(l.dir, "inventory.yaml"), func(_ *lab, text string) string {
-		return strings.NewReplacer("name: w1,", "name: w2,", "name: w2,", "name: w1,").Replace(text)
+		return strings.NewReplacer(".21}", ".22}", ".22}", ".21}").Replace(text)
 	})
 	both := []string{"host w1 (", ") is the machine of node w2", "host w2 (", ") is the machine of node w1", "correct the address of w1 in"}
 

@@ -22,6 +22,8 @@ type verdict struct {
 	is   sureness
 	why  string // of a stranger
 	also string // what may be done instead of correcting the address
+	// early: it was booted since the node's kubelet reported last, and half of what is known of the node fits.
+	early bool
 }
 
 // judge compares a machine with what the API tells of all nodes. It is pure.
@@ -92,6 +94,7 @@ func mixedUp(host string, own kube.Node, nodes map[string]kube.Node, seen remote
 		return v
 	}
 	v.why = fmt.Sprintf("%s is not the machine of node %s: %s; the node has %s", named(host, seen), host, idsOf(seen), idsOfNode(own))
+	v.early = own.BootID != seen.BootID && (seen.Has(own.InternalIP) || own.MachineID != "" && own.MachineID == seen.MachineID)
 	if own.MachineID != "" && own.MachineID == seen.MachineID {
 		v.why += fmt.Sprintf(", and its address %s is not one of the host's", own.InternalIP)
 		v.also = "; or, if it was booted with another address, start its kubelet, which tells the API"

@@ -79,6 +79,9 @@ func TestJudge(t *testing.T) {
 			if got.is != c.want || !strings.Contains(got.why, c.says) {
 				t.Errorf("it is %d, want %d: %q", got.is, c.want, got.why)
 			}
+			if early := strings.Contains(c.name, "installed anew") || strings.Contains(c.name, "with another address") || strings.Contains(c.name, "a copy of"); got.early != early {
+				t.Errorf("early: %v", got.early)
+			}
 			if strings.Contains(got.why, "address ") != strings.Contains(got.also, "start its kubelet") {
 				t.Errorf("%q does not fit %q", got.also, got.why)
 			}

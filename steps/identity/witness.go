@@ -63,7 +63,7 @@ func (w *Witness) Recognise(ctx context.Context, host string, seen remote.Identi
 	}
 	switch v.is {
 	case stranger:
-		return &remote.StrangerError{Why: v.why, Remedy: w.correct(host) + v.also}
+		return &remote.StrangerError{Why: v.why, Remedy: w.correct(host) + v.also, Early: v.early}
 	case untold:
 		if err := w.remember(host, seen); err != nil {
 			return err

@@ -87,6 +87,14 @@ func TestTheAPIIsAskedAnew(t *testing.T) {
 	w := NewWitness(Sources{Cluster: api.Client(t, "r"), Nodes: []kube.Node{told}, Register: b, Inventory: "prod.yaml"})
 	wants(t, w.Recognise(t.Context(), "w1", seenAs("m1", "b1")))
 	wants(t, w.Recognise(t.Context(), "w1", seenAs("m9", "b9", "10.0.0.1")), "host w1 (192.0.2.1:22) is not the machine of node w1", "nothing was done", "correct the address of w1 in prod.yaml", "join the cluster again")
+	var transient *engine.TransientError
+	var refused *engine.RefusedError
+	if err := w.Recognise(t.Context(), "w1", seenAs("m9", "b9", "10.0.0.1")); !errors.As(err, &transient) || errors.As(err, &refused) {
+		t.Errorf("%v is final, though its kubelet may report any moment", err)
+	}
+	if err := w.Recognise(t.Context(), "w1", seenAs("m9", "b9", "10.0.0.2")); errors.As(err, &transient) || !errors.As(err, &refused) {
+		t.Errorf("%v is not final, though nothing of it fits", err)
+	}
 	api.SetNode(nodeOf("w1", "m9", "b9", "10.0.0.1"))
 	wants(t, w.Recognise(t.Context(), "w1", seenAs("m9", "b9", "10.0.0.1")))
 	if b.Machine("w1") != "m9" {

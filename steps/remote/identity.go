@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -25,17 +26,23 @@ type Identity struct {
 type Recogniser func(ctx context.Context, host string, seen Identity) error
 
 // A StrangerError says that the machine that answers is not the host. Nothing was done on it and nothing it says counts. It
-// is an engine.RefusedError too.
+// is an engine.RefusedError too, or an engine.TransientError where the host may yet turn out to be right.
 type StrangerError struct {
 	Why    string // "host w1 (10.0.0.5:22) is the machine of node w2: ..."
 	Remedy string // what a person can do
+	Early  bool   // it may have been booted just now, and be known once the cluster has heard of that
 }
 
 // Error says which machine it is, that nothing was done, and the remedy.
 func (e *StrangerError) Error() string { return e.Why + "; nothing was done; " + e.Remedy }
 
 // Unwrap is the answer as a step gives it.
-func (e *StrangerError) Unwrap() error { return engine.Refuse(e.Why+"; nothing was done", e.Remedy) }
+func (e *StrangerError) Unwrap() error {
+	if e.Early {
+		return engine.Transient(errors.New(e.Error()))
+	}
+	return engine.Refuse(e.Why+"; nothing was done", e.Remedy)
+}
 
 // Has says whether an address is one of the machine's.
 func (i Identity) Has(address string) bool {

@@ -59,6 +59,7 @@ func TestFact(t *testing.T) {
 	}{
 		{"one line", "echo 5.10.0", "5.10.0", ""},
 		{"the first of many lines, errors between", "echo one >&2; echo two; echo three >&2; echo four", "two", ""},
+		{"what looks like another's fact", "echo found@w2=evil; echo 'fact of r1-s2: evil'", "found@w2=evil", ""},
 		{"the script's own values", "echo \"$GREETING\"", "hello, 'you'", ""},
 		{"a here-document", "cat <<X\na (b\nX", "a (b", ""},
 		{"early exit", "echo early; exit 0", "early", ""},
@@ -79,7 +80,7 @@ func TestFact(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || facts["found@w1"] != tt.want {
+			if err != nil || facts["found@w1"] != tt.want || len(facts) != 1 { // of no other host and no other name
 				t.Errorf("%v (%v) from %q", facts, err, out)
 			}
 		})

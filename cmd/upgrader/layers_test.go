@@ -17,7 +17,7 @@ const module = "upgrader.dev/upgrader/"
 // /... means everything below. The first row that fits a package counts.
 func layers() []struct{ pkg, may string } {
 	// What families may lean on. Never each other.
-	const ground = " engine engine/document steps/promise steps/skew steps/remote steps/kube steps/census steps/knowledge steps/corefile "
+	const ground = " engine engine/document steps/promise steps/skew steps/remote steps/kube steps/census steps/knowledge steps/corefile steps/redact "
 	return []struct{ pkg, may string }{
 		{"engine", "engine/journal"},
 		{"engine/journal", "golang.org/x/sys/unix"},
@@ -30,10 +30,11 @@ func layers() []struct{ pkg, may string } {
 
 		{"steps", "engine steps/..."},
 		{"steps/promise", ""},
+		{"steps/redact", ""},
 		{"steps/skew", "github.com/Masterminds/semver/v3"},
-		{"steps/remote", "engine engine/document golang.org/x/crypto/... golang.org/x/sys/unix github.com/skeema/knownhosts github.com/hashicorp/go-multierror"},
+		{"steps/remote", "engine engine/document steps/redact golang.org/x/crypto/... golang.org/x/sys/unix github.com/skeema/knownhosts github.com/hashicorp/go-multierror"},
 		{"steps/remote/remotetest", "engine steps/remote"},
-		{"steps/kube", "engine k8s.io/..."},
+		{"steps/kube", "engine steps/redact k8s.io/..."},
 		{"steps/kube/kubetest", "engine steps/kube k8s.io/..."},
 		{"steps/finding", "engine"},
 		{"steps/knowledge", "engine/document"},
@@ -46,7 +47,7 @@ func layers() []struct{ pkg, may string } {
 		{"steps/sandbox/...", "steps/sandbox/... golang.org/x/crypto/... k8s.io/api/... k8s.io/apimachinery/... golang.org/x/sys/unix mvdan.cc/sh/v3/..."},
 		{"steps/...", ground},
 
-		{"cmd/upgrader", "engine engine/... steps steps/doctor steps/finding steps/identity steps/kube steps/preflight steps/promise steps/remote steps/sandbox plans schemas " +
+		{"cmd/upgrader", "engine engine/... steps steps/doctor steps/finding steps/identity steps/kube steps/preflight steps/promise steps/redact steps/remote steps/sandbox plans schemas " +
 			"github.com/spf13/cobra charm.land/lipgloss/v2 github.com/hashicorp/go-multierror golang.org/x/term golang.org/x/sys/unix"},
 
 		// The lab is a customer of the program like any other: it shares no code with what it tests.

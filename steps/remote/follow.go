@@ -13,14 +13,15 @@ import (
 type follower struct {
 	out io.Writer // the job's output, in order, each byte once
 
-	mu      sync.Mutex
-	delim   []byte
-	held    []byte
-	offset  int64 // of the next byte of the job's output
-	talking bool  // between a message "at" and the next one: bytes are output
-	claimed bool
-	end     string // the last message's verdict
-	ended   chan struct{}
+	mu       sync.Mutex
+	delim    []byte
+	held     []byte
+	offset   int64 // of the next byte of the job's output
+	talking  bool  // between a message "at" and the next one: bytes are output
+	claimed  bool
+	withheld bool   // there was output that this process must not see
+	end      string // the last message's verdict
+	ended    chan struct{}
 }
 
 // session prepares for the answer of a new session with its own mark. The returned writer takes its standard output.
@@ -48,28 +49,32 @@ func (w sessionWriter) Write(p []byte) (int, error) {
 }
 
 func (f *follower) read(p []byte) {
-	f.held = append(f.held, p...)
+	text := p
+	if len(f.held) > 0 {
+		f.held = append(f.held, p...)
+		text = f.held
+	}
 	for {
-		i := bytes.Index(f.held, f.delim)
+		i := bytes.Index(text, f.delim)
 		if i < 0 {
 			break
 		}
-		line, rest, whole := bytes.Cut(f.held[i+len(f.delim):], []byte("\n"))
+		f.emit(text[:i])
+		line, rest, whole := bytes.Cut(text[i+len(f.delim):], []byte("\n"))
 		if !whole {
-			f.emit(f.held[:i])
-			if f.held = f.held[i:]; len(f.held) > lineCap {
+			f.held = append(f.held[:0], text[i:]...)
+			if len(f.held) > lineCap {
 				f.held, f.talking = nil, false // no message is so long
 			}
 			return
 		}
-		f.emit(f.held[:i])
 		f.message(string(line))
-		f.held = rest
+		text = rest
 	}
 	// The beginning of a mark may be at the end; the rest is output.
-	keep := overlap(f.held, f.delim)
-	f.emit(f.held[:len(f.held)-keep])
-	f.held = append([]byte(nil), f.held[len(f.held)-keep:]...)
+	keep := overlap(text, f.delim)
+	f.emit(text[:len(text)-keep])
+	f.held = append(f.held[:0], text[len(text)-keep:]...)
 }
 
 func (f *follower) emit(p []byte) {
@@ -91,12 +96,20 @@ func (f *follower) message(m string) {
 	case "claimed":
 		f.claimed = true
 	case "withheld":
+		f.withheld = true
 		_, _ = io.WriteString(f.out, "[output withheld: the job had secrets that this process does not know]\n")
 	case "unstarted":
 		f.finish("unstarted " + rest)
 	case "end":
 		f.finish(rest)
 	}
+}
+
+// isWithheld says whether there was output that this process must not see.
+func (f *follower) isWithheld() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.withheld
 }
 
 func (f *follower) finish(verdict string) {

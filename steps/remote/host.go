@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/redact"
 )
 
 // queryTries is how often a query is asked again by itself when the connection is lost under it.
@@ -157,15 +157,14 @@ func (h *host) once(ctx context.Context, s Script, c call, asUser bool) (Result,
 	if err := h.prove(ctx, way, l, c); err != nil {
 		return Result{}, err
 	}
-	out, errs := newCapture(streamCap), newCapture(streamCap)
-	c.stdout, c.stderr, c.foreign = out, errs, s.Foreign
+	known := guarded(s.Secret, c.password)
+	out, errs := newAnswer(known), newAnswer(known)
+	c.stdout, c.stderr, c.foreign = &opening{word: []byte(c.mark + " begin\n"), to: out}, errs, s.Foreign
 	e := l.run(ctx, c)
-	clean := newScrubber(append(slices.Collect(maps.Values(s.Secret)), string(c.password))...)
-	if err := h.judge(e, c.mark, clean); err != nil {
+	if err := h.judge(e, c.mark, known); err != nil {
 		return Result{}, err
 	}
-	_, answer, _ := strings.Cut(out.String(), c.mark+" begin\n")
-	result := Result{Stdout: clean.text(answer), Stderr: clean.text(errs.String())}
+	result := Result{Stdout: out.String(), Stderr: errs.String()}
 	if e.code != 0 || e.signal != "" {
 		return result, &ExitError{Host: h.name, Code: e.code, Signal: e.signal, Tail: lastLines(said(result.Stderr, result.Stdout))}
 	}
@@ -180,7 +179,7 @@ func said(stderr, stdout string) string {
 }
 
 // judge turns an ending without an exit status of the text itself into an error.
-func (h *host) judge(e ending, mark string, clean scrubber) error {
+func (h *host) judge(e ending, mark string, known redact.Known) error {
 	switch {
 	case errors.Is(e.err, errWrongPassword):
 		return fmt.Errorf("%s: %w from %s; it was tried once, so as not to lock the account", h.name, e.err, h.want.Sudo)
@@ -195,12 +194,12 @@ func (h *host) judge(e ending, mark string, clean scrubber) error {
 	case e.begun:
 		return nil
 	}
-	return h.notBegun(e, mark, clean)
+	return h.notBegun(e, mark, known)
 }
 
 // notBegun explains why the shell ended before it came to the text. Nothing has been done then.
-func (h *host) notBegun(e ending, mark string, clean scrubber) error {
-	before := clean.text(e.before)
+func (h *host) notBegun(e ending, mark string, known redact.Known) error {
+	before := known.Text(e.before)
 	for line := range strings.Lines(before) {
 		word, rest, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), mark+" "), " ")
 		if !strings.HasPrefix(line, mark) {

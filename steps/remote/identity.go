@@ -50,9 +50,6 @@ func (i Identity) Has(address string) bool {
 	return err == nil && slices.Contains(i.Addresses, a.Unmap())
 }
 
-// identityCap bounds what is read of a machine's answer: thousands of addresses.
-const identityCap = 512 << 10
-
 // prove has the machine at the end of a connection say who it is, and has it recognised as this host, before it is told
 // anything else. The call lends its way to a shell.
 func (h *host) prove(ctx context.Context, way *trunk, l *link, lent call) error {
@@ -85,19 +82,19 @@ func (h *host) identify(ctx context.Context, l *link, lent call) (Identity, erro
 	if l.seen != nil {
 		return *l.seen, nil
 	}
-	out, mark := newCapture(identityCap), newMark()
+	known, mark := guarded(nil, lent.password), newMark()
+	out := newAnswer(known)
 	c := call{command: lent.command, password: lent.password, mark: mark, program: h.fleet.sh.program(mark, "", identifyScript),
-		stdout: out, stderr: newCapture(preambleCap)}
+		stdout: &opening{word: []byte(mark + " begin\n"), to: out}, stderr: newAnswer(known)}
 	e := l.run(ctx, c)
 	e.sent = false // of what anybody wants done
-	clean := newScrubber(string(lent.password))
-	if err := h.judge(e, mark, clean); err != nil {
+	if err := h.judge(e, mark, known); err != nil {
 		return Identity{}, err
 	}
-	_, answer, _ := strings.Cut(out.String(), mark+" begin\n")
+	answer := out.String()
 	seen, ok := readIdentity(answer)
 	if !ok {
-		return seen, engine.Transient(fmt.Errorf("%s: the host does not say which machine it is: %s", h.name, lastLines(clean.text(answer))))
+		return seen, engine.Transient(fmt.Errorf("%s: the host does not say which machine it is: %s", h.name, lastLines(answer)))
 	}
 	l.seen = &seen
 	return seen, nil

@@ -40,8 +40,8 @@ func (g *gatekeeper) visits() []string {
 	return slices.Clone(g.came)
 }
 
-// guarded is a controller at whose hosts the gatekeeper looks.
-func (r rig) guarded(t *testing.T, g *gatekeeper, names ...string) *Fleet {
+// gated is a controller at whose hosts the gatekeeper looks.
+func (r rig) gated(t *testing.T, g *gatekeeper, names ...string) *Fleet {
 	t.Helper()
 	inv := r.inventory()
 	for _, name := range names {
@@ -67,7 +67,7 @@ func fileWord(t *testing.T, path string) string {
 func TestAMachineSaysWhoItIs(t *testing.T) {
 	onEveryDoor(t, func(t *testing.T, r rig) {
 		g := &gatekeeper{}
-		f := r.guarded(t, g, "w2")
+		f := r.gated(t, g, "w2")
 		var all sync.WaitGroup
 		for i := range 12 {
 			all.Go(func() {
@@ -106,7 +106,7 @@ func TestAMachineSaysWhoItIs(t *testing.T) {
 func TestNothingRunsOnAStranger(t *testing.T) {
 	onEveryDoor(t, func(t *testing.T, r rig) {
 		g := &gatekeeper{turns: &StrangerError{Why: "host w1 is the machine of node w2", Remedy: "correct its address"}}
-		f := r.guarded(t, g)
+		f := r.gated(t, g)
 		h, _ := f.Host("w1")
 		touched := filepath.Join(r.dir, "touched")
 		s := Script{Text: `echo x >"$F"`, Env: map[string]string{"F": touched}}
@@ -139,7 +139,7 @@ func TestNothingRunsOnAStranger(t *testing.T) {
 func TestAStrangerInTheMiddleOfAJob(t *testing.T) {
 	onEveryDoor(t, func(t *testing.T, r rig) {
 		g := &gatekeeper{}
-		f := r.guarded(t, g)
+		f := r.gated(t, g)
 		h, _ := f.Host("w1")
 		goOn := filepath.Join(r.dir, "go-on")
 		var out safeBuffer

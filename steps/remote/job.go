@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/redact"
 )
 
 // stopTimeout is how long a job that may be stopped has for it.
@@ -23,20 +22,20 @@ type watch struct {
 	t     engine.Ticket
 	m     mode
 	p     placement
-	clean scrubber
+	known redact.Known
 	f     *follower
-	out   *scrubWriter
+	out   redact.Writer
 	tail  *capture
 	sent  bool // the job may have been launched
 }
 
-func (h *host) watch(t engine.Ticket, m mode, p placement, clean scrubber) *watch {
-	w := &watch{h: h, t: t, m: m, p: p, clean: clean, tail: newCapture(128 << 10)}
+func (h *host) watch(t engine.Ticket, m mode, p placement, known redact.Known) *watch {
+	w := &watch{h: h, t: t, m: m, p: p, known: known, tail: newCapture(128 << 10)}
 	out := t.Out
 	if out == nil {
 		out = io.Discard
 	}
-	w.out = clean.writer(bothWriter{out, w.tail})
+	w.out = known.Writer(bothWriter{out, w.tail})
 	w.f = &follower{out: w.out}
 	return w
 }
@@ -65,7 +64,11 @@ func (h *host) Do(ctx context.Context, t engine.Ticket, j Job) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", h.name, err)
 	}
-	w := h.watch(t, launch, p, newScrubber(slices.Collect(maps.Values(j.Secret))...))
+	known, err := h.guard(ctx, way.e.user, j.Secret)
+	if err != nil {
+		return err
+	}
+	w := h.watch(t, launch, p, known)
 	verdict, err := w.see(ctx)
 	if err != nil {
 		if ctx.Err() != nil && w.sent && j.Safe {
@@ -74,6 +77,9 @@ func (h *host) Do(ctx context.Context, t engine.Ticket, j Job) error {
 			}
 		}
 		return err
+	}
+	if len(j.Secret) > 0 || w.out.Found() {
+		w.forget(ctx)
 	}
 	return w.outcome(verdict)
 }
@@ -87,10 +93,16 @@ func (f *Fleet) Settle(ctx context.Context, target engine.Target, t engine.Ticke
 	if !ticketID.MatchString(t.ID) {
 		return engine.Settlement{}, fmt.Errorf("%s: %q is no ticket: want [a-z0-9-], at most 120 characters", h.name, t.ID)
 	}
-	w := h.watch(t, settle, placement{}, scrubber{})
+	w, err := h.settling(ctx, t)
+	if err != nil {
+		return engine.Settlement{}, err
+	}
 	verdict, err := w.see(ctx)
 	if err != nil {
 		return engine.Settlement{}, err
+	}
+	if strings.HasPrefix(verdict, "rc ") && w.f.isWithheld() || w.out.Found() {
+		w.forget(ctx)
 	}
 	switch word, _, _ := strings.Cut(verdict, " "); word {
 	case "rc":
@@ -110,6 +122,19 @@ func (f *Fleet) Settle(ctx context.Context, target engine.Target, t engine.Ticke
 	return engine.Settlement{}, w.outcome(verdict)
 }
 
+// settling is a watch that knows the host's password. The secrets of the job's script are known to nobody any more.
+func (h *host) settling(ctx context.Context, t engine.Ticket) (*watch, error) {
+	way, err := h.trunk(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known, err := h.guard(ctx, way.e.user, nil)
+	if err != nil {
+		return nil, err
+	}
+	return h.watch(t, settle, placement{}, known), nil
+}
+
 // see follows the job until there is a verdict. A lost connection is no event in a job's life: it is made again as long
 // as ctx lives.
 func (w *watch) see(ctx context.Context) (string, error) {
@@ -118,7 +143,7 @@ func (w *watch) see(ctx context.Context) (string, error) {
 		err := w.session(ctx)
 		verdict, claimed, _ := w.f.state()
 		if verdict != "" {
-			_ = w.out.flush()
+			_ = w.out.Flush()
 			return verdict, nil
 		}
 		if claimed {
@@ -131,7 +156,7 @@ func (w *watch) see(ctx context.Context) (string, error) {
 			try = 0 // one that drops every connection at once is asked less and less often
 		}
 		if final := w.final(ctx, err); final != nil {
-			_ = w.out.flush()
+			_ = w.out.Flush()
 			return "", final
 		}
 		if err := backoff(ctx, try); err != nil {
@@ -196,14 +221,14 @@ func (w *watch) session(ctx context.Context) error {
 		l.trusted.Store(true)
 	}
 	w.sent = w.sent || e.sent && (e.begun || e.err != nil)
-	if err := w.h.judge(e, c.mark, w.clean); err != nil {
+	if err := w.h.judge(e, c.mark, w.known); err != nil {
 		return err
 	}
 	if end, _, _ := w.f.state(); end != "" {
 		return nil
 	}
 	return fmt.Errorf("%s: following the job: %w", w.h.name,
-		&ExitError{Host: w.h.name, Code: e.code, Signal: e.signal, Tail: lastLines(w.clean.text(complaints.String()))})
+		&ExitError{Host: w.h.name, Code: e.code, Signal: e.signal, Tail: lastLines(w.known.Text(complaints.String()))})
 }
 
 // outcome is what Do returns for a verdict.
@@ -226,9 +251,9 @@ func (w *watch) outcome(verdict string) error {
 		}
 		return engine.InDoubt(fmt.Errorf("%s: the job was cut: %s", w.h.name, why))
 	case "unstarted":
-		return fmt.Errorf("%s: the job could not be started, and never will be: %s", w.h.name, lastLines(w.clean.text(rest)))
+		return fmt.Errorf("%s: the job could not be started, and never will be: %s", w.h.name, lastLines(w.known.Text(rest)))
 	case "abandoned":
-		return fmt.Errorf("%s: the ticket %s was given up before its job started, and needs a new one: %s", w.h.name, w.t.ID, lastLines(w.clean.text(rest)))
+		return fmt.Errorf("%s: the ticket %s was given up before its job started, and needs a new one: %s", w.h.name, w.t.ID, lastLines(w.known.Text(rest)))
 	}
 	w.h.gone.Store(w.t.ID, true)
 	return engine.InDoubt(fmt.Errorf("%s: the record of job %s is gone from %s; somebody removed it", w.h.name, w.t.ID, w.h.fleet.sh.dir))
@@ -249,14 +274,33 @@ func signalOf(code int) string {
 	return ""
 }
 
+// forget removes what the host keeps of the job's output, which nobody has scrubbed there. How the job ended stays.
+func (w *watch) forget(ctx context.Context) {
+	ctx, cancel := context.WithTimeoutCause(ctx, stopTimeout, fmt.Errorf("no answer within %s", stopTimeout))
+	defer cancel()
+	err := w.h.aside(ctx, w.t, forgetScript)
+	for try := 1; errors.Is(err, errLost) && try < queryTries; try++ {
+		err = w.h.aside(ctx, w.t, forgetScript)
+	}
+	if err != nil {
+		w.h.fleet.warn(fmt.Sprintf("%s: the output of job %s may hold secrets and stays on the host, in %s/jobs/%s.out: %v", w.h.name, w.t.ID, w.h.fleet.sh.dir, w.t.ID, err))
+	}
+}
+
 // stop ends a job that may be stopped half-way. It has its own time, since the caller's has run out.
 func (h *host) stop(t engine.Ticket) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), stopTimeout, fmt.Errorf("no answer within %s", stopTimeout))
 	defer cancel()
-	mark := newMark()
-	program := h.fleet.sh.program(mark, h.fleet.sh.fenced(mark, t, false), stopScript)
-	if _, err := h.once(ctx, Script{}, call{mark: mark, program: program}, false); err != nil {
+	if err := h.aside(ctx, t, stopScript); err != nil {
 		return fmt.Errorf("stopping the job: %w", err)
 	}
 	return nil
+}
+
+// aside runs a script that concerns the job of a ticket and is none of its effects.
+func (h *host) aside(ctx context.Context, t engine.Ticket, script string) error {
+	mark := newMark()
+	program := h.fleet.sh.program(mark, h.fleet.sh.fenced(mark, t, false), script)
+	_, err := h.once(ctx, Script{}, call{mark: mark, program: program}, false)
+	return err
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"upgrader.dev/upgrader/steps/redact"
 )
 
 // Printable makes text from a host safe for a terminal, a log or a page: every control character but newline and tab,
@@ -51,9 +53,10 @@ const (
 )
 
 // lastLines returns the last lines of a command's output as a person would have seen them, escaped: where a progress
-// bar wrote over its line with carriage returns, only what was left standing.
+// bar wrote over its line with carriage returns, only what was left standing. What looks like a secret is left out: these
+// lines are for people.
 func lastLines(s string) string {
-	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(s, "\r\n", "\n"), "\r\n\t "), "\n")
+	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(redact.Likely(s), "\r\n", "\n"), "\r\n\t "), "\n")
 	lines = lines[max(0, len(lines)-tailLines):]
 	shown := make([]string, 0, len(lines))
 	for _, l := range lines {

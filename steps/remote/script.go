@@ -41,6 +41,8 @@ var (
 	jobScript string
 	//go:embed scripts/ended.sh
 	endedScript string
+	//go:embed scripts/forget.sh
+	forgetScript string
 	//go:embed scripts/stop.sh
 	stopScript string
 )
@@ -174,8 +176,9 @@ const (
 
 // A placement is a job as it goes to the host.
 type placement struct {
-	text string // the program that runs there
-	name string
+	text    string // the program that runs there
+	name    string
+	private bool // the text holds secrets
 }
 
 // jobProgram is what follows, or first launches, the job of a ticket.
@@ -184,8 +187,12 @@ func (sh shell) jobProgram(mark string, m mode, t engine.Ticket, p placement, of
 	if m == settle {
 		before = sh.ground(mark, t, trusted) + locked(fenceScript+takeScript+claimScript)
 	}
+	copyName := mark
+	if p.private {
+		copyName = "secret-" + mark
+	}
 	before += assigns(map[string]string{ // not exported: the job may be larger than an environment
-		"UPGRADER_MODE": string(m), "UPGRADER_OFFSET": strconv.FormatInt(offset, 10), "UPGRADER_JOB": p.text,
+		"UPGRADER_MODE": string(m), "UPGRADER_OFFSET": strconv.FormatInt(offset, 10), "UPGRADER_JOB": p.text, "UPGRADER_COPY": copyName,
 	})
 	return sh.program(mark, before+placeScript, takeScript+startScript+followScript+pruneScript)
 }
@@ -210,6 +217,6 @@ func (sh shell) place(t engine.Ticket, j Job, loginUser string) (placement, erro
 	return placement{
 		text: assigns(values) + "exec >>\"$j.out\" 2>&1\n[ \"${1-}\" = held ] || { exec 8>>\"$j.out\" && flock -x 8; }\n" +
 			"{\n" + sh.settings() + "cd /\n" + takeScript + jobScript + "(\nset -eu\n" + forget + "\n" + text + "\n)\n" + endedScript + "}\n",
-		name: j.Name,
+		name: j.Name, private: len(j.Secret) > 0,
 	}, nil
 }

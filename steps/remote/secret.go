@@ -3,6 +3,7 @@ package remote
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,7 +11,8 @@ import (
 	"strings"
 )
 
-// CheckSecret says whether a text is a reference to a secret. It reads nothing.
+// CheckSecret says whether a text is a reference to a secret. It reads nothing. The error does not repeat the text: where
+// somebody has written the secret itself, that would be the way for it to get into a log.
 func CheckSecret(ref string) error {
 	switch how, what, _ := strings.Cut(ref, ":"); how {
 	case "env", "file", "cmd":
@@ -18,7 +20,7 @@ func CheckSecret(ref string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no reference to a secret: write env:NAME, file:PATH or cmd:COMMAND", ref)
+	return errors.New("this is no reference to a secret (it is not shown, since it may be one): write env:NAME, file:PATH or cmd:COMMAND")
 }
 
 // ReadSecret reads the secret that a reference names. Errors name the reference, never the value.

@@ -208,16 +208,20 @@ func (f *frame) Write(p []byte) (int, error) {
 	if f.over() {
 		return len(p), nil
 	}
-	f.held = append(f.held, p...)
-	i := bytes.Index(f.held, f.delim)
+	text := p
+	if len(f.held) > 0 {
+		f.held = append(f.held, p...)
+		text = f.held
+	}
+	i := bytes.Index(text, f.delim)
 	if i < 0 {
-		keep := overlap(f.held, f.delim)
-		_, _ = f.w.Write(f.held[:len(f.held)-keep])
-		f.held = append([]byte(nil), f.held[len(f.held)-keep:]...)
+		keep := overlap(text, f.delim)
+		_, _ = f.w.Write(text[:len(text)-keep])
+		f.held = append(f.held[:0], text[len(text)-keep:]...)
 		return len(p), nil
 	}
-	_, _ = f.w.Write(f.held[:i])
-	f.held = f.held[i:]
+	_, _ = f.w.Write(text[:i])
+	f.held = append(f.held[:0], text[i:]...)
 	line, _, whole := bytes.Cut(f.held[len(f.delim):], []byte("\n"))
 	if whole || len(line) > lineCap { // no status is so long
 		f.word, f.held = strings.TrimSpace(string(line[:min(len(line), lineCap)])), nil

@@ -34,6 +34,12 @@ judge() {
 		end='cut reboot'
 	fi
 }
+# forget_copies removes what was placed of a job with secrets and did not remove itself: another controller's copy that it
+# was cut off from starting, or one whose shell was killed. Whoever sees the job's end does it.
+forget_copies() {
+	set -- "$j".job.secret-*
+	if [ -f "$1" ]; then rm -f "$@"; fi
+}
 # send passes on what was printed since the last time. At the end of a short job that is all there is.
 send() {
 	size=134217728
@@ -77,6 +83,7 @@ while :; do
 	if [ -n "$claimed$end" ] && [ -s "$j.out" ]; then send; fi # before the claim there is only what a shell complains of
 	case $end in cut*) [ -f "$j.claim" ] || end=gone ;; esac
 	if [ -n "$end" ]; then
+		forget_copies
 		mark "end $end"
 		break
 	fi

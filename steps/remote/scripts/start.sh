@@ -13,17 +13,17 @@ give_up() {
 		exit 0
 	fi
 }
-if [ -f "$j.job.$UPGRADER_MARK" ]; then
+if [ -f "$copy" ]; then
 	if [ -d "$UPGRADER_SYSTEMD" ]; then
 		why=$(systemd-run --quiet --unit="upgrader-$UPGRADER_ID" -p Type=exec -p KillMode=control-group \
-			/bin/sh "$j.job.$UPGRADER_MARK" 2>&1) || give_up "$why" 30
+			/bin/sh "$copy" 2>&1) || give_up "$why" 30
 	else
 		# It inherits its lock. If that is taken, another controller's copy is running.
 		exec 8>>"$j.out"
 		if flock -n -x 8; then
-			setsid /bin/sh "$j.job.$UPGRADER_MARK" held </dev/null >/dev/null 2>&1 &
+			setsid /bin/sh "$copy" held </dev/null >/dev/null 2>&1 &
 		else
-			rm -f "$j.job.$UPGRADER_MARK"
+			rm -f "$copy"
 		fi
 		exec 8>&-
 	fi

@@ -1,0 +1,168 @@
+package redact
+
+import (
+	"bytes"
+	"slices"
+)
+
+// secretsIn finds the secrets that a word shows by its shape, in order.
+func secretsIn(word []byte) []span {
+	const shortest = 10
+	if len(word) < shortest {
+		return nil
+	}
+	var found []span
+	found = append(found, joinTokens(word)...)
+	found = append(found, passwords(word)...)
+	found = append(found, webTokens(word)...)
+	found = append(found, encodedKeys(word)...)
+	found = append(found, certificateKey(word)...)
+	if len(found) < 2 {
+		return found
+	}
+	return apart(found)
+}
+
+// apart sorts and joins what overlaps.
+func apart(found []span) []span {
+	slices.SortFunc(found, func(a, b span) int { return a.from - b.from })
+	joined := found[:1]
+	for _, s := range found[1:] {
+		if last := &joined[len(joined)-1]; s.from <= last.to {
+			last.to = max(last.to, s.to)
+		} else {
+			joined = append(joined, s)
+		}
+	}
+	return joined
+}
+
+// The two halves of a bootstrap token: its name, and its secret.
+const tokenName, tokenSecret = 6, 16
+
+// joinTokens finds bootstrap tokens, as abcdef.0123456789abcdef, that are no part of a longer name.
+func joinTokens(word []byte) []span {
+	var found []span
+	for i := tokenName; i+tokenSecret < len(word); i++ {
+		if word[i] != '.' {
+			continue
+		}
+		from, to := i-tokenName, i+1+tokenSecret
+		if isSmall(word[from:i]) && isSmall(word[i+1:to]) && standsAlone(word, from, to) && isRandom(word[i+1:to]) {
+			found = append(found, span{from, to})
+		}
+	}
+	return found
+}
+
+// isSmall says whether all are digits and small letters.
+func isSmall(b []byte) bool {
+	return !slices.ContainsFunc(b, func(c byte) bool { return c < '0' || c > '9' && c < 'a' || c > 'z' })
+}
+
+// standsAlone says whether a piece of a word is no part of a host's name, a path, a version or an image.
+func standsAlone(word []byte, from, to int) bool {
+	joins := func(c byte) bool { return isLetter(c) || bytes.IndexByte([]byte("._-/~+@"), c) >= 0 }
+	if from > 0 && joins(word[from-1]) {
+		return false
+	}
+	sentence := to+1 == len(word) && word[to] == '.'
+	return to == len(word) || sentence || !joins(word[to])
+}
+
+// isRandom tells a token's secret from words (they have no digits), from numbers, and from the names of events, which end
+// in the time of the event in nanoseconds, as cp1234.17f3c0de12345678.
+func isRandom(secret []byte) bool {
+	digits, hex := 0, 0
+	for _, c := range secret {
+		if c <= '9' {
+			digits++
+		}
+		if c <= 'f' {
+			hex++
+		}
+	}
+	event := hex == len(secret) && secret[0] == '1' && secret[1] >= '6' && secret[1] <= '9'
+	return digits > 0 && digits < len(secret) && !event
+}
+
+// passwords finds those of URLs: https://user:password@host.
+func passwords(word []byte) []span {
+	var found []span
+	for at := 0; ; {
+		i := bytes.Index(word[at:], []byte("://"))
+		if i < 0 {
+			return found
+		}
+		at += i + len("://")
+		authority := word[at:]
+		if end := bytes.IndexAny(authority, "/?#"); end >= 0 {
+			authority = authority[:end]
+		}
+		user := authority[:max(0, bytes.LastIndexByte(authority, '@'))]
+		if colon := bytes.IndexByte(user, ':'); colon >= 0 && colon+1 < len(user) {
+			found = append(found, span{at + colon + 1, at + len(user)})
+		}
+	}
+}
+
+// webTokens finds JSON web tokens: two or more parts of base64, the first of which begins with {".
+func webTokens(word []byte) []span {
+	var found []span
+	for at := 0; ; {
+		i := bytes.Index(word[at:], []byte("eyJ"))
+		if i < 0 {
+			return found
+		}
+		at += i
+		end := at
+		for end < len(word) && (isLetter(word[end]) || bytes.IndexByte([]byte("-_.="), word[end]) >= 0) {
+			end++
+		}
+		const shortest = 8
+		if dot := bytes.IndexByte(word[at:end], '.'); dot >= shortest && end-at-dot > shortest {
+			found = append(found, span{at, end})
+		}
+		at = end
+	}
+}
+
+// encodedKeys finds private keys in PEM that are encoded once more, as kubeconfig files have them.
+func encodedKeys(word []byte) []span {
+	begin := bytes.Index(word, []byte("LS0tLS1CRUdJTi")) // -----BEGIN
+	if begin < 0 {
+		return nil
+	}
+	for _, kind := range []string{
+		"LS0tLS1CRUdJTiBQUklWQVRF",         // PRIVATE
+		"LS0tLS1CRUdJTiBSU0EgUFJJVkFURS",   // RSA PRIVATE
+		"LS0tLS1CRUdJTiBFQyBQUklWQVRF",     // EC PRIVATE
+		"LS0tLS1CRUdJTiBEU0EgUFJJVkFURS",   // DSA PRIVATE
+		"LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZB", // OPENSSH PRIVATE
+		"LS0tLS1CRUdJTiBFTkNSWVBURUQgUFJJ", // ENCRYPTED PRIVATE
+	} {
+		if bytes.HasPrefix(word[begin:], []byte(kind)) {
+			return []span{{begin, secretEnd(word, begin)}}
+		}
+	}
+	return nil
+}
+
+// secretEnd is where the letters of a token or of base64 end.
+func secretEnd(word []byte, from int) int {
+	for from < len(word) && isTokenByte(word[from]) {
+		from++
+	}
+	return from
+}
+
+// certificateKey finds the key that kubeadm encrypts the certificates with, where it is one word with its flag.
+func certificateKey(word []byte) []span {
+	const flag, length = "certificate-key=", 64
+	i := bytes.Index(word, []byte(flag))
+	if i < 0 || len(word) < i+len(flag)+length {
+		return nil
+	}
+	from := i + len(flag)
+	return []span{{from, from + length}}
+}

@@ -172,7 +172,7 @@ func TestOutputs(t *testing.T) {
 	g := sample()
 	o := newOutputs(runDir(t.TempDir()), newBoard(g))
 	w := o.Open("workers/drain@w1")
-	for _, part := range []string{"first\nsec", "ond\n", "10%\r50%", "\r100%", " done"} {
+	for _, part := range []string{"first\nsec", "ond\n", "10%\r50%", "\r100%", " done", "\n"} {
 		if _, err := w.Write([]byte(part)); err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func TestOutputs(t *testing.T) {
 	o.Close()
 	path := o.dir.log(g.Lookup("workers/drain@w1"))
 	data, err := os.ReadFile(path)
-	if err != nil || string(data) != "first\nsecond\n10%\r50%\r100% done" {
+	if err != nil || string(data) != "first\nsecond\n10%\r50%\r100% done\n" {
 		t.Errorf("log %q, %v", data, err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {

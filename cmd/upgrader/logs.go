@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -90,26 +91,66 @@ func (t *tailer) more(n *engine.Node) error {
 		return err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.NewSectionReader(f, t.read[path], 1<<40))
-	if err != nil || len(data) == 0 {
+	seen := t.read[path]
+	log, seen, err := unread(f, seen, mostLog)
+	if err != nil || seen == t.read[path] {
 		return err
 	}
-	t.read[path] += int64(len(data))
+	t.read[path] = seen
 	if t.now != path {
 		t.now = path
 		writeLine(t.console.out, t.console.style(t.console.out).bold("== "+remote.Printable(n.Target.Name+" "+n.Step)))
 	}
-	_, err = io.WriteString(t.console.out, escapeLines(string(data)))
-	return err
+	return showLines(t.console.out, log)
+}
+
+// showLines copies raw output piece by piece, made safe, and ends its last line.
+func showLines(to io.Writer, log io.Reader) error {
+	piece := make([]byte, 64<<10)
+	held, ended := 0, true
+	for {
+		n, err := log.Read(piece[held:])
+		text, over := piece[:held+n], errors.Is(err, io.EOF)
+		if err != nil && !over {
+			return err
+		}
+		if !over {
+			text = text[:whole(text)]
+		}
+		if len(text) > 0 {
+			ended = text[len(text)-1] == '\n'
+			if _, err := io.WriteString(to, escapeLines(string(text))); err != nil {
+				return err
+			}
+		}
+		if over {
+			break
+		}
+		held = copy(piece, piece[len(text):held+n])
+	}
+	if !ended {
+		writeLine(to, "")
+	}
+	return nil
+}
+
+// whole is how much of a piece of text can be read without what follows: not half a rune, nor half of "\r\n".
+func whole(text []byte) int {
+	n := len(text)
+	for i := n - 1; i >= max(0, n-utf8.UTFMax); i-- {
+		if utf8.RuneStart(text[i]) {
+			if text[i] == '\r' || !utf8.FullRune(text[i:]) {
+				return i
+			}
+			break
+		}
+	}
+	return n
 }
 
 // escapeLines makes raw output safe, keeping its lines; the carriage return before a line's end means nothing.
 func escapeLines(text string) string {
-	text = remote.Printable(strings.ReplaceAll(text, "\r\n", "\n"))
-	if !strings.HasSuffix(text, "\n") {
-		text += "\n"
-	}
-	return text
+	return remote.Printable(strings.ReplaceAll(text, "\r\n", "\n"))
 }
 
 func (t *tailer) finish(follow bool) {

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
+
+	"upgrader.dev/upgrader/steps/redact"
 )
 
-// Outputs keep the raw output of a run's effects in files, and remember the last line of each for the live view. What is
+// Outputs keep the output of a run's effects in files, and remember the last line of each for the live view. What is
 // open is what is at work.
 type outputs struct {
 	dir   runDir
@@ -35,7 +36,7 @@ func (o *outputs) Open(node string) io.Writer {
 	if w := o.atWork[node]; w != nil {
 		return w
 	}
-	w := &output{path: o.dir.log(n)}
+	w := newOutput(o.dir.log(n))
 	o.atWork[node] = w
 	return w
 }
@@ -71,41 +72,46 @@ func (o *outputs) Close() {
 	}
 }
 
-// An output is one node's. Its file is made when there is something to write.
+// An output is one node's. Its file is made when there is something to write. What looks like a secret is left out of it,
+// although no plan names it as one: it is for people.
 type output struct {
-	path string
+	clean redact.Writer
 
 	mu     sync.Mutex
-	file   *os.File
-	dead   bool
+	file   logFile
 	closed bool
 	line   []byte // the latest one, complete or not
-	done   bool   // the line is complete: the next byte begins a new one
+	done   bool   // the line is complete, or will be written over: what comes next begins a new one
+}
+
+func newOutput(path string) *output {
+	w := &output{file: logFile{path: path, limit: mostLog}}
+	w.clean = redact.LikelyWriter(keeper(w.keep))
+	return w
+}
+
+// A keeper takes output and cannot fail.
+type keeper func(p []byte)
+
+func (f keeper) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
 }
 
 // Write keeps what an effect puts out. What comes after Close, as from a job that was let go of, is kept as well.
 func (w *output) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.remember(p)
-	if w.file == nil && !w.dead {
-		w.create()
-	}
-	if w.file != nil {
-		_, _ = w.file.Write(p) // evidence only; see Open
-	}
+	_, _ = w.clean.Write(p) // to keep, which cannot fail
 	if w.closed {
 		_ = w.shut()
 	}
 	return len(p), nil
 }
 
-func (w *output) create() {
-	err := os.MkdirAll(filepath.Dir(w.path), 0o700)
-	if err == nil {
-		w.file, err = os.OpenFile(w.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	}
-	w.dead = err != nil
+func (w *output) keep(p []byte) {
+	w.remember(p)
+	w.file.Write(p)
 }
 
 // longestLine is how much of a line the view needs to know.
@@ -113,15 +119,15 @@ const longestLine = 400
 
 func (w *output) remember(p []byte) {
 	for part := range bytes.Lines(p) {
-		if w.done {
+		body := bytes.TrimRight(part, "\r\n")
+		if w.done && len(body) > 0 {
 			w.line, w.done = w.line[:0], false
 		}
-		body := bytes.TrimRight(part, "\r\n")
 		if i := bytes.LastIndexByte(body, '\r'); i >= 0 { // a progress bar wrote over its line
 			w.line, body = w.line[:0], body[i+1:]
 		}
 		w.line = append(w.line, body[:min(len(body), max(0, longestLine-len(w.line)))]...)
-		w.done = len(part) > len(body) && bytes.HasSuffix(part, []byte("\n"))
+		w.done = w.done || bytes.HasSuffix(part, []byte("\n")) || bytes.HasSuffix(part, []byte("\r"))
 	}
 }
 
@@ -140,12 +146,8 @@ func (w *output) Close() error {
 }
 
 func (w *output) shut() error {
-	if w.file == nil {
-		return nil
-	}
-	err := w.file.Close()
-	w.file = nil
-	return err
+	_ = w.clean.Flush() // to keep, which cannot fail
+	return w.file.Close()
 }
 
 // tailOf returns the last lines of a log file, or nothing if there is none.

@@ -58,9 +58,13 @@ func (plain) Found() bool { return false }
 
 // through sends a whole text through a writer.
 func through(text string, by func(io.Writer) Writer) string {
+	const piece = 32 << 10 // what is held back does not become larger than that
 	var b strings.Builder
+	b.Grow(len(text))
 	w := by(&b)
-	_, _ = io.WriteString(w, text) // to memory
+	for from := 0; from < len(text); from += piece {
+		_, _ = io.WriteString(w, text[from:min(from+piece, len(text))]) // to memory
+	}
 	_ = w.Flush()
 	return b.String()
 }

@@ -12,7 +12,7 @@ import (
 
 // streamCap is how much of one output stream is kept in memory. Half of it is the head, half the tail. Many hosts answer
 // at a time, and no look needs as much.
-const streamCap = 1 << 20
+const streamCap = 256 << 10
 
 // A capture keeps the head and the tail of a stream and counts what it drops between them, so that a host that prints
 // without end costs memory for no more than its size.

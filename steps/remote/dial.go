@@ -123,7 +123,7 @@ func (t *trunk) dial(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, t.explainDial(ctx, within, err)
 	}
-	l, err := t.login(within, conn, ring, chain)
+	l, err := t.login(within, yielding{conn}, ring, chain)
 	if err != nil {
 		_ = conn.Close()
 		if ctx.Err() == nil && within.Err() != nil {

@@ -28,7 +28,7 @@ type Script struct {
 
 // Result is what a script said.
 type Result struct {
-	Stdout string // capped at 1 MiB: head and tail are kept and the gap says how much is missing
+	Stdout string // capped at 256 KiB: head and tail are kept and the gap says how much is missing
 	Stderr string // likewise
 }
 

@@ -41,7 +41,7 @@ func (d door) inventory() *Inventory {
 }
 
 // newKey makes a key pair: the signer, and the private key as a file.
-func newKey(t *testing.T, path string) ssh.Signer {
+func newKey(t testing.TB, path string) ssh.Signer {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -59,7 +59,7 @@ func newKey(t *testing.T, path string) ssh.Signer {
 	return signer
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func authorized(s ssh.Signer) string { return string(ssh.MarshalAuthorizedKey(s.
 
 // hostDir is a directory for what a host keeps. Controllers that lost the race for a ticket leave processes there that wait
 // for the job to end before they find its claim, so it may be written to for a moment after a test.
-func hostDir(t *testing.T) string {
+func hostDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "upgrader-host-")
 	if err != nil {
@@ -81,7 +81,7 @@ func hostDir(t *testing.T) string {
 }
 
 // startOpenSSH runs OpenSSH's sshd on a loopback port, for the user of the test.
-func startOpenSSH(t *testing.T, more string) door {
+func startOpenSSH(t testing.TB, more string) door {
 	t.Helper()
 	sshd, err := exec.LookPath("/usr/sbin/sshd")
 	if err != nil {
@@ -135,7 +135,7 @@ func startOpenSSH(t *testing.T, more string) door {
 
 // freeAddress is one where nobody listens. On Linux the whole of 127/8 is this machine's, so that each test process has an
 // address of its own and no other takes the port in the meantime.
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	ip := "127.0.0.1"
 	if pid := os.Getpid(); runtime.GOOS == "linux" {

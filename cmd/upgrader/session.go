@@ -69,7 +69,7 @@ func (s *session) carryOut(ctx context.Context, lock *kube.Lock, signals <-chan 
 		return false, err
 	}
 	runner := &engine.Runner{
-		Graph: s.graph, Run: s.manifest.ID, Log: s.journal, Past: s.history.past, Facts: s.facts,
+		Graph: s.graph, Run: s.manifest.ID, Log: discreetLog{s.journal}, Past: s.history.past, Facts: s.facts,
 		Binder: plan.NewBinder(catalog), Settler: fleet, Guard: lock, Availability: kube.NewAvailability(s.world.client),
 		Inbox: s.inbox(show), Output: out.Open,
 		Watch: func(rec journal.Record) { // in the journal's order, one at a time, and never waiting for anybody

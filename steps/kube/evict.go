@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/redact"
 )
 
 // Evict asks the API server to remove a pod, within its own grace period. The pod is known by its UID and its node: one
@@ -140,7 +141,7 @@ func causes(err error) string {
 	if errors.As(err, &status) && status.Status().Details != nil {
 		for _, cause := range status.Status().Details.Causes {
 			if cause.Type == policyv1.DisruptionBudgetCause && cause.Message != "" {
-				return cause.Message
+				return redact.Likely(cause.Message)
 			}
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+
+	"upgrader.dev/upgrader/steps/redact"
 )
 
 // A connection is the way to the API for one request.
@@ -51,7 +53,7 @@ func (c *connection) get(ctx context.Context, url string) ([]byte, error) {
 	}
 	answer, err := c.RoundTrip(req)
 	if err != nil {
-		return nil, err
+		return nil, redact.Error(err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/redact"
 )
 
 // How long one request may take, and how often and how long something is tried before the caller is told. An API
@@ -96,7 +97,7 @@ func (c *Client) once(ctx context.Context, req *rest.Request, take func(rest.Res
 	if err != nil && ctx.Err() != nil {
 		c.dropConnections()
 	}
-	return err
+	return redact.Error(err) // a server, or a proxy before it, may repeat what it was sent
 }
 
 // into decodes an answer into an object of the API.

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/redact"
 )
 
 // factLimit is how long a fact may be: facts are for versions and addresses, not for files.
@@ -73,6 +74,8 @@ func (l *listener) fact() (string, error) {
 		return "", errors.New("the first line of its output is longer than 4 KiB")
 	case !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl):
 		return "", errors.New("the first line of its output holds control bytes")
+	case redact.Likely(value) != value || strings.Contains(value, redact.Stars):
+		return "", errors.New("the first line of its output holds a secret; facts are recorded and shown")
 	case value == "":
 		return "", errors.New("the first line of its output is empty")
 	}

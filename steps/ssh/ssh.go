@@ -31,7 +31,7 @@ type run struct {
 	hosts  remote.Hosts
 	Script string            `yaml:"run" required:"true" expr:"never" doc:"POSIX shell script; set -eu is in force, values come in through env."`
 	Env    map[string]string `yaml:"env" doc:"Environment of both scripts; names are capitals, digits and _."`
-	Secret map[string]string `yaml:"secrets" doc:"Like env, but each value names a secret (env:NAME, file:PATH or cmd:COMMAND) that is read here when it is used, and never shown."`
+	Secret map[string]string `yaml:"secretEnv" doc:"Like env, but each value names a secret (env:NAME, file:PATH or cmd:COMMAND) that is read here when it is used, and taken out of all that comes back. The host keeps none of the output."`
 	Unless string            `yaml:"unless" expr:"never" doc:"Script that only reads and exits 0 when there is nothing left to do."`
 	Fact   string            `yaml:"fact" doc:"Name under which the first line of the standard output becomes known, as NAME@HOST."`
 	AsUser bool              `yaml:"asUser" doc:"Run as the login user instead of root."`
@@ -53,12 +53,13 @@ func (r *run) Validate() error {
 	if strings.TrimSpace(r.Script) == "" {
 		return fmt.Errorf("run: is empty")
 	}
-	for name, ref := range r.Secret {
+	for _, name := range slices.Sorted(maps.Keys(r.Secret)) {
+		ref := r.Secret[name]
 		if _, twice := r.Env[name]; twice {
-			return fmt.Errorf("secrets: %s is in env too", name)
+			return fmt.Errorf("secretEnv: %s is in env too", name)
 		}
 		if err := remote.CheckSecret(ref); err != nil {
-			return fmt.Errorf("secrets: %s: %w", name, err)
+			return fmt.Errorf("secretEnv: %s: %w", name, err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(merged(r.Env, r.Secret))) {
@@ -135,7 +136,7 @@ func (r *run) script(ctx context.Context, text string) (remote.Script, error) {
 	for name, ref := range r.Secret {
 		value, err := remote.ReadSecret(ctx, ref)
 		if err != nil {
-			return s, fmt.Errorf("secrets: %s: %w", name, err)
+			return s, fmt.Errorf("secretEnv: %s: %w", name, err)
 		}
 		s.Secret[name] = value
 	}

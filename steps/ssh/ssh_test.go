@@ -65,6 +65,7 @@ func TestFact(t *testing.T) {
 		{"early exit", "echo early; exit 0", "early", ""},
 		{"without a last newline", "printf abc", "abc", ""},
 		{"nothing", "true", "", "the first line of its output is empty"},
+		{"a join token", "echo abcdef.0123456789abcdef", "", "the first line of its output holds a secret; facts are recorded and shown"},
 		{"control bytes", `printf 'a\033[2Jb\n'`, "", "the first line of its output holds control bytes"},
 		{"not text", `printf '\377\n'`, "", "the first line of its output holds control bytes"},
 		{"too long", "head -c 5000 /dev/zero | tr '\\0' x", "", "the first line of its output is longer than 4 KiB"},
@@ -221,6 +222,10 @@ func TestValidate(t *testing.T) {
 		{run{Script: "ls", Fact: "a@b"}, `fact: "a@b" is not a name such as kernelVersion`},
 		{run{Script: "ls", Env: map[string]string{"a": ""}}, `env: "a" is not a name of capitals, digits and _`},
 		{run{Script: "ls", Env: map[string]string{"PATH": ""}}, "env: PATH is fixed and cannot be set; set it inside the script"},
+		{run{Script: "ls", Secret: map[string]string{"A": "env:A", "B": "file:b", "C": "cmd:pass c"}}, ""},
+		{run{Script: "ls", Env: map[string]string{"A": ""}, Secret: map[string]string{"A": "env:A"}}, "secretEnv: A is in env too"},
+		{run{Script: "ls", Secret: map[string]string{"A": "hunter2"}},
+			"secretEnv: A: this is no reference to a secret (it is not shown, since it may be one): write env:NAME, file:PATH or cmd:COMMAND"},
 	}
 	for _, tt := range tests {
 		got := ""

@@ -27,7 +27,11 @@ func formsOf(values []string) []string {
 	var forms []string
 	for _, v := range values {
 		for _, part := range partsOf(v) {
-			for _, form := range waysToPrint(part) {
+			ways := waysToPrint
+			if len(v) > longSecret {
+				ways = mainWays
+			}
+			for _, form := range ways(part) {
 				if len(form) >= minSecret {
 					forms = append(forms, form)
 				}
@@ -57,6 +61,26 @@ func partsOf(v string) []string {
 	return parts
 }
 
+// longSecret is the length from which only the main forms of a value are looked for. The automaton of all would take
+// some KiB for each byte, and a key or a kubeconfig has thousands.
+const longSecret = 512
+
+// mainWays are those in which programs print a whole file. Forms that write each byte by itself, as %41%42 or 41:42, are
+// none of them.
+func mainWays(v string) []string {
+	ways := []string{v, inJSON(v, true), inJSON(v, false), strings.ReplaceAll(v, `'`, `'\''`), html.EscapeString(v)}
+	for _, w := range []string{url.QueryEscape(v), url.PathEscape(v)} {
+		ways = append(ways, w, lowerPercent(w))
+	}
+	small := hex.EncodeToString([]byte(v))
+	ways = append(ways, small, strings.ToUpper(small))
+	for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		ways = append(ways, linesOf(e.EncodeToString([]byte(v)), mimeLine)...)
+		ways = append(ways, shifted(v, e)...)
+	}
+	return ways
+}
+
 func waysToPrint(v string) []string {
 	ways := []string{v}
 	ways = append(ways, jsonWays(v)...)
@@ -69,17 +93,19 @@ func waysToPrint(v string) []string {
 
 // jsonWays are a JSON string's, of one inside another too, and those of Go's %q.
 func jsonWays(v string) []string {
-	bare := func(v string, html bool) string {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(html)
-		_ = e.Encode(v) // a string always can be
-		quoted := strings.TrimSuffix(b.String(), "\n")
-		return quoted[1 : len(quoted)-1]
-	}
 	unquoted := func(q string) string { return q[1 : len(q)-1] }
-	ways := []string{bare(v, true), bare(v, false), unquoted(strconv.Quote(v)), unquoted(strconv.QuoteToASCII(v)), inASCII(bare(v, false))}
-	return append(ways, bare(bare(v, true), true), bare(bare(v, false), false), strings.ReplaceAll(bare(v, false), "/", `\/`))
+	ways := []string{inJSON(v, true), inJSON(v, false), unquoted(strconv.Quote(v)), unquoted(strconv.QuoteToASCII(v)), inASCII(inJSON(v, false))}
+	return append(ways, inJSON(inJSON(v, true), true), inJSON(inJSON(v, false), false), strings.ReplaceAll(inJSON(v, false), "/", `\/`))
+}
+
+// inJSON is a text between the quotes of a JSON string.
+func inJSON(v string, html bool) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(html)
+	_ = e.Encode(v) // a string always can be
+	quoted := strings.TrimSuffix(b.String(), "\n")
+	return quoted[1 : len(quoted)-1]
 }
 
 // inASCII writes what is none as JSON's \u00e4, two of them for a large rune.
@@ -200,15 +226,25 @@ func base64Ways(v string) []string {
 	for _, e := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 		raw := e.WithPadding(base64.NoPadding)
 		ways = append(ways, e.EncodeToString([]byte(v)), raw.EncodeToString([]byte(v)), e.EncodeToString([]byte(v+"\n")))
-		for _, width := range []int{64, 76} { // PEM, MIME
+		for _, width := range []int{pemLine, mimeLine} {
 			ways = append(ways, linesOf(raw.EncodeToString([]byte(v)), width)...)
 		}
-		for shift := range 3 {
-			// The letters that hold bits of a neighbour are not known.
-			text := raw.EncodeToString(append(make([]byte, shift), v...))
-			first, last := (shift*8+5)/6, (shift+len(v))*8/6
-			ways = append(ways, text[first:last])
-		}
+		ways = append(ways, shifted(v, raw)...)
+	}
+	return ways
+}
+
+// The lengths of lines of base64; the second is that of the program base64.
+const pemLine, mimeLine = 64, 76
+
+// shifted are the letters that show a value in the base64 of a longer text, for each place that it may have there. Those
+// that hold bits of a neighbour as well are not known.
+func shifted(v string, raw *base64.Encoding) []string {
+	ways := make([]string, 0, 3)
+	for shift := range 3 {
+		text := raw.EncodeToString(append(make([]byte, shift), v...))
+		first, last := (shift*8+5)/6, (shift+len(v))*8/6
+		ways = append(ways, text[first:last])
 	}
 	return ways
 }

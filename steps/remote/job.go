@@ -101,9 +101,7 @@ func (f *Fleet) Settle(ctx context.Context, target engine.Target, t engine.Ticke
 	if err != nil {
 		return engine.Settlement{}, err
 	}
-	if strings.HasPrefix(verdict, "rc ") && w.f.isWithheld() || w.out.Found() {
-		w.forget(ctx)
-	}
+	w.clear(ctx, verdict)
 	switch word, _, _ := strings.Cut(verdict, " "); word {
 	case "rc":
 		err := w.outcome(verdict)
@@ -272,6 +270,17 @@ func signalOf(code int) string {
 		return "TERM"
 	}
 	return ""
+}
+
+// clear sees to what the host keeps of a job whose secrets nobody here knows: it goes with the job's end. Of one that was
+// cut off, a person has to find out how far it came, and may need it.
+func (w *watch) clear(ctx context.Context, verdict string) {
+	switch withheld := w.f.isWithheld(); {
+	case w.out.Found(), withheld && strings.HasPrefix(verdict, "rc "):
+		w.forget(ctx)
+	case withheld:
+		w.h.fleet.warn(fmt.Sprintf("%s: what job %s printed may hold secrets and is not shown; it is in %s/jobs/%s.out there: remove it when you have looked", w.h.name, w.t.ID, w.h.fleet.sh.dir, w.t.ID))
+	}
 }
 
 // forget removes what the host keeps of the job's output, which nobody has scrubbed there. How the job ended stays.

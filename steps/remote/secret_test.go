@@ -2,6 +2,7 @@ package remote
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/redact"
@@ -199,6 +201,73 @@ func TestSecretsDoNotComeBack(t *testing.T) {
 			t.Errorf("the job's program with its secret is still on the host: %s, %v", left, err)
 		}
 	})
+}
+
+// The output of a job with secrets that another process settles is neither shown nor left, and its end stays.
+func TestTheOutputOfASettledJobGoes(t *testing.T) {
+	onEveryDoor(t, func(t *testing.T, r rig) {
+		gate, _ := r.file("gate")
+		ctx, crash := context.WithCancel(t.Context())
+		var out, again safeBuffer
+		ended := make(chan error, 1)
+		go func() {
+			ended <- r.host.Do(ctx, ticket("t-1", 1, &out), Job{Name: "x", Script: Script{Secret: map[string]string{"PW": "hunter2secret"}, Env: map[string]string{"G": gate},
+				Text: `echo "$PW"; while [ ! -e "$G" ]; do sleep 0.02; done; echo "$PW"; exit 5`}})
+		}()
+		eventually(t, "it is followed", func() bool { return out.String() != "" })
+		crash()
+		<-ended
+		_ = r.fleet.Close()
+		write(t, gate, "")
+		for range 2 {
+			next, _ := r.controller(t)
+			s, err := next.Settle(t.Context(), engine.Target{Name: "w1"}, ticket("t-1", 2, &again))
+			if exit, ok := errors.AsType[*ExitError](s.Err); err != nil || s.Fate != engine.Ended || !ok || exit.Code != 5 {
+				t.Errorf("Settle = %+v, %v", s, err)
+			}
+			if left := everyFile(t, r.state); strings.Contains(left, "hunter2secret") {
+				t.Errorf("on the host: %s", left)
+			}
+		}
+		if !strings.Contains(again.String(), "withheld") || strings.Contains(again.String(), "hunter2secret") {
+			t.Errorf("shown: %q", again.String())
+		}
+	})
+}
+
+// A copy that nobody asked for again goes with the next job, an hour later.
+func TestSecretsOfACopyThatNobodyAsksForGo(t *testing.T) {
+	r := atSmall(t)
+	if _, err := r.host.Run(t.Context(), ticket("t-0", 1, nil), Script{Text: "true"}); err != nil {
+		t.Fatal(err)
+	}
+	jobs := filepath.Join(r.state, "jobs")
+	for name, age := range map[string]time.Duration{"old": 2 * time.Hour, "new": time.Minute} {
+		path := filepath.Join(jobs, "t-"+name+".job.secret-m")
+		write(t, path, "hunter2secret")
+		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.host.Do(t.Context(), ticket("t-1", 1, nil), Job{Name: "x", Script: Script{Text: "true"}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the old one is removed", func() bool { _, err := os.Stat(filepath.Join(jobs, "t-old.job.secret-m")); return err != nil })
+	if _, err := os.Stat(filepath.Join(jobs, "t-new.job.secret-m")); err != nil {
+		t.Errorf("one that may be started any moment: %v", err)
+	}
+}
+
+// Where the host drops the middle of much output, no half of a secret is left that nobody knows for one.
+func TestDroppedOutputShowsNoHalfSecret(t *testing.T) {
+	r := atSmall(t)
+	secret := strings.Repeat("0123456789", 3000) // longer than the reach of chance
+	var out safeBuffer
+	err := r.host.Do(t.Context(), ticket("t-1", 1, &out), Job{Name: "x", Script: Script{Secret: map[string]string{"PW": secret},
+		Text: `i=0; while [ $i -lt 60 ]; do echo "$PW"; i=$((i+1)); done; sleep 1; echo over`}})
+	if err != nil || strings.Contains(out.String(), "0123456789") || !strings.HasSuffix(out.String(), "over\n") {
+		t.Errorf("%v, %d bytes: ...%.200q", err, len(out.String()), out.String()[max(0, len(out.String())-200):])
+	}
 }
 
 // A job with secrets whose shell is killed the moment it has begun leaves none of them behind.

@@ -33,6 +33,7 @@ fi
 		if [ -f "$j.done" ]; then break; fi
 		if [ "$(stat -c %s "$j.out" 2>/dev/null)" -gt "$cap" ] 2>/dev/null; then
 			tail -c 65536 "$j.out" >"$j.out.end"
+			if [ "$private" = yes ]; then sed -i 1d "$j.out.end"; fi # nobody would know the rest of a secret for one
 			: >"$j.out"
 			echo '[upgrader: there was too much output, most of it was dropped]' >>"$j.out"
 			cat "$j.out.end" >>"$j.out"

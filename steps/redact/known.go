@@ -162,8 +162,14 @@ func (w *knownWriter) emit(text []byte) error {
 // Found says whether there was an occurrence.
 func (w *knownWriter) Found() bool { return w.found }
 
+// tellingPart is how much of the beginning of a secret is covered where a text ends with it, as when a program was killed.
+const tellingPart = 8
+
 // Flush writes what is held back: the text ends here.
 func (w *knownWriter) Flush() error {
+	if n := len(w.held); n >= tellingPart {
+		w.add(span{0, n})
+	}
 	err := w.emit(w.held)
 	w.held, w.cover, w.at, w.stars = w.held[:0], w.cover[:0], 0, false
 	return err

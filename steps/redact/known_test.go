@@ -121,10 +121,11 @@ func TestKnown(t *testing.T) {
 		text, want string
 	}{
 		{nil, "hunter2", "hunter2"},
-		{[]string{"abc"}, "abc", "abc"},                                              // too short
-		{[]string{"hunter2"}, "xhunter2y hunter", "x***y hunter"},                    // not half of it at the end
-		{[]string{"hunter", "hunter2secret"}, "hunter2secret hunter2s", "*** ***2s"}, // one begins like the other
-		{[]string{"hunter2", "r2secret"}, "a hunter2secret b", "a *** b"},            // overlapping ones
+		{[]string{"abc"}, "abc", "abc"},                                                         // too short
+		{[]string{"hunter2"}, "xhunter2y hunter", "x***y hunter"},                               // not half of it at the end
+		{[]string{"hunter", "hunter2secret"}, "hunter2secret hunter2! hunter", "*** ***2! ***"}, // one begins like the other
+		{[]string{"hunter2secret"}, "hunter2secre", "***"},                                      // killed before the end
+		{[]string{"hunter2", "r2secret"}, "a hunter2secret b", "a *** b"},                       // overlapping ones
 		{[]string{"abcd", "bcde1234"}, "xabcde", "x***e"},
 		{[]string{"aaaa"}, "aaaaaaaaa", "***"},
 		{[]string{"line one\nline two\n}"}, "line two\n}\nline one", "***\n}\n***"},

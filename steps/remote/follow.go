@@ -11,7 +11,8 @@ import (
 // A follower reads what follow.sh sends: messages on lines that begin with the mark, and the job's output between them.
 // It outlives connections: it knows how far it has come.
 type follower struct {
-	out io.Writer // the job's output, in order, each byte once
+	out  io.Writer // the job's output, in order, each byte once
+	jump func()    // if given, called where the host has dropped some of it
 
 	mu       sync.Mutex
 	delim    []byte
@@ -91,6 +92,9 @@ func (f *follower) message(m string) {
 	switch word {
 	case "at":
 		if n, err := strconv.ParseInt(rest, 10, 64); err == nil {
+			if n != f.offset && f.jump != nil {
+				f.jump()
+			}
 			f.offset, f.talking = n, true
 		}
 	case "claimed":

@@ -36,7 +36,7 @@ func (h *host) watch(t engine.Ticket, m mode, p placement, known redact.Known) *
 		out = io.Discard
 	}
 	w.out = known.Writer(bothWriter{out, w.tail})
-	w.f = &follower{out: w.out}
+	w.f = &follower{out: w.out, jump: func() { _ = w.out.Flush() }} // what is held back ends there
 	return w
 }
 

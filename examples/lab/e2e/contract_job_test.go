@@ -44,6 +44,18 @@ func (j *jobs) do(ctx context.Context, epoch int64, text string, safe bool) stri
 	return fmt.Sprintf("%s\nout: %q\n", verdict(err), said)
 }
 
+// secret does a job with a secret, and tells how it ended and where on the host the secret is afterwards.
+func (j *jobs) secret(text string) string {
+	const secret = "correct-horse-battery"
+	err := j.host.Do(j.t.Context(), j.ticket(1), remote.Job{Name: "contract", Script: remote.Script{Text: text, Secret: map[string]string{"PW": secret}}})
+	said := j.out.String()
+	j.out.Reset()
+	left := j.side.sh(j.t, "w1", "grep -rl correct-[h]orse "+contractState+" || :").stdout
+	told := strings.ReplaceAll(fmt.Sprintf("%s\nout: %q\nleft: %q\n", verdict(err), said, left), j.id, "ID")
+	j.id += "-next" // a ticket of its own
+	return told
+}
+
 // meanwhile runs a script on the host as soon as the job has printed "begun".
 func (j *jobs) meanwhile(script string) {
 	j.side.must(j.t, "w1", fmt.Sprintf("until grep -q begun %s/jobs/%s.out 2>/dev/null; do sleep 0.05; done\n%s", contractState, j.id, script))
@@ -102,6 +114,11 @@ func jobContracts() []jobContract {
 		}},
 		{"fenced", "An older epoch is refused, and nothing runs.", func(j *jobs) string {
 			return j.do(j.t.Context(), 5, "echo five", false) + j.do(j.t.Context(), 4, "echo four", false)
+		}},
+		{"secret", "A job with secrets prints none of them, shows none in a process, and leaves none on its host, also when its processes are killed.", func(j *jobs) string {
+			ended := j.secret(`echo "begun $PW"; exit 3`)
+			go j.meanwhile("systemctl kill -s KILL upgrader-" + j.id)
+			return ended + j.secret(`echo "begun $PW"; sleep 20`)
 		}},
 		{"settled", "A ticket that is settled before its job has started never starts.", func(j *jobs) string {
 			s, err := j.side.fleet.Settle(j.t.Context(), engine.Target{Name: "w1"}, j.ticket(9))

@@ -251,6 +251,17 @@ func TestValidate(t *testing.T) {
 		{repo("28", officialURL, ""), `version: "28" is not a Kubernetes version: want three numbers, such as 1.28.15`},
 		{repo("1.28", "pkgs", ""), `url: "pkgs" is not an address such as https://pkgs.k8s.io/core:/stable:`},
 		{repo("1.28", "", ""), `url: is empty; leave it out for https://pkgs.k8s.io/core:/stable:`},
+		{repo("1.28", "http://mirror.example.org/k8s", ""), ""}, // apt verifies what comes from there
+		{repo("1.28", officialURL, "https://keys.example.org/k.asc?v=1"), ""},
+		{repo("1.28", "ftp://mirror.example.org/k8s", ""), `url: "ftp://mirror.example.org/k8s" is not served over https or http`},
+		{repo("1.28", "file:///mnt/k8s", ""), `url: "file:///mnt/k8s" is not served over https or http`},
+		{repo("1.28", "cdrom://x/k8s", ""), `url: "cdrom://x/k8s" is not served over https or http`},
+		{repo("1.28", "https:///k8s", ""), `url: "https:///k8s" is not an address such as https://pkgs.k8s.io/core:/stable:`},
+		{repo("1.28", officialURL, "http://keys.example.org/k.asc"), `key: "http://keys.example.org/k.asc" is not served over https`},
+		{repo("1.28", officialURL, "file:///root/k.asc"), `key: "file:///root/k.asc" is not served over https`},
+		{repo("1.28", "https://bob:hunter2@mirror.example.org/k8s", ""),
+			`url: https://***@mirror.example.org/k8s has a user or a password in it, which would be shown and written down; put them into a file of /etc/apt/auth.conf.d on the hosts (apt_auth.conf(5)), for root only`},
+		{repo("1.28", officialURL, "https://bob:hun#ter2@x/k"), `key: "https://***@x/k" is not an address such as https://pkgs.k8s.io/core:/stable:`},
 		{repo("1.28", officialURL, "https://x/ y"), `key: "https://x/ y" is not an address such as https://pkgs.k8s.io/core:/stable:`},
 	}
 	for _, tt := range tests {

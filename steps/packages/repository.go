@@ -3,7 +3,9 @@ package packages
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,8 +30,8 @@ const (
 type repository struct {
 	hosts   remote.Hosts
 	Version string `yaml:"version" default:"${{ versions.to }}" doc:"The version that has to be on offer, or only its minor version: 1.28.15 or 1.28."`
-	URL     string `yaml:"url" default:"https://pkgs.k8s.io/core:/stable:" doc:"Address of the repositories, up to the part that names the minor version; used where a host has no source yet, and to recognise a mirror with a layout of its own."`
-	Key     string `yaml:"key" doc:"Address of the signing key; without it Release.key of the repository, if that is served over https."`
+	URL     string `yaml:"url" default:"https://pkgs.k8s.io/core:/stable:" doc:"Address of the repositories, over https or http, up to the part that names the minor version; used where a host has no source yet, and to recognise a mirror with a layout of its own."`
+	Key     string `yaml:"key" doc:"Address of the signing key, over https only; without it Release.key of the repository, if that is served over https."`
 }
 
 var minorForm = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
@@ -39,15 +41,43 @@ func (r *repository) Validate() error {
 	if _, _, err := r.want(); err != nil {
 		return fmt.Errorf("version: %w", err)
 	}
-	for name, address := range map[string]string{"url": r.URL, "key": r.Key} {
-		if address != "" && (!strings.Contains(address, "://") || strings.ContainsAny(address, " \t\n'\"\\#&|")) {
-			return fmt.Errorf("%s: %q is not an address such as %s", name, address, officialURL)
-		}
-	}
 	if r.URL == "" {
 		return fmt.Errorf("url: is empty; leave it out for %s", officialURL)
 	}
+	if err := checkAddress(r.URL, "https", "http"); err != nil {
+		return fmt.Errorf("url: %w", err)
+	}
+	if r.Key == "" {
+		return nil
+	}
+	if err := checkAddress(r.Key, "https"); err != nil {
+		return fmt.Errorf("key: %w", err)
+	}
 	return nil
+}
+
+// checkAddress says what is wrong with the address of a repository or of its key. A repository may be served over http, as many
+// mirrors are: apt verifies what it gets by the key. Nothing verifies the key but how it came.
+func checkAddress(address string, schemes ...string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Scheme == "" || u.Scheme != "file" && u.Host == "" || strings.ContainsAny(address, " \t\n'\"\\#&|"):
+		return fmt.Errorf("%q is not an address such as %s", withoutUser(address), officialURL)
+	case u.User != nil:
+		return fmt.Errorf("%s has a user or a password in it, which would be shown and written down; put them into a file of /etc/apt/auth.conf.d on the hosts (apt_auth.conf(5)), for root only", withoutUser(address))
+	case !slices.Contains(schemes, u.Scheme):
+		return fmt.Errorf("%q is not served over %s", address, strings.Join(schemes, " or "))
+	}
+	return nil
+}
+
+// withoutUser is an address without the user and the password that it may hold, whatever else is wrong with it.
+func withoutUser(address string) string {
+	scheme, rest, found := strings.Cut(address, "://")
+	if at := strings.LastIndexByte(rest, '@'); found && at >= 0 {
+		return scheme + "://***@" + rest[at+1:]
+	}
+	return address
 }
 
 // want returns the minor version of the repository, and how a version of kubeadm from it begins.
@@ -120,12 +150,14 @@ func (r *repository) change(host, minor, prefix string, src source) (c engine.Ch
 }
 
 // key returns where the signing key may be fetched, or why it may not.
-func (r *repository) key(src source, wanted string) (url, why string) {
+func (r *repository) key(src source, wanted string) (from, why string) {
 	switch {
 	case src.keyring == "":
 		return "", src.file + " names no keyring (signed-by); put the key in place by hand"
 	case r.Key != "":
 		return r.Key, ""
+	case strings.Contains(wanted, "@"):
+		return "", src.file + " has a password in its address, which the programs that fetch the key would show; move it to a file of /etc/apt/auth.conf.d, or put the key in place by hand"
 	case strings.HasPrefix(wanted, "https://"):
 		return wanted + "/Release.key", ""
 	}

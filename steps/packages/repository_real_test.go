@@ -1,12 +1,17 @@
 package packages
 
 import (
+	"encoding/pem"
 	"errors"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -145,6 +150,11 @@ func TestRealSources(t *testing.T) {
 			say:  "point the package repository to v1.28", expects: "v1.27 in /etc/apt/sources.list.d/own.list",
 			old: `https://apt\.example\.org/kubernetes/v1\.27/deb`, new: "https://apt.example.org/kubernetes/v1.28/deb",
 			keyring: "/k.gpg", key: "https://apt.example.org/kubernetes/v1.28/deb/Release.key"},
+		{name: "a mirror with a password in its address", file: "k8s.list",
+			text: "deb [signed-by=/k.gpg] https://bob:hunter2@mirror.example.org/core:/stable:/v1.27/deb/ /",
+			say:  "point the package repository to v1.28", expects: "v1.27 in /etc/apt/sources.list.d/k8s.list",
+			old: `https://bob:hunter2@mirror\.example\.org/core:/stable:/v1\.27/deb`, new: "https://bob:hunter2@mirror.example.org/core:/stable:/v1.28/deb",
+			keyring: "/k.gpg"},
 		{name: "two minors: the newest is pointed", file: "two.list",
 			text: "deb https://pkgs.k8s.io/core:/stable:/v1.9/deb/ /\ndeb https://pkgs.k8s.io/core:/stable:/v1.27/deb/ /",
 			say:  "point the package repository to v1.28", expects: "v1.27 in /etc/apt/sources.list.d/two.list",
@@ -204,7 +214,10 @@ func TestRealSigningKey(t *testing.T) {
 				h.sh("gpg --dearmor <'" + newKey + "' >" + h.path(ring) + " 2>/dev/null")
 			}
 			h.write(listFile, "deb [signed-by="+h.path(ring)+"] copy:"+h.path("repo")+"/core:/stable:/v1.27/deb/ /\n")
-			r := &repository{hosts: h, Version: "1.28.15", URL: officialURL, Key: "file://" + newKey}
+			server := httptest.NewTLSServer(http.FileServer(http.Dir(filepath.Dir(newKey))))
+			defer server.Close()
+			h.trust(server)
+			r := &repository{hosts: h, Version: "1.28.15", URL: officialURL, Key: server.URL + "/Release.key"}
 			apply(t, h, r)
 			if got := strings.Contains(h.out.String(), "fetching the signing key"); got != tt.fetched {
 				t.Errorf("fetched the key: %v\n%s", got, h.out.String())
@@ -213,6 +226,65 @@ func TestRealSigningKey(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// trust has the host's curl verify a server by its own certificate.
+func (h *realHost) trust(server *httptest.Server) {
+	h.t.Helper()
+	h.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	h.env = append(h.env, "CURL_CA_BUNDLE="+h.path("ca.pem"))
+}
+
+// The key comes over https to the last redirection, and is no more than a key can be; what does not is left where it is, with the
+// keyring and the source as they were.
+func TestRealKeyIsFetchedOverHTTPSOnly(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("no curl on this machine")
+	}
+	var plain, server *httptest.Server
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/key":
+			_, _ = io.WriteString(w, "KEY\n")
+		case "/moved":
+			http.Redirect(w, r, server.URL+"/key", http.StatusFound)
+		case "/to-http":
+			http.Redirect(w, r, plain.URL+"/key", http.StatusFound)
+		case "/to-ftp":
+			http.Redirect(w, r, "ftp://127.0.0.1:1/key", http.StatusFound)
+		case "/round":
+			http.Redirect(w, r, "/round", http.StatusFound)
+		case "/endless":
+			for _, err := io.WriteString(w, strings.Repeat("KEY\n", 1<<10)); err == nil; {
+				_, err = io.WriteString(w, strings.Repeat("KEY\n", 1<<10))
+			}
+		}
+	}
+	var asked atomic.Int64
+	plain = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked.Add(1); handler(w, r) }))
+	defer plain.Close()
+	server = httptest.NewTLSServer(http.HandlerFunc(handler))
+	defer server.Close()
+	for address, fetched := range map[string]bool{
+		server.URL + "/key": true, server.URL + "/moved": true,
+		server.URL + "/to-http": false, server.URL + "/to-ftp": false, server.URL + "/round": false, server.URL + "/endless": false, plain.URL + "/key": false,
+	} {
+		h := newRealHost(t)
+		h.trust(server)
+		ring := h.path("etc/apt/k.asc")
+		err := h.repository(map[string]string{"apt-get": "exit 0", "apt-cache": "echo 'kubeadm | 1.28.15-1.1 | x'"},
+			map[string]string{"KEYRING": ring, "LINE": "deb x", "KEY_URL": address})
+		_, missing := os.Stat(ring)
+		if fetched != (err == nil) || fetched != (missing == nil) {
+			t.Errorf("%s: %v, the keyring: %v\n%s", address, err, missing, h.out.String())
+		}
+		if !fetched && !strings.Contains(h.out.String(), "could not be fetched from "+address) {
+			t.Errorf("%s: it says %s", address, h.out.String())
+		}
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("%d questions went over http", n)
 	}
 }
 

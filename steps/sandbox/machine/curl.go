@@ -17,7 +17,8 @@ type webAnswer struct {
 // curl reaches the API server of this host, the package repositories and the registry of Kubernetes; there is no other
 // network.
 func curl(c *call) int {
-	fl, rest, ok := c.flags("fsSLkvI", "fail silent show-error location insecure head", "omHw", "output max-time header cacert cert key connect-timeout retry write-out", false)
+	fl, rest, ok := c.flags("fsSLkvI", "fail silent show-error location insecure head tlsv1.2", "omHw",
+		"output max-time header cacert cert key connect-timeout retry write-out proto proto-redir max-redirs", false)
 	if !ok {
 		return 2
 	}

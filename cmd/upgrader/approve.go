@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/engine/private"
 )
 
 func approveCommand(c *console, g *global) *cobra.Command {
@@ -63,7 +63,7 @@ func decide(c *console, run listing, step, verdict, who string) error {
 			return invalid("step %s is %s already", n.ID, status.State)
 		}
 	}
-	if err := os.MkdirAll(run.dir.path("decisions"), 0o700); err != nil {
+	if err := private.MkdirAll(run.dir.path("decisions")); err != nil {
 		return fmt.Errorf("leaving the decision: %w", err)
 	}
 	if err := writeJSON(run.dir.decisionPath(n.ID), decisionFile{Node: n.ID, Verdict: verdict, Who: who, At: time.Now(), Digest: n.Digest}); err != nil {

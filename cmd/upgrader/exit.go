@@ -7,6 +7,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/engine/private"
 )
 
 // The exit codes are part of the program's interface: scripts decide by them. README has the same table.
@@ -70,6 +71,7 @@ func exitCode(err error) int {
 		refused *engine.RefusedError
 		blocked *blockedError
 		paused  *engine.PausedError
+		unsafe  *private.Error
 	)
 	switch {
 	case err == nil:
@@ -82,7 +84,7 @@ func exitCode(err error) int {
 		return exitInterrupted
 	case errors.As(err, &locked), errors.Is(err, journal.ErrLocked), errors.Is(err, engine.ErrFenced):
 		return exitLocked
-	case errors.As(err, &caller):
+	case errors.As(err, &caller), errors.As(err, &unsafe):
 		return exitInvalid
 	case errors.As(err, &refused), errors.As(err, &blocked):
 		return exitRefused

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/private"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -137,7 +137,7 @@ func (b *inbox) Outdated() []decisionFile {
 
 // left is what `upgrader approve` has left and no journal has yet. A file that cannot be read is as good as none.
 func (b *inbox) left() []decisionFile {
-	entries, err := os.ReadDir(b.dir.path("decisions"))
+	entries, err := private.ReadDir(b.dir.path("decisions"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

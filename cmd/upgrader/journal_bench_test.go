@@ -10,6 +10,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/engine/private"
 )
 
 // longRun is the directory of a run over many hosts that has journaled so many records: every host is done, a gate was not looked at.
@@ -51,7 +52,7 @@ func longRun(b *testing.B, records int) runDir {
 	g.Groups = []engine.Group{group}
 	data, err := json.Marshal(g) // as a run pins it
 	if err == nil {
-		err = writeFile(d.path("graph.json"), data)
+		err = private.WriteFile(d.path("graph.json"), data)
 	}
 	if err != nil {
 		b.Fatal(err)

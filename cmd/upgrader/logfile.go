@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"upgrader.dev/upgrader/engine/private"
 )
 
 // mostLog is how large the log of a step may become. Of one that grows beyond, the head and the tail are kept.
@@ -38,10 +40,10 @@ func (l *logFile) Write(p []byte) {
 }
 
 func (l *logFile) open() error {
-	if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
+	if err := private.MkdirAll(filepath.Dir(l.path)); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := private.OpenFile(l.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY)
 	if err != nil {
 		return err
 	}
@@ -66,7 +68,7 @@ func (l *logFile) Close() error {
 // shorten leaves out the middle: half of the limit is the head, which stays, and a quarter is the tail, so that this is
 // done once for each quarter that comes.
 func (l *logFile) shorten() (err error) {
-	f, err := os.OpenFile(l.path, os.O_RDWR, 0o600)
+	f, err := private.OpenFile(l.path, os.O_RDWR)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -13,6 +12,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/engine/private"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -83,7 +83,7 @@ type tailer struct {
 
 func (t *tailer) more(n *engine.Node) error {
 	path := t.dir.log(n)
-	f, err := os.Open(path)
+	f, err := private.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 
+	"upgrader.dev/upgrader/engine/private"
 	"upgrader.dev/upgrader/steps/redact"
 )
 
@@ -153,7 +153,7 @@ func (w *output) shut() error {
 // tailOf returns the last lines of a log file, or nothing if there is none.
 func tailOf(path string, lines int) []string {
 	const most = 64 << 10 // bytes looked at
-	f, err := os.Open(path)
+	f, err := private.Open(path)
 	if err != nil {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/engine/plan"
+	"upgrader.dev/upgrader/engine/private"
 )
 
 // resumeOptions are the flags of resume.
@@ -170,12 +172,33 @@ func keepOld(d runDir) error {
 		old := d.path(fmt.Sprintf("graph.%d.json", i))
 		if _, err := os.Lstat(old); errors.Is(err, fs.ErrNotExist) {
 			_ = os.RemoveAll(d.path(fmt.Sprintf("plan.%d", i))) // half a copy, made by a process that was killed
-			if err := os.CopyFS(d.path(fmt.Sprintf("plan.%d", i)), os.DirFS(d.path("plan"))); err != nil {
+			if err := copyFiles(d.path(fmt.Sprintf("plan.%d", i)), d.path("plan")); err != nil {
 				return fmt.Errorf("keeping the plan as it was: %w", err)
 			}
 			return os.Link(d.path("graph.json"), old)
 		}
 	}
+}
+
+// copyFiles copies the files of a directory to a new one.
+func copyFiles(to, from string) error {
+	entries, err := private.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	if err := private.MkdirAll(to); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		data, err := private.ReadFile(filepath.Join(from, e.Name()))
+		if err != nil {
+			return err
+		}
+		if err := private.WriteFile(filepath.Join(to, e.Name()), data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reread expands the run's plan file anew, over its inventory file as it is now, to see whether they were edited. A file

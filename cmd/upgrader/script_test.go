@@ -8,13 +8,17 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"upgrader": main}) }
+func TestMain(m *testing.M) {
+	syscall.Umask(0o022) // with a looser one, the directories that tests make are refused as anybody's would be
+	testscript.Main(m, map[string]func(){"upgrader": main})
+}
 
 // TestScripts runs the command line against the scripts of testdata/script: what is typed, the exit code, and what is
 // shown. The runbooks of the project are at $PLANS, and the state at $WORK/state.

@@ -12,9 +12,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"upgrader.dev/upgrader/engine/private"
 )
 
-// A store is the state directory: what is known about every run that began on this machine.
+// A store is the state directory: what is known about every run that began on this machine. What is in it decides what is done on
+// every host, so all of it goes through package private, which opens nothing that another user may have written.
 //
 //	runs/<run>/run.json        what the run was started with (manifest)
 //	runs/<run>/plan/           the plan and its fragments, as they were
@@ -26,8 +29,20 @@ import (
 //	clusters/<uid>.lock        held by the process that works on the cluster
 type store struct{ dir string }
 
-// stateDir finds the state directory: the flag, UPGRADER_STATE_DIR, $XDG_STATE_HOME/upgrader, ~/.local/state/upgrader.
+// stateDir finds the state directory: the flag, UPGRADER_STATE_DIR, $XDG_STATE_HOME/upgrader, ~/.local/state/upgrader. One that
+// others may have written to is refused; that there is none yet is no error.
 func stateDir(flag string, env map[string]string) (store, error) {
+	s, err := statePlace(flag, env)
+	if err != nil {
+		return store{}, err
+	}
+	if err := private.Check(s.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return store{}, err
+	}
+	return s, nil
+}
+
+func statePlace(flag string, env map[string]string) (store, error) {
 	base := env["XDG_STATE_HOME"]
 	switch {
 	case flag != "":
@@ -88,7 +103,7 @@ func (c clusterID) String() string { return cmp.Or(c.Name, c.Server, c.UID) }
 // create makes the directory of a new run. Its parents are made too, all for the owner only.
 func (s store) create(now time.Time) (string, runDir, error) {
 	runs := filepath.Join(s.dir, "runs")
-	if err := os.MkdirAll(runs, 0o700); err != nil {
+	if err := private.MkdirAll(runs); err != nil {
 		return "", "", fmt.Errorf("making the state directory: %w", err)
 	}
 	for range 100 {
@@ -115,7 +130,7 @@ type listing struct {
 
 // list returns every run, the newest first. What holds no manifest is no run: a directory being made.
 func (s store) list() ([]listing, error) {
-	entries, err := os.ReadDir(filepath.Join(s.dir, "runs"))
+	entries, err := private.ReadDir(filepath.Join(s.dir, "runs"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -147,6 +162,9 @@ func (s store) find(name string) (listing, error) {
 	run, err := s.pick(name)
 	if err == nil {
 		err = run.broken // a run must not be passed over for the one before it
+	}
+	if err == nil {
+		err = private.Tree(string(run.dir))
 	}
 	return run, err
 }
@@ -188,16 +206,16 @@ func (s store) pick(name string) (listing, error) {
 // lockCluster keeps a second process of this machine off the cluster until the returned function is called.
 func (s store) lockCluster(id clusterID, run string) (unlock func(), err error) {
 	dir := filepath.Join(s.dir, "clusters")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := private.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("making the state directory: %w", err)
 	}
 	path := filepath.Join(dir, safeName(id.UID)+".lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := private.OpenFile(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("opening the cluster's lock: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		who, _ := os.ReadFile(path)
+		who, _ := private.ReadFile(path)
 		_ = f.Close()
 		return nil, &lockedError{fmt.Errorf("cluster %s is being worked on by %s on this machine: wait for it, or follow it with `upgrader status -w`",
 			id, cmp.Or(strings.TrimSpace(string(who)), "another upgrader"))}
@@ -209,7 +227,7 @@ func (s store) lockCluster(id clusterID, run string) (unlock func(), err error) 
 }
 
 func readJSON(path string, into any) error {
-	data, err := os.ReadFile(path)
+	data, err := private.ReadFile(path)
 	if err != nil {
 		return err
 	}
@@ -225,21 +243,5 @@ func writeJSON(path string, value any) error {
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", filepath.Base(path), err)
 	}
-	return writeFile(path, append(data, '\n'))
-}
-
-// writeFile replaces a file as a whole, for its owner only.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(fmt.Errorf("writing %s: %w", path, err), os.Remove(f.Name()))
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return nil
+	return private.WriteFile(path, append(data, '\n'))
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"upgrader.dev/upgrader/engine/private"
 )
 
 // Name is the journal's file in a run's directory.
@@ -43,7 +45,7 @@ type File struct {
 // Open takes the journal in dir for this process, creating it if there is none. What it holds, Scan tells.
 func Open(dir string) (*File, error) {
 	path := filepath.Join(dir, Name)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := private.OpenFile(path, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"upgrader.dev/upgrader/engine/private"
 )
 
 // A fcntl is fcntl(2) about locks.
@@ -41,7 +43,7 @@ func lockBy(f *os.File, ask fcntl) error {
 func InUse(dir string) bool { return inUseBy(dir, unix.FcntlFlock) }
 
 func inUseBy(dir string, ask fcntl) bool {
-	f, err := os.Open(filepath.Join(dir, Name))
+	f, err := private.Open(filepath.Join(dir, Name))
 	if err != nil {
 		return false
 	}

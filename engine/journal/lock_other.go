@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"upgrader.dev/upgrader/engine/private"
 )
 
 // lock takes the journal for this process, or says that it is taken. Who only asks (InUse) has to take it too.
@@ -14,7 +16,7 @@ func lock(f *os.File) error { return flock(f) }
 
 // InUse says whether a process holds the journal in dir.
 func InUse(dir string) bool {
-	f, err := os.OpenFile(filepath.Join(dir, Name), os.O_RDWR, 0)
+	f, err := private.OpenFile(filepath.Join(dir, Name), os.O_RDWR)
 	if err != nil {
 		return false
 	}

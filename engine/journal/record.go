@@ -1,6 +1,6 @@
 // Package journal is the durable record of a run: an append-only file of JSON lines with sequence numbers and a chained
 // checksum. It is the engine's only disk I/O and the only state of a run: status, logs, report and resume are folds
-// over it. It imports the standard library and golang.org/x/sys only.
+// over it. Its file is private. It imports the standard library, golang.org/x/sys and private only.
 package journal
 
 import "time"

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
+
+	"upgrader.dev/upgrader/engine/private"
 )
 
 // Scan calls each with every record of the journal in dir, in order, without taking the journal: its writer may be at work.
@@ -28,7 +29,7 @@ func NewFollower(dir string) *Follower { return &Follower{path: filepath.Join(di
 // Scan does what the function Scan does, with the records that come after those that were scanned before. After an error it is
 // not to be called again, but for one that says that there is no journal yet.
 func (o *Follower) Scan(each func(*Record) error) error {
-	f, err := os.Open(o.path)
+	f, err := private.Open(o.path)
 	if err != nil {
 		return fmt.Errorf("reading the journal: %w", err)
 	}

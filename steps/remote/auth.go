@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -94,11 +96,11 @@ func (k *keychain) agentSigners(ctx context.Context, e *endpoint) []ssh.Signer {
 	return signers
 }
 
-// identity makes a signer of a private key file, or takes the agent's if the file needs a passphrase or is only there as
-// the public half. A certificate beside the file is used with it.
+// identity makes a signer of a private key file, or takes the agent's if the file needs a passphrase, is open to others or is only
+// there as the public half. A certificate beside the file is used with it.
 func identity(path string, held []ssh.Signer, keys *memo[ssh.Signer]) (ssh.Signer, string, error) {
 	signer, err := keys.of([]string{path}, func() (ssh.Signer, error) { return readKey(path) })
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errTooOpen) {
 		if pub := publicHalf(path); pub != nil {
 			if s := find(held, pub); s != nil {
 				return s, "agent, named by " + path, nil
@@ -122,7 +124,15 @@ func identity(path string, held []ssh.Signer, keys *memo[ssh.Signer]) (ssh.Signe
 }
 
 func readKey(path string) (ssh.Signer, error) {
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key %s: %w", path, err)
+	}
+	defer f.Close()
+	if err := checkKeyFile(f); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(f)
 	if err != nil {
 		return nil, fmt.Errorf("reading the key %s: %w", path, err)
 	}
@@ -131,6 +141,23 @@ func readKey(path string) (ssh.Signer, error) {
 		return nil, fmt.Errorf("the key %s cannot be read: %w", path, err)
 	}
 	return signer, nil
+}
+
+// errTooOpen says that others may read a private key.
+var errTooOpen = errors.New("it is required that private key files are not accessible by others")
+
+// checkKeyFile is OpenSSH's rule (sshkey_perm_ok), in its words: a key of one's own is for nobody else. One of another owner's is
+// left to that owner, as root's that a container is given.
+func checkKeyFile(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("reading the key %s: %w", f.Name(), err)
+	}
+	owner, known := info.Sys().(*syscall.Stat_t)
+	if mode := info.Mode().Perm(); known && int(owner.Uid) == os.Getuid() && mode&0o077 != 0 {
+		return fmt.Errorf("permissions %#o for %s are too open: %w, and ssh ignores it too: chmod 600 %s", mode, f.Name(), errTooOpen, f.Name())
+	}
+	return nil
 }
 
 func publicHalf(path string) ssh.PublicKey {

@@ -3,8 +3,10 @@ package remote
 import (
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -108,6 +110,43 @@ func TestKeys(t *testing.T) {
 	inv.SSH.IdentityFile = ""
 	if err := ask(t, inv); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "no key to offer") {
 		t.Errorf("no key at all: %v", err)
+	}
+}
+
+// TestAKeyThatOthersMayRead proves that a key which ssh would ignore is refused with ssh's words and the command that mends it, and
+// that ssh does ignore it.
+func TestAKeyThatOthersMayRead(t *testing.T) {
+	d, _ := startSmall(t, "")
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("SSH_AUTH_SOCK", "")
+	for _, mode := range []os.FileMode{0o644, 0o640, 0o620, 0o602, 0o601} {
+		if err := os.Chmod(d.identity, mode); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("permissions %#o for %s are too open", mode, d.identity)
+		if err := ask(t, d.inventory()); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "chmod 600 "+d.identity) {
+			t.Errorf("%#o: %v", mode, err)
+		}
+		if said, err := exec.Command("ssh-keygen", "-y", "-P", "", "-f", d.identity).CombinedOutput(); err == nil && !errors.Is(err, exec.ErrNotFound) {
+			t.Errorf("%#o: ssh-keygen takes it: %s", mode, said)
+		}
+	}
+	for _, mode := range []os.FileMode{0o600, 0o400, 0o700} {
+		if err := os.Chmod(d.identity, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(t, d.inventory()); err != nil {
+			t.Errorf("%#o: %v", mode, err)
+		}
+	}
+	if os.Getuid() != 0 {
+		return
+	}
+	if err := errors.Join(os.Chmod(d.identity, 0o640), os.Chown(d.identity, 4242, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(t, d.inventory()); err != nil {
+		t.Errorf("another owner's: %v", err)
 	}
 }
 

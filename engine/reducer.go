@@ -191,7 +191,7 @@ func (r *Reducer) elapse(ev *journal.Record) {
 	if ev.Kind == journal.Begin {
 		r.format = ev.Format
 	}
-	if (r.format > 1 || ev.Elapsed > 0 || ev.Kind == journal.Decision) && !r.planted(1) {
+	if (r.format > 1 || ev.Elapsed > 0 || betweenProcesses(ev.Kind)) && !r.planted(1) {
 		r.now = max(r.now, ev.Elapsed)
 		return
 	}
@@ -199,6 +199,11 @@ func (r *Reducer) elapse(ev *journal.Record) {
 		r.now += max(0, ev.Time.Sub(r.wall))
 	}
 	r.wall = ev.Time
+}
+
+// betweenProcesses says whether a record may be written while no process is at work on the run: then no time has passed for it.
+func betweenProcesses(kind journal.Kind) bool {
+	return kind == journal.Decision || kind == journal.Pinned
 }
 
 // record writes a record, and takes it in as a later process will.

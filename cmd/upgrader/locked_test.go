@@ -11,6 +11,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/engine/plan"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/kube/kubetest"
 )
@@ -27,8 +28,8 @@ func TestAResumeOfADoneRunGivesTheLockBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := store{t.TempDir()}
-	id := killedWhenDone(t, state, manifest{Plan: "p", Cluster: clusterID{UID: uid}, Kubeconfig: kubeconfigFor(t, web.URL)})
-	env := map[string]string{"USER": "tester"}
+	env := map[string]string{"USER": "tester", "HOME": t.TempDir()}
+	id := killedWhenDone(t, state, env, manifest{Plan: "p", Cluster: clusterID{UID: uid}, Kubeconfig: kubeconfigFor(t, web.URL)})
 	person, machine := whoami(env)
 	lock := kube.NewLock(client, kube.Identity{Run: id, Person: person, Machine: machine})
 	if err := lock.Acquire(t.Context()); err != nil {
@@ -66,23 +67,26 @@ func TestAResumeOfADoneRunGivesTheLockBack(t *testing.T) {
 }
 
 // killedWhenDone is a run that is done, as its process left it.
-func killedWhenDone(t *testing.T, s store, m manifest) string {
+func killedWhenDone(t *testing.T, s store, env map[string]string, m manifest) string {
 	t.Helper()
 	id, dir, err := s.create(time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.ID = id
-	for name, value := range map[string]any{"run.json": m, "graph.json": &engine.Graph{Plan: m.Plan}} {
-		if err := writeJSON(dir.path(name), value); err != nil {
-			t.Fatal(err)
-		}
-	}
 	file, err := journal.Open(string(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
+	key, err := theKey(env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Seal(key.of(dir))
+	if err := dir.pin(file, m, &plan.Plan{}, &engine.Graph{Plan: m.Plan}); err != nil {
+		t.Fatal(err)
+	}
 	if err := file.Append(journal.Record{Kind: journal.Begin}, journal.Record{Kind: journal.End, State: engine.Done}); err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 // resumeOptions are the flags of resume.
 type resumeOptions struct {
 	yes, accept bool
+	adopt       bool
 	output      string
 	settle      []string
 
@@ -52,6 +53,7 @@ edited since, the difference is shown and must be accepted.`,
 	f := cmd.Flags()
 	f.BoolVar(&o.yes, "yes", false, "approve what names no approvers")
 	f.BoolVar(&o.accept, "accept-plan-change", false, "go on with the edited plan or inventory")
+	f.BoolVar(&o.adopt, "adopt", false, "go on with a run whose files are not as this user's upgrader left them: copied from another machine, of an older upgrader, or edited by hand")
 	f.StringArrayVar(&o.settle, "settle", nil, "what you found about a step whose outcome is unknown: STEP=done or STEP=retry; or about a host that was in the middle of its steps and that the plan no longer has: HOST=done; may be repeated")
 	clusterFlags(cmd, &o.kubeconfig, &o.context)
 	outputFlag(cmd, &o.output)
@@ -119,6 +121,9 @@ func (o *resumeOptions) reached(run listing) listing {
 
 // takeUp finds the graph to go on with, and whether there is anything to go on with at all.
 func (o *resumeOptions) takeUp(s *session, run listing) (done bool, err error) {
+	if err := trust(s.console, run, s.journal, o.adopt); err != nil {
+		return false, err
+	}
 	pinned, err := run.dir.graph()
 	if err != nil {
 		return false, err
@@ -163,7 +168,7 @@ func (o *resumeOptions) edit(s *session, run listing) error {
 	if err := keepOld(run.dir); err != nil {
 		return err
 	}
-	return run.dir.pin(run.manifest, p, edited)
+	return run.dir.pin(s.journal, run.manifest, p, edited)
 }
 
 // keepOld keeps the pinned plan and graph aside before another one takes its place.

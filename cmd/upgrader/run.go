@@ -194,6 +194,10 @@ func (o *runOptions) begin(ctx context.Context, c *console, s store, w *world, p
 			return err
 		}
 	}
+	key, err := theKey(c.env)
+	if err != nil {
+		return err
+	}
 	now := time.Now()
 	id, dir, err := s.create(now)
 	if err != nil {
@@ -209,14 +213,15 @@ func (o *runOptions) begin(ctx context.Context, c *console, s store, w *world, p
 		Inventory: absolute(o.inventory), Vars: prep.vars, Cluster: w.id, Kubeconfig: absolute(o.kubeconfig), Context: o.context,
 		Sandbox: o.sandbox, Yes: o.yes || o.sandbox && !c.canAsk(),
 	}
-	if err := dir.pin(m, prep.plan, prep.graph); err != nil {
-		return err
-	}
 	file, err := journal.Open(string(dir))
 	if err != nil {
 		return err
 	}
 	defer closeQuietly(file)
+	file.Seal(key.of(dir))
+	if err := dir.pin(file, m, prep.plan, prep.graph); err != nil {
+		return err
+	}
 	session := &session{
 		console: c, mode: mode, yes: m.Yes, manifest: m, dir: dir, graph: prep.graph, world: w,
 		journal: file, history: newHistory(prep.graph), facts: versions(w.nodes),

@@ -2,18 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"time"
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/engine/plan"
-	"upgrader.dev/upgrader/engine/private"
 	"upgrader.dev/upgrader/steps"
 	"upgrader.dev/upgrader/steps/kube"
 )
@@ -190,40 +187,3 @@ func (s *session) finishing() (words string) {
 }
 
 func closeQuietly(c io.Closer) { _ = c.Close() } // connections that were only read from, or are given up
-
-// pin writes everything down that a resume needs: the plan's files, the inventory, the graph and, last, the manifest,
-// which makes the directory a run.
-func (d runDir) pin(m manifest, p *plan.Plan, g *engine.Graph) error {
-	for name, data := range p.Files() {
-		path := d.path("plan", safeName(name))
-		if err := private.MkdirAll(d.path("plan")); err != nil {
-			return fmt.Errorf("pinning the plan: %w", err)
-		}
-		if err := private.WriteFile(path, data); err != nil {
-			return err
-		}
-	}
-	if m.Inventory != "" {
-		data, err := os.ReadFile(m.Inventory)
-		if errors.Is(err, fs.ErrNotExist) { // gone since the run began: what was pinned stays
-			data, err = private.ReadFile(d.path("inventory.yaml"))
-		}
-		if err != nil {
-			return fmt.Errorf("pinning the inventory: %w", err)
-		}
-		if err := private.WriteFile(d.path("inventory.yaml"), data); err != nil {
-			return err
-		}
-	}
-	if err := private.MkdirAll(d.path("decisions")); err != nil {
-		return fmt.Errorf("making the run's directory: %w", err)
-	}
-	graph, err := json.Marshal(g) // on one line: a large one would be mostly blanks
-	if err != nil {
-		return fmt.Errorf("encoding the graph: %w", err)
-	}
-	if err := private.WriteFile(d.path("graph.json"), append(graph, '\n')); err != nil {
-		return err
-	}
-	return writeJSON(d.path("run.json"), m)
-}

@@ -108,7 +108,7 @@ func TestASignalEndsEveryCommand(t *testing.T) {
 			<-called
 			signals <- syscall.SIGTERM
 		}()
-		if code := run(t.Context(), signals, append(args, "--state-dir", state), strings.NewReader(""), io.Discard, io.Discard, nil); code != exitInterrupted {
+		if code := run(t.Context(), signals, append(args, "--state-dir", state), strings.NewReader(""), io.Discard, io.Discard, map[string]string{"HOME": t.TempDir()}); code != exitInterrupted {
 			t.Errorf("%s: exit code %d", args, code)
 		}
 	}

@@ -239,9 +239,14 @@ func readJSON(path string, into any) error {
 
 // writeJSON replaces a file as a whole: a reader, or a crash, sees the old one or the new one.
 func writeJSON(path string, value any) error {
-	data, err := json.MarshalIndent(value, "", "  ")
+	data, err := encodeJSON(value)
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", filepath.Base(path), err)
 	}
-	return private.WriteFile(path, append(data, '\n'))
+	return private.WriteFile(path, data)
+}
+
+func encodeJSON(value any) ([]byte, error) {
+	data, err := json.MarshalIndent(value, "", "  ")
+	return append(data, '\n'), err
 }

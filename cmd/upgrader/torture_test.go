@@ -117,6 +117,7 @@ func (v *victim) command(ctx context.Context, first bool) (*exec.Cmd, *bytes.Buf
 			"--kubeconfig", filepath.Join(v.dir, "kubeconfig"), "--inventory", filepath.Join(v.dir, "inventory.yaml"), "--var", "soak=1s"}
 	}
 	cmd := exec.CommandContext(ctx, v.program, args...)
+	cmd.Env = append(os.Environ(), "UPGRADER_KEY_FILE="+filepath.Join(v.dir, "run.key"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	return cmd, &out

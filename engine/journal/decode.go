@@ -55,6 +55,7 @@ func (d decoder) fast(body []byte, r *Record) bool {
 		c.text(`,"machine":`, &r.Machine) &&
 		c.number(`,"outage":`, (*int64)(&r.Outage)) &&
 		c.time(`,"until":`, &r.Until) &&
+		c.seal() &&
 		len(c.rest) == 0
 }
 
@@ -77,6 +78,21 @@ func (c *cursor) skip(s string) bool {
 func (c *cursor) text(key string, to *string) bool    { return !c.skip(key) || c.quoted(to) }
 func (c *cursor) number(key string, to *int64) bool   { return !c.skip(key) || c.digits(to) }
 func (c *cursor) time(key string, to *time.Time) bool { return !c.skip(key) || c.instant(to) }
+
+// seal passes over a line's seal, which is no part of the record.
+func (c *cursor) seal() bool {
+	before, digits := cutSeal(c.rest)
+	if digits == nil {
+		return true
+	}
+	for _, d := range digits {
+		if (d < '0' || d > '9') && (d < 'a' || d > 'f') {
+			return false
+		}
+	}
+	c.rest = before
+	return true
+}
 
 func (c *cursor) count(key string, to *int) bool {
 	n := int64(*to)

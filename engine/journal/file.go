@@ -38,6 +38,7 @@ type File struct {
 	reserved int64 // up to where the disk has room for it
 	seq      int64
 	chain    chain
+	last     lastLine // of what was scanned
 	buf      []byte
 	err      error // the first failed write: nothing is appended after it
 }
@@ -99,7 +100,7 @@ func (j *File) goOn(found extent) error {
 	if err := errors.Join(j.f.Sync(), syncDir(filepath.Dir(j.f.Name()))); err != nil {
 		return fmt.Errorf("syncing %s: %w", j.f.Name(), err)
 	}
-	j.size, j.seq, j.chain, j.read = found.size, found.records, found.chain, true
+	j.size, j.seq, j.chain.sum, j.last, j.read = found.size, found.records, found.chain.sum, found.last, true
 	return nil
 }
 

@@ -18,8 +18,10 @@ const (
 
 // A chain goes along the lines of a journal, writing or verifying them. Its sum is that of the line before.
 type chain struct {
-	sum sum
-	buf []byte // what is summed next
+	sum    sum
+	before sum    // of the line before, when verifying
+	key    []byte // that lines are sealed by, if there is one
+	buf    []byte // what is summed next
 }
 
 func (c *chain) next(body []byte) {
@@ -27,12 +29,16 @@ func (c *chain) next(body []byte) {
 	c.sum = sha256.Sum256(c.buf)
 }
 
-// appendLine appends r's line to b: what encoding/json would write, and the sum as the last field.
+// appendLine appends r's line to b: what encoding/json would write, its seal, and the sum as the last field.
 func (c *chain) appendLine(b []byte, r *Record) ([]byte, error) {
 	start := len(b)
 	b, err := appendBody(b, r)
 	if err != nil {
 		return b, err
+	}
+	if c.key != nil {
+		body := b[start:]
+		b = append(appendSeal(append(b, sealKey...), c.key, c.sum, body), '"')
 	}
 	c.next(b[start:])
 	b = append(b, sumKey...)
@@ -54,6 +60,7 @@ func (c *chain) verify(line []byte) bool {
 		c.sum = before
 		return false
 	}
+	c.before = before
 	return true
 }
 

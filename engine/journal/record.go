@@ -60,5 +60,6 @@ const (
 	Stop     Kind = "stop"     // nothing new starts from here on: why
 	End      Kind = "end"      // the process is finished with the run: state
 	Machine  Kind = "machine"  // a host was seen, and is this machine from here on: host, machine
+	Pinned   Kind = "pinned"   // the files of the run are these: facts, the digest of each; they hold once a Begin follows
 	Beat     Kind = "beat"     // a process is at work and has had nothing to record for a while: elapsed
 )

@@ -38,19 +38,20 @@ func (o *Follower) Scan(each func(*Record) error) error {
 	return err
 }
 
-// An extent is what was found whole: how many records, of how many bytes, the chain behind them, and the format of the process
+// An extent is what was found whole: how many records, of how many bytes, the chain behind them, the last of them, and the format of the process
 // that wrote the last of them.
 type extent struct {
 	records int64
 	size    int64
 	chain   chain
+	last    lastLine
 	format  int
 }
 
 // scan reads f, which is the file at path from behind what was found whole before. Whether the checksums are right is found out by
 // a goroutine of its own, ahead of the decoding: each takes about as long as the other.
 func scan(f io.Reader, path string, from extent, each func(*Record) error) (extent, error) {
-	v := startVerifier(f, from.chain)
+	v := startVerifier(f, from)
 	defer v.stop()
 	d := replayer{path: path, decoder: newDecoder(), each: each, records: from.records, size: from.size, format: from.format}
 	for lines := range v.verified {
@@ -65,7 +66,7 @@ func scan(f io.Reader, path string, from extent, each func(*Record) error) (exte
 	if err := d.judge(v.left()); err != nil {
 		return extent{}, d.tell(err)
 	}
-	return extent{records: d.records, size: d.size, chain: v.chain, format: d.format}, nil
+	return extent{records: d.records, size: d.size, chain: v.chain, last: v.last, format: d.format}, nil
 }
 
 // A replayer decodes verified lines and shows the records.

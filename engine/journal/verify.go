@@ -19,14 +19,15 @@ type verifier struct {
 	free     chan []byte   // chunks to read into
 	quit     chan struct{} // nobody wants any more
 
-	chain chain  // of the last line that is right
+	chain chain // of the last line that is right
+	last  lastLine
 	rest  []byte // read, but not handed over: the line that is wrong or has no end, and what was read with it
 	end   bool   // of the file was seen
 	err   error  // of reading
 }
 
-func startVerifier(from io.Reader, behind chain) *verifier {
-	v := &verifier{from: from, chain: chain{sum: behind.sum}, quit: make(chan struct{}),
+func startVerifier(from io.Reader, behind extent) *verifier {
+	v := &verifier{from: from, chain: chain{sum: behind.chain.sum}, last: behind.last, quit: make(chan struct{}),
 		verified: make(chan []byte, batches), free: make(chan []byte, batches)}
 	for range batches {
 		v.free <- nil // made when it is filled
@@ -65,6 +66,7 @@ func (v *verifier) fill(buf []byte) ([]byte, bool) {
 	read, err := io.ReadFull(v.from, buf[n:])
 	buf = buf[:n+read]
 	lines, right := v.lines(buf)
+	v.remember(lines)
 	v.rest = append(v.rest[:0], buf[len(lines):]...)
 	v.end = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 	if !v.end {
@@ -80,6 +82,14 @@ func (v *verifier) left() io.Reader {
 		return bytes.NewReader(v.rest)
 	}
 	return io.MultiReader(bytes.NewReader(v.rest), v.from)
+}
+
+// remember keeps the last of the lines that were just found right.
+func (v *verifier) remember(lines []byte) {
+	if len(lines) > 0 {
+		lines = lines[:len(lines)-1]
+		v.last = lastLine{before: v.chain.before, line: bytes.Clone(lines[bytes.LastIndexByte(lines, '\n')+1:])}
+	}
 }
 
 // lines returns the lines at the front of data that are whole and right, and whether that is all that are whole.

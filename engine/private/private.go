@@ -145,11 +145,9 @@ func ReadFile(path string) ([]byte, error) {
 
 // WriteFile replaces a file as a whole, for its owner only: a reader, or a crash, sees the old one or the new one.
 func WriteFile(path string, data []byte) error {
-	root, err := openDir(filepath.Dir(path))
-	if err != nil {
+	if err := checkDir(filepath.Dir(path)); err != nil {
 		return err
 	}
-	closeRead(root)
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
@@ -162,6 +160,30 @@ func WriteFile(path string, data []byte) error {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
+}
+
+// CreateFile makes a file that is not there yet, as a whole, for its owner only. That there is one is fs.ErrExist.
+func CreateFile(path string, data []byte) error {
+	if err := checkDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Link(f.Name(), path) // fails where a rename would replace
+	}
+	return errors.Join(err, os.Remove(f.Name()))
+}
+
+func checkDir(dir string) error {
+	root, err := openDir(dir)
+	if err == nil {
+		closeRead(root)
+	}
+	return err
 }
 
 // openDir opens a directory that is judged, and no link.

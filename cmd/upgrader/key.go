@@ -33,8 +33,10 @@ func keyPlace(env map[string]string) (string, error) {
 		return filepath.Join(base, "upgrader", "run.key"), nil
 	}
 	home := env["HOME"]
-	if u, err := user.Current(); home == "" && err == nil { // as a service of systemd has none
-		home = u.HomeDir
+	if _, strange := private.Stranger(home); home == "" || strange && os.Geteuid() == 0 { // as a service of systemd has none, and some sudo keeps another's
+		if u, err := user.Current(); err == nil {
+			home = u.HomeDir
+		}
 	}
 	if home == "" {
 		return "", invalid("no place for the key that runs are sealed with: HOME is not set; set UPGRADER_KEY_FILE")

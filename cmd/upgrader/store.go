@@ -36,11 +36,17 @@ func stateDir(flag string, env map[string]string) (store, error) {
 	if err != nil {
 		return store{}, err
 	}
+	if owner, strange := private.Stranger(env["HOME"]); strange && os.Geteuid() == 0 && s.dir == defaultState(env["HOME"]) {
+		return store{}, invalid("HOME is %s, which belongs to %s, but this runs as root, as under a sudo that keeps HOME: run it as %s, or name a place of root's with --state-dir, such as /var/lib/upgrader",
+			env["HOME"], owner, owner)
+	}
 	if err := private.Check(s.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return store{}, err
 	}
 	return s, nil
 }
+
+func defaultState(home string) string { return filepath.Join(home, ".local", "state", "upgrader") }
 
 func statePlace(flag string, env map[string]string) (store, error) {
 	base := env["XDG_STATE_HOME"]
@@ -52,7 +58,7 @@ func statePlace(flag string, env map[string]string) (store, error) {
 	case filepath.IsAbs(base): // the XDG specification has relative paths ignored
 		return store{filepath.Join(base, "upgrader")}, nil
 	case env["HOME"] != "":
-		return store{filepath.Join(env["HOME"], ".local", "state", "upgrader")}, nil
+		return store{defaultState(env["HOME"])}, nil
 	default:
 		return store{}, invalid("no place for the state: HOME is not set; give --state-dir or set UPGRADER_STATE_DIR")
 	}

@@ -33,6 +33,27 @@ func TestStateDir(t *testing.T) {
 	}
 }
 
+// TestRootInAnothersHome proves that root, behind a sudo that keeps HOME, neither makes its state there nor takes the key from there.
+func TestRootInAnothersHome(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a directory away")
+	}
+	home := t.TempDir()
+	if err := os.Chown(home, 4242, 4242); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"HOME": home}
+	if _, err := stateDir("", env); exitCode(err) != exitInvalid || !strings.Contains(err.Error(), "belongs to uid 4242") || !strings.Contains(err.Error(), "--state-dir") {
+		t.Errorf("%v", err)
+	}
+	if _, err := stateDir(filepath.Join(t.TempDir(), "state"), env); err != nil {
+		t.Errorf("with a place of root's own: %v", err)
+	}
+	if path, err := keyPlace(env); err != nil || strings.HasPrefix(path, home) {
+		t.Errorf("the key is in %s, %v", path, err)
+	}
+}
+
 // TestRunIDs proves that IDs are short, sort by time and are fit for a ticket.
 func TestRunIDs(t *testing.T) {
 	a, b := newRunID(noon()), newRunID(noon().Add(time.Minute))

@@ -36,6 +36,15 @@ func judge(path string, info fs.FileInfo) error {
 	return nil
 }
 
+// Stranger is the name of the user that a directory belongs to, if that is neither this user nor root.
+func Stranger(dir string) (name string, is bool) {
+	info, err := os.Stat(dir)
+	if err != nil || trusted(ownerOf(info)) {
+		return "", false
+	}
+	return userName(ownerOf(info)), true
+}
+
 // notOurs is what to do about a file of another user. Root in a user's home is mostly sudo that has kept HOME.
 func notOurs(path string, owner uint32) string {
 	me := userName(uint32(os.Geteuid())) //nolint:gosec // a uid is not negative here: there are none on Windows

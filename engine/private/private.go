@@ -40,14 +40,14 @@ func Check(dir string) error {
 // Tree judges a directory and all that is in it.
 func Tree(dir string) error {
 	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+		var info fs.FileInfo
+		if err == nil {
+			info, err = entry.Info()
 		}
-		info, err := entry.Info()
-		if errors.Is(err, fs.ErrNotExist) && path != dir {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && path != dir:
 			return nil // a process that is at work has just replaced it
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
 		return judge(path, info)

@@ -6,6 +6,26 @@ import (
 	"upgrader.dev/upgrader/engine/journal"
 )
 
+// Record is what the journal keeps of the decision about a node.
+func (d Decision) Record(node string) journal.Record {
+	return journal.Record{Kind: journal.Decision, Node: node, State: d.Verdict, Who: d.Who, By: d.By, Key: d.Key, Why: d.Why, Time: d.At, Digest: d.Digest}
+}
+
+// DecidedBy says who gave a decision: as they named themselves, by which user of the operating system, with which key, and why.
+func DecidedBy(rec *journal.Record) string {
+	words := rec.Who
+	if rec.By != "" && rec.By != rec.Who {
+		words += " (user " + rec.By + ")"
+	}
+	if rec.Key != "" {
+		words += ", signed with " + rec.Key
+	}
+	if rec.Why != "" {
+		words += ": " + rec.Why
+	}
+	return words
+}
+
 // takeDecision is what a person's word means: about a node as it was when they gave it, or about a host.
 func (r *Reducer) takeDecision(ev *journal.Record) {
 	if ev.Node == "" {
@@ -26,7 +46,7 @@ func (r *Reducer) takeDecision(ev *journal.Record) {
 			r.settle(i, isDone)
 		}
 	case same || r.planted(29):
-		st.said = Decision{Verdict: ev.State, Who: ev.Who, At: ev.Time, Digest: ev.Digest}
+		st.said = Decision{Verdict: ev.State, Who: ev.Who, By: ev.By, Key: ev.Key, Why: ev.Why, At: ev.Time, Digest: ev.Digest}
 	}
 }
 

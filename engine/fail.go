@@ -117,7 +117,7 @@ func (r *Reducer) answered(i int32, w *work, ev Event) {
 		if d.Digest == "" {
 			d.Digest = n.Digest
 		}
-		r.record(journal.Record{Kind: journal.Decision, Node: n.ID, State: d.Verdict, Who: d.Who, Time: d.At, Digest: d.Digest})
+		r.record(d.Record(n.ID))
 		w.Cause = nil
 		r.observe(i, w)
 	case r.halting(i, w):

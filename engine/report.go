@@ -23,6 +23,7 @@ type NodeStatus struct {
 	Attempts             int
 	Started, Ended       time.Time
 	Message              string   // what it waits for, or why it ended as it did
+	Decided              string   // what a person said last, and who it was
 	Changes              []string // the words of the changes made or announced, in their order, each once
 	Effects              int      // how many effects were begun
 }
@@ -69,8 +70,9 @@ func (n *NodeStatus) tell(rec *journal.Record) {
 		}
 	case journal.Decision:
 		if n.State == Done && rec.State == Done {
-			n.Ended, n.Message = rec.Time, "settled by "+rec.Who
+			n.Ended, n.Message = rec.Time, "settled by "+DecidedBy(rec)
 		}
+		n.Decided = rec.State + ": by " + DecidedBy(rec)
 	}
 }
 

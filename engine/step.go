@@ -80,6 +80,9 @@ type Scene struct {
 type Decision struct {
 	Verdict string    // "approve" or "reject"; empty: nobody decided
 	Who     string    // as they named themselves
+	By      string    // the operating system's user who gave it
+	Key     string    // the fingerprint of the SSH key that signed it; empty: no signature was verified
+	Why     string    // the reason that they gave
 	At      time.Time // when
 	Digest  string    // of the node whose question was answered; empty: of the one that the run has now
 }

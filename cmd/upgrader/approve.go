@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -11,71 +14,176 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/engine/private"
+	"upgrader.dev/upgrader/steps/remote"
 )
 
+// approveOptions are the flags of approve.
+type approveOptions struct {
+	no          bool
+	as, why     string
+	key         string // signs the decision
+	signature   string // the file of one that was made elsewhere
+	printNotRun bool   // prints what has to be signed
+}
+
 func approveCommand(c *console, g *global) *cobra.Command {
-	var no bool
-	var as string
+	o := &approveOptions{}
 	cmd := &cobra.Command{
-		Use:               "approve RUN STEP",
-		Short:             "Answer an approval that a run waits for",
-		Long:              `Approves, or rejects, a step that waits for a person. A run at work goes on by itself; a paused one by ` + "`upgrader resume`.",
+		Use:   "approve RUN STEP",
+		Short: "Answer an approval that a run waits for",
+		Long: `Approves, or rejects, a step that waits for a person. A run at work goes on by itself; a paused one by ` + "`upgrader resume`." + `
+The record holds the name that is given with --as, and the operating system's user who gave it.
+
+Where the step has allowedSigners, the answer has to be signed with an SSH key that stands there for the name. It is signed here
+with --sign, or elsewhere: --print prints the text to be signed, --signature takes what ssh-keygen made of it.`,
+		Example: `  upgrader approve 1120-2241-k3f approve-workers --as ann --sign ~/.ssh/id_ed25519 --reason CHG-4711
+  upgrader approve 1120-2241-k3f approve-workers --as ann --print >decision
+  ssh-keygen -Y sign -n upgrader.dev -f ~/.ssh/id_ed25519 decision
+  upgrader approve 1120-2241-k3f approve-workers --as ann --signature decision.sig`,
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: completeRuns(c, g),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			run, err := findRun(c, g, args[0])
 			if err != nil {
 				return err
 			}
-			verdict := approve
-			if no {
-				verdict = reject
-			}
-			if as == "" {
-				as, _ = whoami(c.env)
-			}
-			return decide(c, run, args[1], verdict, as)
+			return o.decide(cmd.Context(), c, run, args[1])
 		},
 	}
-	cmd.Flags().BoolVar(&no, "reject", false, "reject it: the step fails and the run stops")
-	cmd.Flags().StringVar(&as, "as", "", "in whose name (default: the user)")
+	f := cmd.Flags()
+	f.BoolVar(&o.no, "reject", false, "reject it: the step fails and the run stops")
+	f.StringVar(&o.as, "as", "", "in whose name (default: the user)")
+	f.StringVar(&o.why, "reason", "", "why, for the record")
+	f.StringVar(&o.key, "sign", "", "sign the answer with this SSH key; a public one is looked for in the agent")
+	f.StringVar(&o.signature, "signature", "", "file of a signature that was made elsewhere of what --print printed, with the same --as, --reason and --reject")
+	f.BoolVar(&o.printNotRun, "print", false, "print the text that has to be signed, and answer nothing")
+	cmd.MarkFlagsMutuallyExclusive("sign", "signature", "print")
 	return cmd
 }
 
 // decide leaves a decision for the run to find.
-func decide(c *console, run listing, step, verdict, who string) error {
+func (o *approveOptions) decide(ctx context.Context, c *console, run listing, step string) error {
 	g, summary, err := run.dir.summary()
 	if err != nil {
 		return err
 	}
-	n, err := findNode(g, step)
+	n, err := o.question(g, summary, step)
 	if err != nil {
 		return err
 	}
-	if n.Kind != approvalKind {
-		return invalid("step %s is of kind %s and asks nobody", n.ID, n.Kind)
+	f, err := o.answer(c, n)
+	if err != nil {
+		return err
 	}
-	if named := approvers(n); len(named) > 0 && !slices.Contains(named, who) {
-		return invalid("step %s can be answered by %s only, not by %s: name one with --as", n.ID, strings.Join(named, ", "), who)
+	if o.printNotRun {
+		_, err := c.out.Write(f.text(run.ID, g.Digest))
+		return err
 	}
-	for _, status := range summary.Nodes {
-		if status.ID == n.ID && (status.State == engine.Done || status.State == engine.Skipped) {
-			return invalid("step %s is %s already", n.ID, status.State)
-		}
+	signed, err := o.sign(ctx, &f, n, f.text(run.ID, g.Digest))
+	if err != nil {
+		return err
 	}
-	if err := private.MkdirAll(run.dir.path("decisions")); err != nil {
-		return fmt.Errorf("leaving the decision: %w", err)
-	}
-	if err := writeJSON(run.dir.decisionPath(n.ID), decisionFile{Node: n.ID, Verdict: verdict, Who: who, At: time.Now(), Digest: n.Digest}); err != nil {
+	if err := leave(c, run, f); err != nil {
 		return err
 	}
 	next := "the run takes it from here"
 	if !journal.InUse(string(run.dir)) {
 		next = "go on with: upgrader resume " + run.ID
 	}
-	c.say("%s: %s by %s; %s", n.ID, map[string]string{approve: "approved", reject: "rejected"}[verdict], who, next)
+	c.say("%s: %s by %s%s; %s", n.ID, map[string]string{approve: "approved", reject: "rejected"}[f.Verdict], f.Who, signed, next)
 	if wasEdited(run, g, n) {
 		c.say("the question was edited in %s since: this answers it as the run has it, %q; who goes on with the edited plan is asked anew", run.PlanPath, n.With["message"])
+	}
+	return nil
+}
+
+// question is the step that is answered, if it asks and has no answer yet.
+func (o *approveOptions) question(g *engine.Graph, summary engine.Summary, step string) (*engine.Node, error) {
+	n, err := findNode(g, step)
+	if err != nil {
+		return nil, err
+	}
+	if n.Kind != approvalKind {
+		return nil, invalid("step %s is of kind %s and asks nobody", n.ID, n.Kind)
+	}
+	for _, status := range summary.Nodes {
+		if status.ID == n.ID && (status.State == engine.Done || status.State == engine.Skipped) {
+			return nil, invalid("step %s is %s already", n.ID, status.State)
+		}
+	}
+	return n, nil
+}
+
+// answer is what the person says, if they may.
+func (o *approveOptions) answer(c *console, n *engine.Node) (decisionFile, error) {
+	me := theOperator(c.env)
+	f := decisionFile{Node: n.ID, Verdict: approve, Who: me.name, By: me.account, Why: o.why, At: time.Now(), Digest: n.Digest}
+	if o.as != "" {
+		f.Who = o.as
+	}
+	if o.no {
+		f.Verdict = reject
+	}
+	if words := f.Who + f.Why; strings.ContainsAny(words, "\n\t") || remote.Printable(words) != words {
+		return f, invalid("--as and --reason are kept in the record as one line: give them without control characters")
+	}
+	if named := approvers(n); len(named) > 0 && !slices.Contains(named, f.Who) {
+		return f, invalid("step %s can be answered by %s only, not by %s: name one with --as", n.ID, strings.Join(named, ", "), f.Who)
+	}
+	return f, nil
+}
+
+// sign signs the answer, or takes the signature that was made elsewhere, and makes sure that it will count.
+func (o *approveOptions) sign(ctx context.Context, f *decisionFile, n *engine.Node, text []byte) (words string, err error) {
+	signers := allowedSigners(n)
+	switch {
+	case signers == "" && o.key == "" && o.signature == "":
+		return "", nil
+	case signers == "":
+		return "", invalid("step %s has no allowedSigners, so nobody would look at a signature: leave it out", n.ID)
+	case o.key != "":
+		f.Signature, err = sign(ctx, o.key, text)
+	case o.signature != "":
+		var data []byte
+		data, err = os.ReadFile(o.signature)
+		f.Signature = string(data)
+	default:
+		err = fmt.Errorf("step %s is answered with a signature only: give --sign KEY, with a key that its allowedSigners have for %s, or --print it and sign it elsewhere", n.ID, f.Who)
+	}
+	if err != nil {
+		return "", asInvalid(err)
+	}
+	key, err := verify(signers, f.Who, text, f.Signature)
+	if err != nil {
+		return "", invalid("step %s: %w", n.ID, notSigned(*f, err))
+	}
+	return ", signed with " + key, nil
+}
+
+// notSigned says why a signature does not count, and what to do.
+func notSigned(f decisionFile, err error) error {
+	return fmt.Errorf("the signature is not one of %s over this run, plan, step, decision and reason, by a key that the step's allowedSigners have: %w; sign it anew with `upgrader approve --as %s --sign KEY`",
+		f.Who, err, f.Who)
+}
+
+// leave puts the decision where the run looks for it, sealed with the key that the run is sealed with.
+func leave(c *console, run listing, f decisionFile) error {
+	key, err := findKey(c.env)
+	if err != nil {
+		return err
+	}
+	if len(key.bytes) == 0 {
+		return invalid("run %s would not take the answer: this user has no key in %s, which the run is sealed with. Bring it from where the run began, or name it as UPGRADER_KEY_FILE", run.ID, key.path)
+	}
+	if f, err = f.sealed(key.of(run.dir)); err != nil {
+		return err
+	}
+	err = private.MkdirAll(run.dir.path("decisions"))
+	if err == nil {
+		err = writeJSON(run.dir.decisionPath(f.Node), f)
+	}
+	if err != nil {
+		return fmt.Errorf("leaving the decision: %w", err)
 	}
 	return nil
 }
@@ -89,3 +197,6 @@ func wasEdited(run listing, pinned *engine.Graph, n *engine.Node) bool {
 	now := edited.Lookup(n.ID)
 	return now == nil || now.Digest != n.Digest
 }
+
+// errNoSeal says that a file in decisions/ is none that `upgrader approve` left.
+var errNoSeal = errors.New("was not left there by `upgrader approve`, or was edited since")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"path/filepath"
@@ -16,44 +17,30 @@ import (
 	"upgrader.dev/upgrader/steps/remote"
 )
 
-// The verdicts of a person about a step that asks.
-const (
-	approve = "approve"
-	reject  = "reject"
-)
-
-// A decisionFile is what `upgrader approve` leaves in a run's directory.
-type decisionFile struct {
-	Node    string    `json:"node"`
-	Verdict string    `json:"verdict"`
-	Who     string    `json:"who"`
-	At      time.Time `json:"at"`
-	Digest  string    `json:"digest,omitempty"` // of the node as it was when they answered
-}
-
-// answers says whether the decision is about the question as a node has it.
-func (f decisionFile) answers(n *engine.Node) bool { return f.Digest == "" || f.Digest == n.Digest }
-
-func (d runDir) decisionPath(node string) string {
-	return d.path("decisions", safeName(node)+".json")
-}
-
 // An inbox brings a run the decisions of persons: from --yes, from this terminal, from `upgrader approve` in another.
 // Where nobody sits at a terminal it does not wait: the run pauses, and `approve` and `resume` go on.
 type inbox struct {
 	nodes map[string]*engine.Node // that ask, by ID
 	dir   runDir
+	key   []byte // of the run, which seals the files
+	run   string // its ID, and the digest of its graph: a signature is over both
+	plan  string
 	yes   bool
-	who   string
+	me    operator
+	warn  func(words string)
 	ask   func(ctx context.Context, question string) (yes bool, err error) // nil: nobody is there to ask
 
 	turn    sync.Mutex           // one question at a time
 	decided map[string]time.Time // by node: a file that is not younger has done its work; never changed
+
+	looking sync.Mutex
+	signed  map[string]string // what was found out about a file, by its seal: the key that signed it, if that counts
 }
 
 // newInbox knows which nodes the journal has a decision about, and of when.
-func newInbox(g *engine.Graph, dir runDir, decided map[string]time.Time) *inbox {
-	b := &inbox{nodes: map[string]*engine.Node{}, dir: dir, decided: maps.Clone(decided)}
+func newInbox(g *engine.Graph, dir runDir, key []byte, decided map[string]time.Time) *inbox {
+	b := &inbox{nodes: map[string]*engine.Node{}, dir: dir, key: key, run: filepath.Base(string(dir)), plan: g.Digest,
+		warn: func(string) {}, decided: maps.Clone(decided), signed: map[string]string{}}
 	for i := range g.Nodes {
 		if n := &g.Nodes[i]; n.Kind == approvalKind {
 			b.nodes[n.ID] = n
@@ -73,15 +60,16 @@ func (b *inbox) Ask(ctx context.Context, node, question string) (engine.Decision
 		return engine.Decision{}, false
 	}
 	named := approvers(n)
-	if b.yes && len(named) == 0 {
-		return engine.Decision{Verdict: approve, Who: b.who + " (--yes)", At: time.Now(), Digest: n.Digest}, true
+	anybody := len(named) == 0 && allowedSigners(n) == ""
+	if b.yes && anybody {
+		return engine.Decision{Verdict: approve, Who: b.me.name + " (--yes)", By: b.me.account, At: time.Now(), Digest: n.Digest}, true
 	}
 	if b.ask == nil {
 		return engine.Decision{}, false
 	}
 	b.turn.Lock()
 	defer b.turn.Unlock()
-	return b.race(ctx, n, question, len(named) == 0 || slices.Contains(named, b.who))
+	return b.race(ctx, n, question, anybody || allowedSigners(n) == "" && slices.Contains(named, b.me.name))
 }
 
 // race asks at the terminal, if the person there may answer, and looks for a file meanwhile.
@@ -95,7 +83,7 @@ func (b *inbox) race(ctx context.Context, n *engine.Node, question string, here 
 			if err != nil {
 				return
 			}
-			d := engine.Decision{Verdict: reject, Who: b.who, At: time.Now(), Digest: n.Digest}
+			d := engine.Decision{Verdict: reject, Who: b.me.name, By: b.me.account, At: time.Now(), Digest: n.Digest}
 			if yes {
 				d.Verdict = approve
 			}
@@ -119,15 +107,39 @@ func (b *inbox) race(ctx context.Context, n *engine.Node, question string, here 
 }
 
 // Poll returns what `upgrader approve` has left and no journal has yet. An answer to a question that was edited since is
-// none.
+// none, and neither is one without the signature that the question wants.
 func (b *inbox) Poll() map[string]engine.Decision {
 	found := map[string]engine.Decision{}
 	for _, f := range b.left() {
-		if n := b.nodes[f.Node]; n == nil || f.answers(n) {
-			found[f.Node] = engine.Decision{Verdict: f.Verdict, Who: f.Who, At: f.At, Digest: f.Digest}
+		n := b.nodes[f.Node]
+		if n != nil && !f.answers(n) {
+			continue
 		}
+		d := f.decision()
+		if n != nil && allowedSigners(n) != "" {
+			if d.Key = b.signedBy(f, n); d.Key == "" {
+				continue
+			}
+		}
+		found[f.Node] = d
 	}
 	return found
+}
+
+// signedBy is the fingerprint of the key that a decision is signed with, if that counts. It is found out once for each file.
+func (b *inbox) signedBy(f decisionFile, n *engine.Node) string {
+	b.looking.Lock()
+	defer b.looking.Unlock()
+	key, known := b.signed[f.Seal]
+	if known {
+		return key
+	}
+	key, err := verify(allowedSigners(n), f.Who, f.text(b.run, b.plan), f.Signature)
+	if err != nil {
+		b.warn(fmt.Sprintf("%s: the answer of %s in %s does not count: %v", f.Node, f.Who, b.dir.decisionPath(f.Node), notSigned(f, err)))
+	}
+	b.signed[f.Seal] = key
+	return key
 }
 
 // Outdated are the decisions that answer a question which was edited since.
@@ -144,14 +156,30 @@ func (b *inbox) left() []decisionFile {
 	var files []decisionFile
 	for _, e := range entries {
 		var f decisionFile
-		if strings.HasPrefix(e.Name(), ".") || readJSON(filepath.Join(b.dir.path("decisions"), e.Name()), &f) != nil {
+		path := b.dir.path("decisions", e.Name())
+		if strings.HasPrefix(e.Name(), ".") || readJSON(path, &f) != nil {
 			continue
 		}
-		if (f.Verdict == approve || f.Verdict == reject) && f.At.After(b.decided[f.Node]) {
-			files = append(files, f)
+		if f.Verdict != approve && f.Verdict != reject || !f.At.After(b.decided[f.Node]) {
+			continue
 		}
+		if !f.holds(b.key) {
+			b.distrust(path)
+			continue
+		}
+		files = append(files, f)
 	}
 	return files
+}
+
+// distrust tells, once, of a file that nobody may have left there.
+func (b *inbox) distrust(path string) {
+	b.looking.Lock()
+	defer b.looking.Unlock()
+	if _, told := b.signed[path]; !told {
+		b.signed[path] = ""
+		b.warn(fmt.Sprintf("%s %v: it does not count; answer with `upgrader approve`", path, errNoSeal))
+	}
 }
 
 // approvers are the persons that an approval names.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -23,6 +24,14 @@ func asking() *engine.Graph {
 	}}
 }
 
+var testKey = []byte("the key of the run")
+
+// leaveFile leaves a decision as `upgrader approve` does.
+func leaveFile(dir runDir, f decisionFile) error {
+	f, err := f.sealed(testKey)
+	return errors.Join(err, writeJSON(dir.decisionPath(f.Node), f))
+}
+
 // TestInboxWithoutATerminal proves what --yes answers, and that nobody waits where nobody sits.
 func TestInboxWithoutATerminal(t *testing.T) {
 	for _, tt := range []struct {
@@ -36,7 +45,7 @@ func TestInboxWithoutATerminal(t *testing.T) {
 		{"run@w1", true, ""}, // a question about facts, not a wish
 		{"nowhere", true, ""},
 	} {
-		b := newInbox(asking(), runDir(t.TempDir()), nil)
+		b := newInbox(asking(), runDir(t.TempDir()), testKey, nil)
 		b.yes = tt.yes
 		d, ok := b.Ask(t.Context(), tt.node, "?")
 		if d.Verdict != tt.want || ok != (tt.want != "") {
@@ -53,10 +62,10 @@ func TestInboxAtATerminal(t *testing.T) {
 		if err := os.Mkdir(dir.path("decisions"), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		b := newInbox(asking(), dir, nil)
-		b.who = "lee"
+		b := newInbox(asking(), dir, testKey, nil)
+		b.me = operator{"lee", "lee, uid 7"}
 		b.ask = func(context.Context, string) (bool, error) { return true, nil }
-		if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Verdict != approve || d.Who != "lee" {
+		if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Verdict != approve || d.Who != "lee" || d.By != "lee, uid 7" {
 			t.Errorf("typed yes: %+v, %v", d, ok)
 		}
 		b.ask = func(context.Context, string) (bool, error) { return false, nil }
@@ -66,7 +75,7 @@ func TestInboxAtATerminal(t *testing.T) {
 		b.ask = func(context.Context, string) (bool, error) { t.Error("asked who is not named"); return true, nil }
 		go func() {
 			time.Sleep(3 * time.Second)
-			if err := writeJSON(dir.decisionPath("named"), decisionFile{Node: "named", Verdict: approve, Who: "kim", At: time.Now()}); err != nil {
+			if err := leaveFile(dir, decisionFile{Node: "named", Verdict: approve, Who: "kim", At: time.Now()}); err != nil {
 				t.Error(err)
 			}
 		}()
@@ -82,14 +91,14 @@ func TestADecisionCountsOnce(t *testing.T) {
 	if err := os.Mkdir(dir.path("decisions"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeJSON(dir.decisionPath("go"), decisionFile{Node: "go", Verdict: reject, Who: "kim", At: noon()}); err != nil {
+	if err := leaveFile(dir, decisionFile{Node: "go", Verdict: reject, Who: "kim", At: noon()}); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(newInbox(asking(), dir, nil).Poll()); n != 1 {
+	if n := len(newInbox(asking(), dir, testKey, nil).Poll()); n != 1 {
 		t.Errorf("fresh: %d decisions", n)
 	}
 	past := []journal.Record{{Kind: journal.Decision, Node: "go", Time: noon().Add(time.Second)}}
-	if n := len(newInbox(asking(), dir, historyOf(asking(), past).decided).Poll()); n != 0 {
+	if n := len(newInbox(asking(), dir, testKey, historyOf(asking(), past).decided).Poll()); n != 0 {
 		t.Errorf("used: %d decisions", n)
 	}
 }
@@ -101,14 +110,14 @@ func TestAnAnswerIsToTheQuestionThatWasAsked(t *testing.T) {
 	if err := os.Mkdir(dir.path("decisions"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeJSON(dir.decisionPath("go"), decisionFile{Node: "go", Verdict: approve, Who: "kim", At: noon(), Digest: "as asked"}); err != nil {
+	if err := leaveFile(dir, decisionFile{Node: "go", Verdict: approve, Who: "kim", At: noon(), Digest: "as asked"}); err != nil {
 		t.Fatal(err)
 	}
 	g := asking()
 	for digest, want := range map[string]int{"as asked": 1, "edited": 0} {
 		g.Nodes[0].Digest = digest
 		var errs bytes.Buffer
-		records, err := (&resumeOptions{}).decisions(newConsole(nil, nil, &errs, nil, nil), g, dir, newHistory(g))
+		records, err := (&resumeOptions{}).decisions(&session{console: newConsole(nil, nil, &errs, nil, nil), graph: g, dir: dir, key: testKey, history: newHistory(g)})
 		if err != nil || len(records) != want || want == 1 && records[0].Digest != digest {
 			t.Errorf("digest %q: %+v, %v", digest, records, err)
 		}
@@ -117,7 +126,7 @@ func TestAnAnswerIsToTheQuestionThatWasAsked(t *testing.T) {
 		}
 	}
 	g.Nodes[0].Digest = "edited"
-	b := newInbox(g, dir, nil)
+	b := newInbox(g, dir, testKey, nil)
 	b.yes = true
 	if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Digest != "edited" {
 		t.Errorf("--yes: %+v, %v", d, ok)

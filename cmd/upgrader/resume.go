@@ -82,7 +82,7 @@ func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run lis
 		}
 		return goodbye(ctx, c, o.reached(run), session.history.past.Underway())
 	}
-	decisions, err := o.decisions(c, session.graph, run.dir, session.history)
+	decisions, err := o.decisions(session)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (o *resumeOptions) reached(run listing) listing {
 
 // takeUp finds the graph to go on with, and whether there is anything to go on with at all.
 func (o *resumeOptions) takeUp(s *session, run listing) (done bool, err error) {
-	if err := trust(s.console, run, s.journal, o.adopt); err != nil {
+	if s.key, err = trust(s.console, run, s.journal, o.adopt); err != nil {
 		return false, err
 	}
 	pinned, err := run.dir.graph()

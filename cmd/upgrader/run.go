@@ -218,12 +218,13 @@ func (o *runOptions) begin(ctx context.Context, c *console, s store, w *world, p
 		return err
 	}
 	defer closeQuietly(file)
-	file.Seal(key.of(dir))
+	seal := key.of(dir)
+	file.Seal(seal)
 	if err := dir.pin(file, m, prep.plan, prep.graph); err != nil {
 		return err
 	}
 	session := &session{
-		console: c, mode: mode, yes: m.Yes, manifest: m, dir: dir, graph: prep.graph, world: w,
+		console: c, mode: mode, yes: m.Yes, manifest: m, dir: dir, key: seal, graph: prep.graph, world: w,
 		journal: file, history: newHistory(prep.graph), facts: versions(w.nodes),
 	}
 	err = session.perform(ctx)

@@ -23,6 +23,7 @@ type session struct {
 
 	manifest manifest
 	dir      runDir
+	key      []byte // that the run is sealed with
 	graph    *engine.Graph
 	world    *world
 	journal  *journal.File
@@ -112,9 +113,8 @@ func (s *session) heading() heading {
 }
 
 func (s *session) inbox(show view) *inbox {
-	b := newInbox(s.graph, s.dir, s.history.decided)
-	b.yes = s.yes
-	b.who, _ = whoami(s.console.env)
+	b := newInbox(s.graph, s.dir, s.key, s.history.decided)
+	b.yes, b.me, b.warn = s.yes, theOperator(s.console.env), show.Note
 	if s.console.canAsk() {
 		b.ask = func(ctx context.Context, question string) (bool, error) {
 			s.console.forget()

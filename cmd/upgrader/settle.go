@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
@@ -11,33 +12,36 @@ import (
 
 // decisions are the records of what --settle says, and of what `upgrader approve` has left since: also an approval of
 // what had been rejected.
-func (o *resumeOptions) decisions(c *console, g *engine.Graph, dir runDir, h *history) ([]journal.Record, error) {
-	said, err := o.said(c, g, h)
+func (o *resumeOptions) decisions(s *session) ([]journal.Record, error) {
+	said, err := o.said(s.console, s.graph, s.history)
 	if err != nil {
 		return nil, err
 	}
 	var records []journal.Record
-	in := newInbox(g, dir, h.decided)
+	in := newInbox(s.graph, s.dir, s.key, s.history.decided)
+	in.warn = func(words string) { s.console.say("%s", words) }
 	for _, f := range in.Outdated() {
-		c.say("%s: what %s answered was another question, the plan was edited since; it is asked anew", f.Node, f.Who)
+		s.console.say("%s: what %s answered was another question, the plan was edited since; it is asked anew", f.Node, f.Who)
 	}
 	left := in.Poll()
 	for _, node := range slices.Sorted(maps.Keys(left)) {
-		records = append(records, journal.Record{Kind: journal.Decision, Node: node, State: left[node].Verdict, Who: left[node].Who, Digest: left[node].Digest})
+		rec := left[node].Record(node)
+		rec.Time = time.Time{} // now, when it is taken
+		records = append(records, rec)
 	}
 	return append(records, said...), nil
 }
 
 // said are the records of what --settle says.
 func (o *resumeOptions) said(c *console, g *engine.Graph, h *history) ([]journal.Record, error) {
-	who, _ := whoami(c.env)
+	me := theOperator(c.env)
 	var records []journal.Record
 	for _, word := range o.settle {
 		rec, err := settled(g, h, word)
 		if err != nil {
 			return nil, err
 		}
-		rec.Who = who
+		rec.Who, rec.By = me.name, me.account
 		records = append(records, rec)
 	}
 	return records, nil
@@ -56,6 +60,9 @@ func settled(g *engine.Graph, h *history, word string) (journal.Record, error) {
 		return journal.Record{}, invalid("--settle %q: want STEP=done, STEP=retry or HOST=done", word)
 	}
 	n, err := findNode(g, name)
+	if err == nil && n.Kind == approvalKind { // who may answer, and with which signature, is looked at there
+		return journal.Record{}, invalid("--settle %q: step %s asks a person: answer it with `upgrader approve`", word, n.ID)
+	}
 	if err == nil {
 		return journal.Record{Kind: journal.Decision, Node: n.ID, State: verdict, Digest: n.Digest}, nil
 	}

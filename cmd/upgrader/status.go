@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -108,12 +109,13 @@ type statusStep struct {
 	Started  time.Time `json:"started,omitzero"`
 	Ended    time.Time `json:"ended,omitzero"`
 	Message  string    `json:"message"`
+	Decided  string    `json:"decided,omitempty"` // what a person said last, and who it was
 }
 
 func newStatusPage(m manifest, summary engine.Summary) statusPage {
 	page := statusPage{Run: m.ID, Plan: m.Plan, Cluster: m.Cluster.String(), State: summary.State, Steps: []statusStep{}}
 	for _, n := range summary.Nodes {
-		page.Steps = append(page.Steps, statusStep{n.Step, n.Host, n.State, n.Attempts, n.Started, n.Ended, n.Message})
+		page.Steps = append(page.Steps, statusStep{n.Step, n.Host, n.State, n.Attempts, n.Started, n.Ended, n.Message, n.Decided})
 	}
 	return page
 }
@@ -146,7 +148,7 @@ func statusLines(m manifest, summary engine.Summary, st style, now time.Time) []
 		case !n.Started.IsZero() && n.State != engine.Pending:
 			took = spell(now.Sub(n.Started))
 		}
-		rows = append(rows, []string{st.mark(n.State), oneLine(n.Step), oneLine(n.Host), n.State, took, oneLine(n.Message)})
+		rows = append(rows, []string{st.mark(n.State), oneLine(n.Step), oneLine(n.Host), n.State, took, oneLine(cmp.Or(n.Message, n.Decided))})
 	}
 	lines = append(lines, columns(rows)...)
 	return append(lines, nextWords(m, summary)...)

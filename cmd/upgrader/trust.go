@@ -9,35 +9,36 @@ import (
 
 // trust makes sure, before anything of a run is gone on with, that its journal and its files are what this user's upgrader wrote: the
 // journal is sealed by the user's key, and says what the files are. With adopt, a person has said that they are to be trusted as
-// they are, and from here on they are sealed.
-func trust(c *console, run listing, file *journal.File, adopt bool) error {
+// they are, and from here on they are sealed. It returns the key of the run.
+func trust(c *console, run listing, file *journal.File, adopt bool) (seal []byte, err error) {
 	key, err := findKey(c.env)
 	if adopt && err == nil {
 		key, err = theKey(c.env)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	file.Seal(key.of(run.dir))
+	seal = key.of(run.dir)
+	file.Seal(seal)
 	pinned, err := pinsOf(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now, err := run.dir.digests()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	wrong := mistrust(run, key, file.Sealed(), pinned.edited(now))
 	switch {
 	case wrong != nil && !adopt:
-		return wrong
+		return nil, wrong
 	case wrong != nil:
 		c.say("%v", wrong)
 		c.say("run %s is gone on with as it is in %s, as you say", run.ID, run.dir)
 	case pinned.settled(now):
-		return nil
+		return seal, nil
 	}
-	return file.Append(journal.Record{Kind: journal.Pinned, Facts: now})
+	return seal, file.Append(journal.Record{Kind: journal.Pinned, Facts: now})
 }
 
 // mistrust says why a run is not what this user's upgrader wrote, and what to do about it.

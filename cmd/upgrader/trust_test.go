@@ -30,10 +30,16 @@ type pinning struct {
 	listing
 	console *console
 	env     map[string]string
+	state   string
 }
 
 // newPinning pins a run of a tiny plan and an inventory, and lets a process begin with it.
 func newPinning(t *testing.T) pinning {
+	t.Helper()
+	return pinningOf(t, tinyPlan, story()...)
+}
+
+func pinningOf(t *testing.T, text string, records ...journal.Record) pinning {
 	t.Helper()
 	env := map[string]string{"HOME": t.TempDir(), "USER": "tester"}
 	p := pinning{console: newConsole(nil, &bytes.Buffer{}, &bytes.Buffer{}, env, nil), env: env}
@@ -41,22 +47,23 @@ func newPinning(t *testing.T) pinning {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, dir, err := (store{t.TempDir()}).create(noon())
+	p.state = t.TempDir()
+	id, dir, err := (store{p.state}).create(noon())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.listing = listing{manifest: manifest{ID: id, Created: noon(), Plan: "tiny", PlanPath: fileWith(t, "tiny.yaml", tinyPlan), Inventory: inventoryFile(t)}, dir: dir}
+	p.listing = listing{manifest: manifest{ID: id, Created: noon(), Plan: "tiny", PlanPath: fileWith(t, "tiny.yaml", text), Inventory: inventoryFile(t)}, dir: dir}
 	file, err := journal.Open(string(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
 	file.Seal(key.of(dir))
-	p.pin(t, file, tinyPlan)
+	p.pin(t, file, text)
 	if err := file.Append(journal.Record{Kind: journal.Begin, Epoch: 1}); err != nil {
 		t.Fatal(err)
 	}
-	for _, rec := range story() {
+	for _, rec := range records {
 		if err := file.Append(rec); err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +102,7 @@ func (p pinning) trusted(t *testing.T, adopt bool) (string, error) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if err := trust(p.console, p.listing, file, adopt); err != nil {
+	if _, err := trust(p.console, p.listing, file, adopt); err != nil {
 		return "", err
 	}
 	var said strings.Builder

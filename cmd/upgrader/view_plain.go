@@ -116,7 +116,7 @@ func (s style) words(rec journal.Record, age time.Duration) string {
 	case journal.Settled:
 		return fmt.Sprintf("%s %s in %s%s", s.mark(rec.State), settledWord(rec.State), took(age), colon(rec.Why))
 	case journal.Decision:
-		return fmt.Sprintf("%s: decided by %s", rec.State, rec.Who)
+		return fmt.Sprintf("%s: decided by %s", rec.State, engine.DecidedBy(&rec))
 	case journal.Stop:
 		return "stopping" + colon(rec.Why)
 	case journal.End:

@@ -52,6 +52,8 @@ func (d decoder) fast(body []byte, r *Record) bool {
 		c.table(`,"facts":`, &r.Facts) &&
 		c.table(`,"hosts":`, &r.Hosts) &&
 		c.text(`,"who":`, &r.Who) &&
+		c.text(`,"by":`, &r.By) &&
+		c.text(`,"key":`, &r.Key) &&
 		c.text(`,"machine":`, &r.Machine) &&
 		c.number(`,"outage":`, (*int64)(&r.Outage)) &&
 		c.time(`,"until":`, &r.Until) &&

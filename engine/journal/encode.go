@@ -37,6 +37,8 @@ func appendBody(b []byte, r *Record) ([]byte, error) {
 	w.table(`,"facts":`, r.Facts)
 	w.table(`,"hosts":`, r.Hosts)
 	w.text(`,"who":`, r.Who)
+	w.text(`,"by":`, r.By)
+	w.text(`,"key":`, r.Key)
 	w.text(`,"machine":`, r.Machine)
 	w.number(`,"outage":`, int64(r.Outage))
 	if !r.Until.IsZero() {

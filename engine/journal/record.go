@@ -28,14 +28,16 @@ type Record struct {
 	Of      string            `json:"of,omitempty"`      // the one thing among many that it is about
 	Repeat  string            `json:"repeat,omitempty"`  // what may be done with it in doubt
 	State   string            `json:"state,omitempty"`   // of a node or a run
-	Why     string            `json:"why,omitempty"`     // what is waited for, or what went wrong
+	Why     string            `json:"why,omitempty"`     // what is waited for, what went wrong, or the reason for a decision
 	Attempt int               `json:"attempt,omitempty"` // of the node, from 1
 	Epoch   int64             `json:"epoch,omitempty"`   // of the process that wrote it
 	Digest  string            `json:"digest,omitempty"`  // of the graph or of the node
 	Group   string            `json:"group,omitempty"`   // of a rollout; Settled: its host is through that
 	Facts   map[string]string `json:"facts,omitempty"`   // what became known, or what expressions yielded
 	Hosts   map[string]string `json:"hosts,omitempty"`   // hosts out of service and why
-	Who     string            `json:"who,omitempty"`     // the person of a decision
+	Who     string            `json:"who,omitempty"`     // Decision: the person, as they named themselves
+	By      string            `json:"by,omitempty"`      // Decision: the operating system's user who gave it
+	Key     string            `json:"key,omitempty"`     // Decision: the fingerprint of the SSH key that signed it
 	Machine string            `json:"machine,omitempty"` // Machine: the ID of the machine that the host is
 	Outage  time.Duration     `json:"outage,omitempty"`  // Intent: how long the API may be away because of it
 	Until   time.Time         `json:"until,omitzero"`    // of a wait that has an end, and of an outage: format 1 only

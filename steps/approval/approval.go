@@ -13,7 +13,9 @@ import (
 
 const doc = `Asks a person whether to go on, and pauses the run until one has answered.
 It observes the decisions about the step: those given on the terminal, by --yes where no approvers are named, and by
-` + "`upgrader approve`" + `. Approved, it is done; rejected, it fails and says by whom. It changes nothing.`
+` + "`upgrader approve`" + `. Where it has allowedSigners, only an answer that one of them has signed counts
+(` + "`upgrader approve --sign`" + `), and only if it is one of the approvers, where those are named. Approved, it is done; rejected, it fails
+and says by whom. It changes nothing.`
 
 // Kinds returns the kinds of this family.
 func Kinds() []engine.Kind {
@@ -21,14 +23,27 @@ func Kinds() []engine.Kind {
 }
 
 type approval struct {
-	Message   string   `yaml:"message" required:"true" doc:"The question."`
-	Approvers []string `yaml:"approvers" doc:"Who may answer, by the names that upgrader approve --as takes; anybody, if none are given."`
+	Message        string   `yaml:"message" required:"true" doc:"The question."`
+	Approvers      []string `yaml:"approvers" doc:"Who may answer, by the names that upgrader approve --as takes; anybody, if none are given."`
+	AllowedSigners string   `yaml:"allowedSigners" doc:"The lines of an allowed_signers file (ssh-keygen(1)), such as: ann ssh-ed25519 AAAA... Then an answer has to be signed by the key of who gives it."`
 }
 
-// Validate checks that there is a question.
+// Validate checks that there is a question, and that everybody who may answer has a key, if keys are wanted.
 func (a *approval) Validate() error {
 	if strings.TrimSpace(a.Message) == "" {
 		return fmt.Errorf("message: is empty; say what is to be decided")
+	}
+	if a.AllowedSigners == "" {
+		return nil
+	}
+	signers, err := parseSigners(a.AllowedSigners)
+	if err != nil {
+		return fmt.Errorf("allowedSigners: %w", err)
+	}
+	for _, who := range a.Approvers {
+		if !signers.has(who) {
+			return fmt.Errorf("approvers: %s has no key in allowedSigners, and could not answer", who)
+		}
 	}
 	return nil
 }
@@ -43,6 +58,8 @@ func (a *approval) Observe(_ context.Context, s engine.Scene) ([]engine.Change, 
 		return nil, engine.Pause("%s%s", a.Message, a.who())
 	case len(a.Approvers) > 0 && !slices.Contains(a.Approvers, d.Who):
 		return nil, engine.Pause("%s%s, and %s said %s", a.Message, a.who(), name(d.Who), d.Verdict)
+	case a.AllowedSigners != "" && d.Key == "":
+		return nil, engine.Pause("%s%s, and %s said %s without a signature", a.Message, a.who(), name(d.Who), d.Verdict)
 	case d.Verdict == "approve":
 		return nil, nil
 	case d.Verdict == "reject":
@@ -51,12 +68,19 @@ func (a *approval) Observe(_ context.Context, s engine.Scene) ([]engine.Change, 
 	return nil, fmt.Errorf("%s decided %q; want approve or reject", name(d.Who), d.Verdict)
 }
 
-// who says who may answer.
+// who says who may answer, and how.
 func (a *approval) who() string {
-	if len(a.Approvers) == 0 {
+	var rules []string
+	if len(a.Approvers) > 0 {
+		rules = append(rules, "only "+strings.Join(a.Approvers, ", ")+" can answer")
+	}
+	if a.AllowedSigners != "" {
+		rules = append(rules, "signed, with upgrader approve --sign")
+	}
+	if len(rules) == 0 {
 		return ""
 	}
-	return " (only " + strings.Join(a.Approvers, ", ") + " can answer)"
+	return " (" + strings.Join(rules, ", ") + ")"
 }
 
 func name(who string) string {

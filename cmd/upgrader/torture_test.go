@@ -109,10 +109,11 @@ func (v *victim) writePlan() {
 	}
 }
 
-// command is one process of the runner: the first runs, every other resumes.
-func (v *victim) command(ctx context.Context, first bool) (*exec.Cmd, *bytes.Buffer) {
+// command is one process of the runner: it runs until there is a run, and every other resumes. One that is killed early, as on a slow
+// machine, leaves none.
+func (v *victim) command(ctx context.Context) (*exec.Cmd, *bytes.Buffer) {
 	args := []string{"--state-dir", filepath.Join(v.dir, "state"), "resume", "--yes", "--output", "plain"}
-	if first {
+	if v.runDir() == "" {
 		args = []string{"--state-dir", filepath.Join(v.dir, "state"), "run", filepath.Join(v.dir, "plan.yaml"), "--yes", "--output", "plain",
 			"--kubeconfig", filepath.Join(v.dir, "kubeconfig"), "--inventory", filepath.Join(v.dir, "inventory.yaml"), "--var", "soak=1s"}
 	}
@@ -124,12 +125,12 @@ func (v *victim) command(ctx context.Context, first bool) (*exec.Cmd, *bytes.Buf
 }
 
 func (v *victim) upgrade(kills int) {
-	for k := range kills {
-		v.killed(k == 0)
+	for range kills {
+		v.killed()
 	}
-	for try := range 3 { // faults may end a run well-behaved, with a message; a person would resume it
+	for range 3 { // faults may end a run well-behaved, with a message; a person would resume it
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-		cmd, out := v.command(ctx, kills == 0 && try == 0)
+		cmd, out := v.command(ctx)
 		began, before := time.Now(), v.records()
 		err := cmd.Run()
 		cancel()
@@ -144,10 +145,10 @@ func (v *victim) upgrade(kills int) {
 }
 
 // killed starts a process and kills it at a random moment; most moments are early, as work is dense there.
-func (v *victim) killed(first bool) {
+func (v *victim) killed() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(300+v.rnd.IntN(2500))*time.Millisecond)
 	defer cancel()
-	cmd, out := v.command(ctx, first)
+	cmd, out := v.command(ctx)
 	cmd.Cancel = func() error { return cmd.Process.Kill() }
 	began, before := time.Now(), v.records()
 	err := cmd.Run()
@@ -159,7 +160,7 @@ func (v *victim) killed(first bool) {
 }
 
 func (v *victim) runDir() string {
-	runs, _ := filepath.Glob(filepath.Join(v.dir, "state", "runs", "*", journal.Name))
+	runs, _ := filepath.Glob(filepath.Join(v.dir, "state", "runs", "*", manifestName))
 	if len(runs) != 1 {
 		return ""
 	}

@@ -60,7 +60,7 @@ func TestADryRunTellsTheTruth(t *testing.T) {
 	v := newVictim(t, buildProgram(t), "", rand.New(rand.NewPCG(1, 1)))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd, _ := v.command(ctx, true)
+	cmd, _ := v.command(ctx)
 	cmd.Args = append(cmd.Args, "--dry-run", "--output", "json")
 	cmd.Stdout = nil
 	out, err := cmd.Output()

@@ -63,6 +63,10 @@ with --sign, or elsewhere: --print prints the text to be signed, --signature tak
 
 // decide leaves a decision for the run to find.
 func (o *approveOptions) decide(ctx context.Context, c *console, run listing, step string) error {
+	seal, err := trusts(c, run) // or the question may be another than the run asks
+	if err != nil {
+		return err
+	}
 	g, summary, err := run.dir.summary()
 	if err != nil {
 		return err
@@ -83,7 +87,7 @@ func (o *approveOptions) decide(ctx context.Context, c *console, run listing, st
 	if err != nil {
 		return err
 	}
-	if err := leave(c, run, f); err != nil {
+	if err := leave(run, seal, f); err != nil {
 		return err
 	}
 	next := "the run takes it from here"
@@ -167,15 +171,9 @@ func notSigned(f decisionFile, err error) error {
 }
 
 // leave puts the decision where the run looks for it, sealed with the key that the run is sealed with.
-func leave(c *console, run listing, f decisionFile) error {
-	key, err := findKey(c.env)
+func leave(run listing, seal []byte, f decisionFile) error {
+	f, err := f.sealed(seal)
 	if err != nil {
-		return err
-	}
-	if len(key.bytes) == 0 {
-		return invalid("run %s would not take the answer: this user has no key in %s, which the run is sealed with. Bring it from where the run began, or name it as UPGRADER_KEY_FILE", run.ID, key.path)
-	}
-	if f, err = f.sealed(key.of(run.dir)); err != nil {
 		return err
 	}
 	err = private.MkdirAll(run.dir.path("decisions"))

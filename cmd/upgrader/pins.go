@@ -99,10 +99,10 @@ func (p *pins) take(rec *journal.Record) {
 	}
 }
 
-// pinsOf reads them from the journal.
-func pinsOf(file *journal.File) (pins, error) {
+// pinsOf reads them from a journal.
+func pinsOf(scan func(each func(*journal.Record) error) error) (pins, error) {
 	var p pins
-	err := file.Scan(func(rec *journal.Record) error {
+	err := scan(func(rec *journal.Record) error {
 		p.take(rec)
 		return nil
 	})

@@ -179,7 +179,11 @@ func TestASignatureOfSomethingElse(t *testing.T) {
 		"nothing":              {"", false},
 	} {
 		f.Signature = tt.signature
-		if err := leave(b.console, b.listing, f); err != nil {
+		seal, err := trusts(b.console, b.listing)
+		if err == nil {
+			err = leave(b.listing, seal, f)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		d, warned := b.taken()
@@ -189,6 +193,19 @@ func TestASignatureOfSomethingElse(t *testing.T) {
 		if !tt.counts && (!strings.Contains(warned, "ann") || !strings.Contains(warned, "--sign KEY")) {
 			t.Errorf("of %s: it says %s", name, warned)
 		}
+	}
+}
+
+// TestApproveTellsAnEditedQuestion proves that nobody answers another question than the run asks.
+func TestApproveTellsAnEditedQuestion(t *testing.T) {
+	b := newBallot(t)
+	graph, err := os.ReadFile(b.dir.path("graph.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, b.dir, "graph.json", bytes.Replace(graph, []byte("Go?"), []byte("No?"), 1))
+	if code, _, errs := b.approve("--as", "ann", "--sign", b.keys["ann"]); code != exitInvalid || !strings.Contains(errs, "graph.json") {
+		t.Errorf("exit code %d, it says %s", code, errs)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 
 	"upgrader.dev/upgrader/engine/journal"
@@ -20,7 +21,7 @@ func trust(c *console, run listing, file *journal.File, adopt bool) (seal []byte
 	}
 	seal = key.of(run.dir)
 	file.Seal(seal)
-	pinned, err := pinsOf(file)
+	pinned, err := pinsOf(file.Scan)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +40,25 @@ func trust(c *console, run listing, file *journal.File, adopt bool) (seal []byte
 		return seal, nil
 	}
 	return seal, file.Append(journal.Record{Kind: journal.Pinned, Facts: now})
+}
+
+// trusts says whether a run, on which a process may be at work, is as this user's upgrader wrote it. It returns the key of the run.
+func trusts(c *console, run listing) (seal []byte, err error) {
+	key, err := findKey(c.env)
+	if err != nil {
+		return nil, err
+	}
+	f := journal.NewFollower(string(run.dir))
+	pinned, err := pinsOf(f.Scan)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	now, err := run.dir.digests()
+	if err != nil {
+		return nil, err
+	}
+	seal = key.of(run.dir)
+	return seal, mistrust(run, key, f.Sealed(seal), pinned.edited(now))
 }
 
 // mistrust says why a run is not what this user's upgrader wrote, and what to do about it.

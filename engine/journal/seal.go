@@ -46,6 +46,14 @@ func (j *File) Sealed() error {
 	return nil
 }
 
+// Sealed says of what was scanned what File.Sealed does. The writer may be at work.
+func (o *Follower) Sealed(key []byte) error {
+	if err := o.found.last.check(key); err != nil {
+		return fmt.Errorf("%s: %w", o.path, err)
+	}
+	return nil
+}
+
 // A lastLine is the last line that was found right.
 type lastLine struct {
 	before sum    // of the line before

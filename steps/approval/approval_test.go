@@ -66,9 +66,9 @@ func TestValidate(t *testing.T) {
 		{"one without a key", approval{Message: "?", Approvers: []string{"ann", "bob"}, AllowedSigners: keyOfAnn},
 			"approvers: bob has no key in allowedSigners, and could not answer"},
 		{"a name of a file", approval{Message: "?", AllowedSigners: "signers.txt"},
-			`allowedSigners: line 1, "signers.txt": want names and a public key, such as ann ssh-ed25519 AAAA...`},
+			`allowedSigners: line 1, "signers.txt": want names and a public key, as in: ann ssh-ed25519 AAAA`},
 		{"a key of another type than it says", approval{Message: "?", AllowedSigners: strings.Replace(keyOfAnn, "ssh-ed25519", "ssh-rsa", 1)},
-			`allowedSigners: line 1, "` + strings.Replace(keyOfAnn, "ssh-ed25519", "ssh-rsa", 1) + `": want names and a public key, such as ann ssh-ed25519 AAAA...`},
+			`allowedSigners: line 1, "` + strings.Replace(keyOfAnn, "ssh-ed25519", "ssh-rsa", 1) + `": want names and a public key, as in: ann ssh-ed25519 AAAA`},
 		{"no key", approval{Message: "?", AllowedSigners: "# none\n"}, "allowedSigners: holds no key; leave it out if answers need no signature"},
 	} {
 		got := ""

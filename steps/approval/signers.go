@@ -22,7 +22,7 @@ func parseSigners(text string) (signers, error) {
 		}
 		names, rest, _ := strings.Cut(line, " ")
 		if !hasKey(strings.Fields(rest)) {
-			return nil, fmt.Errorf("line %d, %q: want names and a public key, such as ann ssh-ed25519 AAAA...", i+1, line)
+			return nil, fmt.Errorf("line %d, %q: want names and a public key, as in: ann ssh-ed25519 AAAA", i+1, line)
 		}
 		found = append(found, strings.Split(names, ",")...)
 	}

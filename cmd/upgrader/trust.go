@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 
@@ -32,10 +33,9 @@ func trust(c *console, run listing, file *journal.File, adopt bool) (seal []byte
 	wrong := mistrust(run, key, file.Sealed(), pinned.edited(now))
 	switch {
 	case wrong != nil && !adopt:
-		return nil, wrong
+		return nil, refusal(run, wrong)
 	case wrong != nil:
-		c.say("%v", wrong)
-		c.say("run %s is gone on with as it is in %s, as you say", run.ID, run.dir)
+		c.say("%v; going on with it as it is, as you say", wrong)
 	case pinned.settled(now):
 		return seal, nil
 	}
@@ -58,23 +58,35 @@ func trusts(c *console, run listing) (seal []byte, err error) {
 		return nil, err
 	}
 	seal = key.of(run.dir)
-	return seal, mistrust(run, key, f.Sealed(seal), pinned.edited(now))
+	if wrong := mistrust(run, key, f.Sealed(seal), pinned.edited(now)); wrong != nil {
+		return nil, refusal(run, wrong)
+	}
+	return seal, nil
 }
 
-// mistrust says why a run is not what this user's upgrader wrote, and what to do about it.
+// mistrust says why a run is not what this user's upgrader wrote.
 func mistrust(run listing, key sealKey, sealed error, edited []string) error {
-	next := "\nif you know where they come from, and they may do what they say on every host: upgrader resume " + run.ID + " --adopt"
 	switch {
 	case errors.Is(sealed, journal.ErrUnsealed):
-		return invalid("run %s: the files in %s are not sealed, as an older upgrader left them: nobody can tell whether they were edited%s", run.ID, run.dir, next)
-	case errors.Is(sealed, journal.ErrForeign) && len(key.bytes) == 0:
-		return invalid("run %s: %w, and this user has no key in %s. Copied from another machine, or another home? Bring its run.key too, or name it as UPGRADER_KEY_FILE%s", run.ID, sealed, key.path, next)
+		return fmt.Errorf("run %s: %w, as an older upgrader left them: nobody can tell whether the files in %s were edited", run.ID, sealed, run.dir)
 	case errors.Is(sealed, journal.ErrForeign):
-		return invalid("run %s: %w: not by the key in %s. Copied from another machine, or another home? Bring its run.key too, or name it as UPGRADER_KEY_FILE%s", run.ID, sealed, key.path, next)
+		return fmt.Errorf("run %s: %w: the key of this user, %s, is another or is not there", run.ID, sealed, key.path)
 	case sealed != nil:
 		return sealed
 	case len(edited) > 0:
-		return invalid("run %s: %s in %s: edited since upgrader wrote it, so nothing of it is gone on with; put it back as it was%s", run.ID, strings.Join(edited, ", "), run.dir, next)
+		return fmt.Errorf("run %s: edited since upgrader wrote it in %s: %s", run.ID, run.dir, strings.Join(edited, ", "))
 	}
 	return nil
+}
+
+// refusal is what to do about a run that is not trusted.
+func refusal(run listing, why error) error {
+	next := "put it back as it was"
+	if errors.Is(why, journal.ErrForeign) {
+		next = "if it was copied from another machine or home, bring the run.key from there, or name it as UPGRADER_KEY_FILE"
+	}
+	if errors.Is(why, journal.ErrUnsealed) {
+		next = "look at them first"
+	}
+	return invalid("%w; nothing was done\n%s; or, if you know where it comes from and it may do on every host what it says: upgrader resume %s --adopt", why, next, run.ID)
 }

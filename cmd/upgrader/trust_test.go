@@ -183,11 +183,11 @@ func TestAdopt(t *testing.T) {
 		estrange func(p *pinning) error
 		words    string
 	}{
-		"another machine's": {func(p *pinning) error { return os.RemoveAll(filepath.Join(p.env["HOME"], ".config")) }, "this user has no key in "},
+		"another machine's": {func(p *pinning) error { return os.RemoveAll(filepath.Join(p.env["HOME"], ".config")) }, "is another or is not there"},
 		"another user's": {func(p *pinning) error {
 			return os.WriteFile(filepath.Join(p.env["HOME"], ".config", "upgrader", "run.key"), bytes.Repeat([]byte("ab"), 32), 0o600)
-		}, "not by the key in "},
-		"edited":        {func(p *pinning) error { return os.WriteFile(p.dir.path("plan", "tiny.yaml"), []byte("{}"), 0o600) }, "plan/tiny.yaml in "},
+		}, "bring the run.key from there"},
+		"edited":        {func(p *pinning) error { return os.WriteFile(p.dir.path("plan", "tiny.yaml"), []byte("{}"), 0o600) }, ": plan/tiny.yaml; nothing was done"},
 		"not sealed":    {func(p *pinning) error { return unseal(p.dir) }, "are not sealed, as an older upgrader left them"},
 		"without a key": {func(p *pinning) error { return errors.Join(unseal(p.dir), os.RemoveAll(p.env["HOME"])) }, "are not sealed"},
 	} {

@@ -35,7 +35,7 @@ func layers() []struct{ pkg, may string } {
 		{"steps/skew", "github.com/Masterminds/semver/v3"},
 		{"steps/remote", "engine engine/document steps/redact golang.org/x/crypto/... golang.org/x/sys/unix github.com/skeema/knownhosts github.com/hashicorp/go-multierror"},
 		{"steps/remote/remotetest", "engine steps/remote"},
-		{"steps/kube", "engine steps/redact k8s.io/..."},
+		{"steps/kube", "engine steps/redact k8s.io/... golang.org/x/sys/unix"},
 		{"steps/kube/kubetest", "engine steps/kube k8s.io/..."},
 		{"steps/finding", "engine"},
 		{"steps/knowledge", "engine/document"},

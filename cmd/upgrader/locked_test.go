@@ -31,7 +31,12 @@ func TestAResumeOfADoneRunGivesTheLockBack(t *testing.T) {
 	env := map[string]string{"USER": "tester", "HOME": t.TempDir()}
 	id := killedWhenDone(t, state, env, manifest{Plan: "p", Cluster: clusterID{UID: uid}, Kubeconfig: kubeconfigFor(t, web.URL)})
 	person, machine := whoami(env)
-	lock := kube.NewLock(client, kube.Identity{Run: id, Person: person, Machine: machine})
+	held, err := state.lockCluster(clusterID{UID: uid}, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock := kube.NewLock(client, kube.Identity{Run: id, Person: person, Machine: machine, LockFile: held.name()})
+	held.release() // as a process does that is killed
 	if err := lock.Acquire(t.Context()); err != nil {
 		t.Fatal(err)
 	}

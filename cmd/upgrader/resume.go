@@ -80,7 +80,7 @@ func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run lis
 		if _, err := o.said(c, session.graph, session.history); err != nil { // a mistyped word is told here too
 			return err
 		}
-		return goodbye(ctx, c, o.reached(run), session.history.past.Underway())
+		return goodbye(ctx, c, s, o.reached(run), session.history.past.Underway())
 	}
 	decisions, err := o.decisions(session)
 	if err != nil {
@@ -89,11 +89,11 @@ func (o *resumeOptions) resume(ctx context.Context, c *console, s store, run lis
 	if session.world, err = reconnect(ctx, c, o.reached(run)); err != nil {
 		return err
 	}
-	unlock, err := s.lockCluster(session.world.id, run.ID)
+	session.held, err = s.lockCluster(session.world.id, run.ID)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer session.held.release()
 	if len(decisions) > 0 {
 		if err := file.Append(decisions...); err != nil {
 			return err

@@ -203,11 +203,11 @@ func (o *runOptions) begin(ctx context.Context, c *console, s store, w *world, p
 	if err != nil {
 		return err
 	}
-	unlock, err := s.lockCluster(w.id, id)
+	held, err := s.lockCluster(w.id, id)
 	if err != nil {
 		return errors.Join(err, dir.discard())
 	}
-	defer unlock()
+	defer held.release()
 	m := manifest{
 		ID: id, Created: now, Upgrader: programVersion(), Plan: prep.graph.Plan, PlanPath: absolute(prep.path),
 		Inventory: absolute(o.inventory), Vars: prep.vars, Cluster: w.id, Kubeconfig: absolute(o.kubeconfig), Context: o.context,
@@ -224,7 +224,7 @@ func (o *runOptions) begin(ctx context.Context, c *console, s store, w *world, p
 		return err
 	}
 	session := &session{
-		console: c, mode: mode, yes: m.Yes, manifest: m, dir: dir, key: seal, graph: prep.graph, world: w,
+		console: c, mode: mode, yes: m.Yes, manifest: m, dir: dir, key: seal, graph: prep.graph, world: w, held: held,
 		journal: file, history: newHistory(prep.graph), facts: versions(w.nodes),
 	}
 	err = session.perform(ctx)

@@ -26,6 +26,7 @@ type session struct {
 	key      []byte // that the run is sealed with
 	graph    *engine.Graph
 	world    *world
+	held     *clusterLock // of this machine; nil in a test
 	journal  *journal.File
 	history  *history     // as the journal had it when this process took it
 	facts    engine.Facts // known at the start of the run; nil in a resume
@@ -63,7 +64,11 @@ func (s *session) carryOut(ctx context.Context, lock *kube.Lock, signals <-chan 
 	defer show.Close()
 	fleet := s.world.fleet(show.Note, s.history.past.Machines())
 	defer closeQuietly(fleet)
-	catalog, err := steps.Catalog(steps.Deps{Hosts: fleet, Cluster: s.world.client})
+	cluster, err := s.world.client.Under(lock)
+	if err != nil {
+		return false, err
+	}
+	catalog, err := steps.Catalog(steps.Deps{Hosts: fleet, Cluster: cluster})
 	if err != nil { // a programmer's error; nothing has been started
 		return false, err
 	}
@@ -86,8 +91,12 @@ func (s *session) carryOut(ctx context.Context, lock *kube.Lock, signals <-chan 
 // whose effects go on: then the lock stays the run's, and a resume finds it.
 func (s *session) takeLock(ctx context.Context) (lock *kube.Lock, release func(keep bool), err error) {
 	person, machine := whoami(s.console.env)
-	lock = kube.NewLock(s.world.client, kube.Identity{Run: s.manifest.ID, Person: person, Machine: machine, Plan: s.graph.Plan})
-	if err := patiently(ctx, s.console, func() error { return lock.Acquire(ctx) }); err != nil {
+	me := kube.Identity{Run: s.manifest.ID, Person: person, Machine: machine, Plan: s.graph.Plan}
+	if s.held != nil {
+		me.LockFile = s.held.name()
+	}
+	lock = kube.NewLock(s.world.client, me)
+	if err := takeOver(ctx, s.console, lock, me.Run); err != nil {
 		var held *kube.HeldError
 		if errors.As(err, &held) {
 			return nil, nil, &lockedError{err}
@@ -98,6 +107,7 @@ func (s *session) takeLock(ctx context.Context) (lock *kube.Lock, release func(k
 	return lock, func(keep bool) {
 		stop()
 		if keep {
+			lock.Leave()
 			return
 		}
 		ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), 5*time.Second, errors.New("the cluster does not answer"))

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"upgrader.dev/upgrader/engine/private"
@@ -207,29 +206,6 @@ func (s store) pick(name string) (listing, error) {
 		}
 		return listing{}, invalid("%q is the beginning of %d runs (%s): give more of it", name, len(hits), strings.Join(ids, ", "))
 	}
-}
-
-// lockCluster keeps a second process of this machine off the cluster until the returned function is called.
-func (s store) lockCluster(id clusterID, run string) (unlock func(), err error) {
-	dir := filepath.Join(s.dir, "clusters")
-	if err := private.MkdirAll(dir); err != nil {
-		return nil, fmt.Errorf("making the state directory: %w", err)
-	}
-	path := filepath.Join(dir, safeName(id.UID)+".lock")
-	f, err := private.OpenFile(path, os.O_RDWR|os.O_CREATE)
-	if err != nil {
-		return nil, fmt.Errorf("opening the cluster's lock: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		who, _ := private.ReadFile(path)
-		_ = f.Close()
-		return nil, &lockedError{fmt.Errorf("cluster %s is being worked on by %s on this machine: wait for it, or follow it with `upgrader status -w`",
-			id, cmp.Or(strings.TrimSpace(string(who)), "another upgrader"))}
-	}
-	if err := f.Truncate(0); err == nil {
-		_, _ = fmt.Fprintf(f, "run %s, process %d\n", run, os.Getpid()) // for people only
-	}
-	return func() { _ = f.Close() }, nil
 }
 
 func readJSON(path string, into any) error {

@@ -172,7 +172,7 @@ func TestLogsStayInTheirDirectory(t *testing.T) {
 func TestLockCluster(t *testing.T) {
 	s := store{t.TempDir()}
 	id := clusterID{UID: "u-1", Name: "prod"}
-	unlock, err := s.lockCluster(id, "1120-1200-aaa")
+	held, err := s.lockCluster(id, "1120-1200-aaa")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,9 +181,9 @@ func TestLockCluster(t *testing.T) {
 	if !errors.As(err, &locked) || !strings.Contains(err.Error(), "1120-1200-aaa") {
 		t.Errorf("second: %v", err)
 	}
-	unlock()
-	if unlock, err = s.lockCluster(id, "1120-1300-bbb"); err != nil {
+	held.release()
+	if held, err = s.lockCluster(id, "1120-1300-bbb"); err != nil {
 		t.Fatalf("after unlock: %v", err)
 	}
-	unlock()
+	held.release()
 }

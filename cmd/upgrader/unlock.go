@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,30 +11,48 @@ import (
 	"upgrader.dev/upgrader/steps/kube"
 )
 
-func unlockCommand(c *console) *cobra.Command {
-	var kubeconfig, kubecontext string
-	var yes bool
+// unlockOptions are the flags of unlock.
+type unlockOptions struct {
+	place
+	run string // which lock is meant: RUN, or RUN/NONCE
+	yes bool
+}
+
+func unlockCommand(c *console, g *global) *cobra.Command {
+	o := &unlockOptions{}
 	cmd := &cobra.Command{
 		Use:   "unlock",
 		Short: "Take the cluster's lock away from an upgrader that is gone",
-		Long: `Shows who holds the cluster's lock and, after a yes, takes it away. Whoever held it is refused from then on by the
-cluster and by every host. Be sure that it does nothing any more: this is the only safeguard between two upgraders.`,
+		Long: `Shows who holds the cluster's lock and, after a yes, takes it away from that very process and from no other. Whoever
+held it is refused from then on by the cluster and by every host. The lock is free some 25 seconds later, when nothing can
+arrive any more of what that process may have sent; if it was one of this machine and has ended, after 5. An unlock that is
+cut short in this is finished by the next one. Be sure that the upgrader does nothing any more on the hosts: jobs that it
+has started there go on.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return unlock(cmd.Context(), c, place{kubeconfig: kubeconfig, context: kubecontext}, yes)
+			s, err := stateDir(g.stateDir, c.env)
+			if err != nil {
+				return err
+			}
+			return o.unlock(cmd.Context(), c, s)
 		},
 	}
-	clusterFlags(cmd, &kubeconfig, &kubecontext)
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	clusterFlags(cmd, &o.kubeconfig, &o.context)
+	cmd.Flags().StringVar(&o.run, "run", "", "the run whose lock is meant, or RUN/NONCE as shown, for its very process: any other holder keeps it")
+	cmd.Flags().BoolVar(&o.yes, "yes", false, "do not ask; needs --run")
 	return cmd
 }
 
-func unlock(ctx context.Context, c *console, at place, yes bool) error {
-	w, err := connect(ctx, at, "")
+func (o *unlockOptions) unlock(ctx context.Context, c *console, s store) error {
+	if o.yes && o.run == "" {
+		return invalid("--yes takes the lock away without asking, so --run has to say from whom: `upgrader unlock` shows who has it")
+	}
+	w, err := connect(ctx, o.place, "")
 	if err != nil {
 		return err
 	}
-	lock := kube.NewLock(w.client, kube.Identity{})
+	person, machine := whoami(c.env)
+	lock := kube.NewLock(w.client, kube.Identity{Person: person, Machine: machine})
 	holder, held, err := lock.Holder(ctx)
 	if err != nil {
 		return err
@@ -43,34 +62,55 @@ func unlock(ctx context.Context, c *console, at place, yes bool) error {
 		return nil
 	}
 	c.say("cluster %s is locked by %s", w.id, holderWords(holder))
-	if !yes {
-		if !c.canAsk() {
-			return invalid("nobody is at a terminal to say yes: give --yes once you are sure that run %s does nothing any more", holder.Run)
-		}
-		sure, err := c.confirm(ctx, "Take the lock away?")
-		if err != nil {
-			return err
-		}
-		if !sure {
-			return invalid("not confirmed: the lock was left alone")
-		}
+	if err := o.meant(ctx, c, holder); err != nil {
+		return err
 	}
-	person, machine := whoami(c.env)
-	was, held, err := lock.Unlock(ctx, person+"@"+machine)
+	file, gone := s.provesGone(w.id, holder)
+	if file != nil {
+		defer file.release()
+	}
+	err = lock.Unlock(ctx, holder, gone, func(wait time.Duration) {
+		c.say("run %s of %s is fenced; waiting %s, until nothing that it may have sent can arrive any more ...", holder.Name(), holder.Who, wait)
+	})
+	if errors.Is(err, kube.ErrMoved) {
+		return &lockedError{err}
+	}
 	if err != nil {
 		return err
 	}
-	if held {
-		c.say("unlocked; run %s of %s is refused from now on", was.Run, was.Who)
+	c.say("unlocked; run %s of %s is refused from now on", holder.Name(), holder.Who)
+	return nil
+}
+
+// meant makes sure that the lock is to be taken from this holder.
+func (o *unlockOptions) meant(ctx context.Context, c *console, h kube.Holder) error {
+	if o.run != "" && !h.Is(o.run) {
+		return &lockedError{fmt.Errorf("the lock is not that of %s, but of run %s: it was left alone", o.run, h.Name())}
+	}
+	if o.yes {
+		return nil
+	}
+	if !c.canAsk() {
+		return invalid("nobody is at a terminal to say yes: give --yes --run %s once you are sure that it does nothing any more", h.Name())
+	}
+	sure, err := c.confirm(ctx, "Take the lock away?")
+	if err != nil {
+		return err
+	}
+	if !sure {
+		return invalid("not confirmed: the lock was left alone")
 	}
 	return nil
 }
 
 // holderWords says who has the lock, for which plan, and whether he seems alive.
 func holderWords(h kube.Holder) string {
-	words := fmt.Sprintf("run %s of %s since %s", h.Run, h.Who, h.Since.Local().Format(time.DateTime))
+	words := fmt.Sprintf("run %s of %s since %s", h.Name(), h.Who, h.Since.Local().Format(time.DateTime))
 	if h.Plan != "" {
 		words += " (plan " + h.Plan + ")"
+	}
+	if h.Unlocking != "" {
+		return fmt.Sprintf("%s; %s began to take it away %s ago", words, h.Unlocking, time.Since(h.Renewed).Round(time.Second))
 	}
 	alive := "last renewed"
 	if h.Expired {

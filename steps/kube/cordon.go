@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"upgrader.dev/upgrader/engine"
 )
 
 // ErrUncordoned says that somebody else has uncordoned a node that this run had cordoned: the mark is there and the
@@ -47,12 +50,12 @@ func (n Node) UncordonedSince(run string) bool {
 
 // Cordon makes a node unschedulable and marks it with owner (RUN/STEP), both in one conditional patch. A node that is
 // cordoned already stays as it is: a cordon of somebody else is never taken over. ErrUncordoned if the node has the
-// mark of owner's run and is not cordoned.
+// mark of owner's run and is not cordoned; engine.ErrFenced if an upgrader of a higher epoch has written on it.
 func (c *Client) Cordon(ctx context.Context, node, owner string) error {
 	what := "cordoning node " + node
 	var seen Node
 	return converge(ctx, what, func() (done bool, err error) {
-		if seen, err = c.Node(ctx, node); err != nil {
+		if seen, err = c.unfenced(ctx, node); err != nil {
 			return false, err
 		}
 		if seen.UncordonedSince(RunOf(owner)) {
@@ -66,12 +69,12 @@ func (c *Client) Cordon(ctx context.Context, node, owner string) error {
 
 // Uncordon makes a node schedulable again and takes the mark away, both in one conditional patch. It does so only if
 // the mark is of owner's run (the part before the slash); otherwise the error is a *ForeignCordonError. A node that is
-// neither cordoned nor marked is left alone.
+// neither cordoned nor marked is left alone. engine.ErrFenced as for Cordon.
 func (c *Client) Uncordon(ctx context.Context, node, owner string) error {
 	what := "uncordoning node " + node
 	var seen Node
 	return converge(ctx, what, func() (done bool, err error) {
-		if seen, err = c.Node(ctx, node); err != nil {
+		if seen, err = c.unfenced(ctx, node); err != nil {
 			return false, err
 		}
 		by := seen.CordonedBy()
@@ -87,8 +90,30 @@ func (c *Client) Uncordon(ctx context.Context, node, owner string) error {
 	})
 }
 
-// patchNode changes a node on condition that it is still the one that was seen, in the version that was seen.
+// unfenced reads a node and refuses it where somebody has written on it under a higher epoch than this client's.
+func (c *Client) unfenced(ctx context.Context, name string) (Node, error) {
+	n, err := c.Node(ctx, name)
+	mark := n.Annotations[Epoch]
+	if err != nil || c.lock == nil || mark == "" {
+		return n, err
+	}
+	epoch, err := strconv.ParseInt(mark, 10, 64)
+	if err != nil {
+		return n, fmt.Errorf("node %s: its annotation %s is %q, which is no epoch of upgrader; take it away: `kubectl annotate node %s %s-`", name, Epoch, mark, name, Epoch)
+	}
+	if mine := c.lock.Epoch(); epoch > mine {
+		return n, fmt.Errorf("node %s: %w: it was written under epoch %d, and this run's is %d; if no other upgrader was ever at work here: `kubectl annotate node %s %s-`",
+			name, engine.ErrFenced, epoch, mine, name, Epoch)
+	}
+	return n, nil
+}
+
+// patchNode changes a node on condition that it is still the one that was seen, in the version that was seen. The epoch
+// stays on it also when the cordon goes, so that whoever had the lock before is refused.
 func (c *Client) patchNode(ctx context.Context, seen Node, annotations map[string]any, unschedulable any) error {
+	if c.lock != nil {
+		annotations[Epoch] = strconv.FormatInt(c.lock.Epoch(), 10)
+	}
 	body, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": seen.UID, "resourceVersion": seen.ResourceVersion, "annotations": annotations},
 		"spec":     map[string]any{"unschedulable": unschedulable},

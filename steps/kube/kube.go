@@ -4,7 +4,8 @@
 //
 // Reads are repeated with jitter and honour Retry-After; what still fails is an engine.Transient error. Writes are
 // conditional; before one is made again the object is read, so that a lost answer is settled and not guessed. What
-// stays unknown after that is an engine.InDoubt error.
+// stays unknown after that is an engine.InDoubt error. What an upgrade writes goes through a client under a Lock, which
+// sends nothing unless the lock was proved seconds ago (guarded.go).
 package kube
 
 import (
@@ -83,4 +84,5 @@ type PodFilter struct {
 // Annotations that upgrader writes on nodes: the ledger of what it did, so that it undoes only its own.
 const (
 	CordonedBy = "upgrader.dev/cordoned-by" // RUN/STEP of the cordon
+	Epoch      = "upgrader.dev/epoch"       // of the lock under which it was last written; stays when the cordon goes
 )

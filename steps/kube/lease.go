@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -33,23 +32,16 @@ type lease struct {
 
 func (l lease) exists() bool { return l.version != "" }
 
-// note sets annotations, in a copy.
+// note sets annotations, in a copy; an empty one is taken away.
 func (l *lease) note(notes map[string]string) {
 	l.notes = maps.Clone(l.notes)
 	if l.notes == nil {
 		l.notes = map[string]string{}
 	}
 	for name, value := range notes {
-		l.notes[notePrefix+name] = value
-	}
-}
-
-func (l lease) holder(now time.Time) Holder {
-	run, who, _ := strings.Cut(l.identity, "@")
-	return Holder{
-		Run: run, Who: who, Plan: l.notes[notePrefix+"plan"],
-		Since: l.acquired, Renewed: l.renewed, Epoch: l.epoch,
-		Expired: now.Sub(l.renewed) > l.duration,
+		if l.notes[notePrefix+name] = value; value == "" {
+			delete(l.notes, notePrefix+name)
+		}
 	}
 }
 
@@ -92,7 +84,7 @@ func fromLease(o *coordinationv1.Lease) lease {
 }
 
 func toLease(namespace, name string, l lease) *coordinationv1.Lease {
-	seconds, transitions := int32(lockDuration/time.Second), int32(l.epoch) //nolint:gosec // the API counts epochs in an int32 too
+	seconds, transitions := int32(cmp.Or(l.duration, lockDuration)/time.Second), int32(l.epoch) //nolint:gosec // the API counts both in an int32 too
 	o := &coordinationv1.Lease{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(l.uid), ResourceVersion: l.version, Annotations: l.notes},

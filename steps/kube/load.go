@@ -40,7 +40,8 @@ type Options struct {
 // A Client speaks to one cluster. It is safe for concurrent use.
 type Client struct {
 	rest   rest.Interface
-	config *rest.Config // to make the read-only client of the same cluster
+	config *rest.Config // to make other clients of the same cluster
+	lock   *Lock        // that its writes rest on; nil: on none
 }
 
 // Load makes a client from a kubeconfig, by the loading rules of kubectl. It does not connect. A user that is an exec
@@ -94,6 +95,8 @@ func fromConfig(config *rest.Config, o Options) (*Client, error) {
 	config.Timeout = 0                        // every request has its own, see request.go
 	config.ContentType = runtime.ContentTypeJSON
 	config.AcceptContentTypes = runtime.ContentTypeJSON
+	config.DisableCompression = true // it is asked for, and bounded, in bounded.go
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return bounded{next, mostBytes} })
 	codecs, err := newCodecs()
 	if err != nil {
 		return nil, err
@@ -186,9 +189,7 @@ func (r readOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method == http.MethodGet || req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, reviews) {
 		return r.next.RoundTrip(req)
 	}
-	if req.Body != nil {
-		_ = req.Body.Close() // a RoundTripper must, also when it fails
-	}
+	drop(req)
 	return nil, fmt.Errorf("%s %s: %w", req.Method, req.URL.Path, engine.ErrReadOnly)
 }
 

@@ -2,9 +2,10 @@ package kube
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,56 +19,37 @@ const (
 	lockName      = "upgrader"
 
 	lockDuration = 60 * time.Second
-	lockRenewal  = 10 * time.Second
-	lockTrust    = lockDuration * 2 / 3 // so long a renewal is believed without asking again
 )
 
-// An Identity says on whose behalf a lock is held.
-type Identity struct {
-	Run     string // the run's ID
-	Person  string // who runs it
-	Machine string // where
-	Plan    string // the plan's name, for others to see
+// A pace is how long the parts of a lock's life last. They hang together: what was written under a lock has arrived, or
+// never will, once trust and transit are over.
+type pace struct {
+	duration time.Duration // so long without a renewal, and another process of the same run may take it
+	renewal  time.Duration // how often it is renewed
+	request  time.Duration // how long one renewal may take, so that a lost one can be made again in time
+	trust    time.Duration // so long a renewal is believed without asking again
+	write    time.Duration // the longest write: none begins in the last so much of trust
+	transit  time.Duration // so long the kernel tries to bring what was sent to the server
+	watch    time.Duration // how often a Lease is looked at that may be dead
 }
 
-// holder is the Lease's holderIdentity: RUN@PERSON@MACHINE.
-func (i Identity) holder() string { return i.Run + "@" + i.Person + "@" + i.Machine }
-
-// A Holder is who has the lock.
-type Holder struct {
-	Run     string
-	Who     string // person@machine
-	Plan    string
-	Since   time.Time
-	Renewed time.Time
-	Epoch   int64
-	Expired bool // not renewed for longer than the lease lasts, by this machine's clock
-}
-
-func (h Holder) machine() string { return h.Who[strings.LastIndex(h.Who, "@")+1:] }
-
-// A HeldError says that another run, or the same one on another machine, has the lock.
-type HeldError struct{ Holder }
-
-// Error says who has the lock since when, and what the operator can do.
-func (e *HeldError) Error() string {
-	state := "last renewed " + ago(e.Renewed)
-	if e.Expired {
-		state = "not renewed for " + strings.TrimSuffix(ago(e.Renewed), " ago") + ", so its upgrader is probably gone"
+func usualPace() pace {
+	return pace{
+		duration: lockDuration, renewal: 5 * time.Second, request: 5 * time.Second,
+		trust: 20 * time.Second, write: requestTimeout, transit: 5 * time.Second, watch: 2 * time.Second,
 	}
-	return fmt.Sprintf("the cluster is locked by run %s of %s since %s (%s); go on with that run there: `upgrader resume %s`, or, once you know that it does nothing any more, take the lock away: `upgrader unlock`",
-		e.Run, e.Who, e.Since.Format(time.RFC3339), state, e.Run)
 }
-
-func ago(t time.Time) string { return time.Since(t).Round(time.Second).String() + " ago" }
 
 // A Lock keeps two upgraders from working on one cluster. It is the Lease kube-system/upgrader, changed only on condition
 // that nobody else changed it since; every takeover raises its epoch, which all effects carry, so that whoever lost it
-// is refused by the hosts as well. A lock is never stolen from another run, also not when it has expired: that is a
-// person's word (Unlock). It implements engine.Guard and is safe for concurrent use.
+// is refused by the hosts as well. Who holds it is this very Lock and no copy of it: it has a nonce that is in memory
+// only. A lock is never stolen from another run, also not when it has expired: that is a person's word (Unlock). It
+// implements engine.Guard, is what the writes of a client rest on (Client.Under), and is safe for concurrent use.
 type Lock struct {
 	client *Client
 	me     Identity
+	nonce  string
+	pace   pace
 
 	turn chan struct{} // one request at a time: one renewal serves all who ask
 
@@ -80,13 +62,16 @@ type state struct {
 	lease   lease     // as last written by us
 	renewed time.Time // when the request that wrote it began
 	fenced  error     // once lost, it stays lost
+	silent  string    // the version of a Lease that was watched for as long as it lasts, and did not change
 }
 
 var _ engine.Guard = (*Lock)(nil)
 
 // NewLock makes a lock that is not held yet.
 func NewLock(c *Client, me Identity) *Lock {
-	return &Lock{client: c, me: me, turn: make(chan struct{}, 1)}
+	var nonce [4]byte
+	_, _ = rand.Read(nonce[:]) // it never fails: see crypto/rand
+	return &Lock{client: c, me: me, nonce: hex.EncodeToString(nonce[:]), pace: usualPace(), turn: make(chan struct{}, 1)}
 }
 
 func (l *Lock) known() state {
@@ -95,10 +80,11 @@ func (l *Lock) known() state {
 	return l.state
 }
 
-func (l *Lock) remember(s state) {
+// written remembers what was written last, unless the lock was lost meanwhile.
+func (l *Lock) written(lease lease, began time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.state = s
+	l.state.lease, l.state.renewed = lease, began
 }
 
 // fence remembers for good that the lock is lost, and returns why.
@@ -119,9 +105,8 @@ func (l *Lock) take(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// Acquire takes the lock, if it is free or was held by this run: on this machine at any time (the lock file of the
-// state directory makes sure that the former process is dead), on another only after it expired. Otherwise the error is
-// a *HeldError.
+// Acquire takes the lock, if it is free, or was held by a process of this run that is known to be gone: because this one
+// has the very lock file that it had, or because Outwait has seen no life of it. Otherwise the error is a *HeldError.
 func (l *Lock) Acquire(ctx context.Context) error {
 	done, err := l.take(ctx)
 	if err != nil {
@@ -138,7 +123,7 @@ func (l *Lock) Acquire(ctx context.Context) error {
 		return false, l.write(ctx, l.taken(seen))
 	})
 	if errors.Is(err, errHeld) {
-		return &HeldError{seen.holder(time.Now())}
+		return &HeldError{Holder: seen.holder(time.Now()), Same: seen.holder(time.Now()).Run == l.me.Run}
 	}
 	return err
 }
@@ -148,9 +133,10 @@ var errHeld = errors.New("the lock is held")
 func (l *Lock) mayTake(seen lease) error {
 	h := seen.holder(time.Now())
 	switch {
-	case !seen.exists() || h.Run == "":
+	case !seen.exists(), h.Run == "", seen.identity == l.me.holder(l.nonce): // the last: an answer was lost
 		return nil
-	case h.Run == l.me.Run && (h.machine() == l.me.Machine || h.Expired):
+	case h.Unlocking != "" || h.Run != l.me.Run:
+	case l.me.LockFile != "" && h.LockFile == l.me.LockFile, seen.version == l.known().silent:
 		return nil
 	}
 	return errHeld
@@ -161,21 +147,27 @@ func (l *Lock) mayTake(seen lease) error {
 func (l *Lock) taken(seen lease) lease {
 	now := time.Now()
 	next := seen
-	next.identity = l.me.holder()
+	next.identity = l.me.holder(l.nonce)
 	next.epoch = max(seen.epoch+1, now.Unix()/60)
-	next.acquired, next.renewed = now, now
-	next.note(map[string]string{"run": l.me.Run, "plan": l.me.Plan, "since": now.UTC().Format(time.RFC3339)})
+	next.acquired, next.renewed, next.duration = now, now, l.pace.duration
+	next.note(map[string]string{
+		"run": l.me.Run, "plan": l.me.Plan, "since": now.UTC().Format(time.RFC3339), noteLockFile: l.me.LockFile,
+		noteUnlocked: "", "unlocked-from": "", "unlocked-at": "",
+	})
 	return next
 }
 
 // Epoch is the fencing epoch under which the lock was taken; 0 before.
 func (l *Lock) Epoch() int64 { return l.known().lease.epoch }
 
-// Hold returns nil if the lock was renewed within two thirds of its life, and otherwise tries to renew it now. The error
-// is engine.ErrFenced if somebody else has it, or another epoch of this run, and an engine.Transient one if the API
-// server cannot be asked.
-func (l *Lock) Hold(ctx context.Context) error {
-	if sure, err := l.believed(); sure {
+// Hold returns nil if the lock was renewed a moment ago, and otherwise tries to renew it now. The error is
+// engine.ErrFenced if somebody else has it, or another process of this run, and an engine.Transient one if the API server
+// cannot be asked.
+func (l *Lock) Hold(ctx context.Context) error { return l.outlast(ctx, 0) }
+
+// outlast is Hold for what takes so long: the lock will be believed at its end too.
+func (l *Lock) outlast(ctx context.Context, long time.Duration) error {
+	if err := l.believed(long); !errors.Is(err, errUnsure) {
 		return err
 	}
 	done, err := l.take(ctx)
@@ -183,25 +175,47 @@ func (l *Lock) Hold(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	if sure, err := l.believed(); sure { // somebody else has renewed it meanwhile
+	if err := l.believed(long); !errors.Is(err, errUnsure) { // somebody else has renewed it meanwhile
 		return err
 	}
-	return l.renew(ctx)
+	if err := l.renew(ctx); err != nil {
+		return err
+	}
+	err = l.believed(long)
+	if errors.Is(err, errUnsure) {
+		return engine.Transient(fmt.Errorf("renewing the lock of the cluster took too long: %w", err))
+	}
+	return err
 }
 
-// believed says what is known without asking, if that is enough.
-func (l *Lock) believed() (sure bool, err error) {
+// errUnsure says that the lock is not known to be held for long enough.
+var errUnsure = errors.New("the cluster's lock may have run out")
+
+// believed says whether the lock is known to be held for so long from now on, without asking: nil, errUnsure or, once it
+// is lost, engine.ErrFenced.
+func (l *Lock) believed(long time.Duration) error {
 	s := l.known()
-	age := max(time.Since(s.renewed), time.Now().Round(0).Sub(s.renewed.Round(0))) // the monotonic clock stands still while a laptop sleeps
-	return s.fenced != nil || age < lockTrust, s.fenced
+	if s.fenced != nil {
+		return s.fenced
+	}
+	if elapsed(s.renewed) >= l.pace.trust-long {
+		return errUnsure
+	}
+	return nil
 }
 
-// Keep renews the lock every ten seconds until stop is called or ctx ends. stop waits for a renewal under way.
+// elapsed is how long ago that was, by whichever clock says more: the monotonic one stands still while a laptop sleeps.
+func elapsed(since time.Time) time.Duration {
+	now := time.Now()
+	return max(now.Sub(since), now.Round(0).Sub(since.Round(0)))
+}
+
+// Keep renews the lock every few seconds until stop is called or ctx ends. stop waits for a renewal under way.
 func (l *Lock) Keep(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var loop sync.WaitGroup
 	loop.Go(func() {
-		tick := time.NewTicker(lockRenewal)
+		tick := time.NewTicker(l.pace.renewal)
 		defer tick.Stop()
 		for {
 			select {
@@ -228,6 +242,12 @@ func (l *Lock) tick(ctx context.Context) bool {
 		_ = l.renew(ctx)
 	}
 	return l.known().fenced == nil
+}
+
+// Leave ends what this process may do under the lock, and leaves the Lease with its run: for a process that lets go of
+// effects which go on without it.
+func (l *Lock) Leave() {
+	_ = l.fence(fmt.Errorf("%w: this process has let go of the run", engine.ErrFenced))
 }
 
 // Holder returns who has the lock now; false if nobody has.

@@ -1,6 +1,7 @@
 package kube_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,7 +18,7 @@ import (
 )
 
 func ann(run string) kube.Identity {
-	return kube.Identity{Run: run, Person: "ann", Machine: "bastion", Plan: "1.27-to-1.28"}
+	return kube.Identity{Run: run, Person: "ann", Machine: "bastion", Plan: "1.27-to-1.28", LockFile: "boot/1/2"}
 }
 
 func acquired(t *testing.T, s *kubetest.Server, me kube.Identity) *kube.Lock {
@@ -69,10 +70,12 @@ func TestOneOfTwoRacersWins(t *testing.T) {
 	}
 }
 
-// Who may take a lock that run r1 holds: only r1 itself, and from another machine only when it is no longer renewed.
+// Who may take a lock that run r1 holds: only r1 itself, and only a process that has the very lock file of the one before.
 func TestTakeover(t *testing.T) {
-	elsewhere := ann("r1")
-	elsewhere.Machine = "laptop"
+	copied, elsewhere, unknown := ann("r1"), ann("r1"), ann("r1")
+	copied.LockFile = "boot/1/3"
+	elsewhere.Machine, elsewhere.LockFile = "laptop", "boot2/1/2"
+	unknown.LockFile = ""
 	for _, tt := range []struct {
 		name string
 		who  kube.Identity
@@ -81,8 +84,10 @@ func TestTakeover(t *testing.T) {
 	}{
 		{"a resume", ann("r1"), 0, ""},
 		{"a resume after long", ann("r1"), time.Hour, ""},
+		{"a resume with a copy of the state", copied, 0, "another process"},
+		{"a resume with a copy of the state, after long", copied, time.Hour, "another process"},
 		{"a resume elsewhere", elsewhere, 0, "ann@bastion"},
-		{"a resume elsewhere, the other gone", elsewhere, 61 * time.Second, ""},
+		{"a resume by who knows nothing of lock files", unknown, time.Hour, "another process"},
 		{"another run", ann("r2"), 0, "`upgrader resume r1`"},
 		{"another run, expired", ann("r2"), time.Hour, "not renewed for 1h0m0s"},
 	} {
@@ -104,10 +109,10 @@ func TestTakeover(t *testing.T) {
 					return
 				}
 				var held *kube.HeldError
-				if !errors.As(err, &held) || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "`upgrader unlock`") {
+				if !errors.As(err, &held) || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "`upgrader unlock --run r1/"+held.Nonce+"`") {
 					t.Errorf("got %v", err)
 				}
-				if held.Run != "r1" || held.Plan != "1.27-to-1.28" || held.Epoch != first.Epoch() {
+				if held.Run != "r1" || held.Nonce == "" || held.Plan != "1.27-to-1.28" || held.Epoch != first.Epoch() || held.Same != (tt.who.Run == "r1") {
 					t.Errorf("got %+v", held)
 				}
 			})
@@ -115,7 +120,51 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
-// Hold believes a renewal for 40 seconds without a request, then asks; an API that is away is a transient error and the
+// A resume that cannot know whether the process before is gone waits for a sign of life: the whole time of a Lease, in
+// which the API server could be asked.
+func TestOutwait(t *testing.T) {
+	copied := ann("r1")
+	copied.LockFile = "boot/1/3"
+	for _, tt := range []struct {
+		name  string
+		alive bool
+		away  time.Duration // of the API server, from ten seconds on
+		takes bool
+		after time.Duration
+	}{
+		{"dead", false, 0, true, 60 * time.Second},
+		{"alive", true, 0, false, 0},
+		{"alive, but the API was away", true, 10 * time.Minute, false, 0},
+		{"dead, and the API was away", false, 10 * time.Minute, true, 11 * time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, began := kubetest.New(), time.Now()
+				first := acquired(t, s, ann("r1"))
+				if tt.alive {
+					defer first.Keep(t.Context())()
+				}
+				s.Fail(func(int, *http.Request) kubetest.Fault {
+					if e := time.Since(began) - 10*time.Second; e >= 0 && e < tt.away {
+						return kubetest.Refused
+					}
+					return kubetest.None
+				})
+				next := kube.NewLock(s.Client(t, "x"), copied)
+				err := next.Outwait(t.Context())
+				var held *kube.HeldError
+				if tt.takes != (err == nil) || !tt.takes && !errors.As(err, &held) {
+					t.Errorf("after %s: %v", time.Since(began), err)
+				}
+				if took := time.Since(began); tt.takes && (took < tt.after || took > tt.after+15*time.Second) {
+					t.Errorf("it took %s, want %s", took, tt.after)
+				}
+			})
+		})
+	}
+}
+
+// Hold believes a renewal for 20 seconds without a request, then asks; an API that is away is a transient error and the
 // lock is held again, under the same epoch, when it is back.
 func TestHoldThroughAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -123,7 +172,7 @@ func TestHoldThroughAnOutage(t *testing.T) {
 		l := acquired(t, s, ann("r1"))
 		epoch, requests := l.Epoch(), len(s.Requests())
 		s.Fail(func(int, *http.Request) kubetest.Fault { return kubetest.Refused })
-		time.Sleep(39 * time.Second)
+		time.Sleep(19 * time.Second)
 		if err := l.Hold(t.Context()); err != nil || len(s.Requests()) != requests {
 			t.Errorf("fresh: %v, %d requests", err, len(s.Requests())-requests)
 		}
@@ -139,7 +188,22 @@ func TestHoldThroughAnOutage(t *testing.T) {
 	})
 }
 
-// A person's unlock fences the holder for good, also when its Keep is running, and says who it was.
+// unlock takes the lock away from whoever has it, as `upgrader unlock` does.
+func unlock(t *testing.T, s *kubetest.Server) kube.Holder {
+	t.Helper()
+	bob := kube.NewLock(s.Client(t, "bob"), kube.Identity{Person: "bob", Machine: "laptop"})
+	was, held, err := bob.Holder(t.Context())
+	if err != nil || !held {
+		t.Fatalf("to unlock: %v, held %v", err, held)
+	}
+	if err := bob.Unlock(t.Context(), was, false, func(time.Duration) {}); err != nil {
+		t.Fatal(err)
+	}
+	return was
+}
+
+// A person's unlock fences the holder for good, also when its Keep is running, and says who it was. The lock is free only
+// when the holder has stopped to believe that it has it.
 func TestUnlockFences(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := kubetest.New()
@@ -149,12 +213,14 @@ func TestUnlockFences(t *testing.T) {
 		if err := l.Hold(t.Context()); err != nil {
 			t.Fatalf("kept: %v", err)
 		}
-		was, held, err := kube.NewLock(s.Client(t, "p"), kube.Identity{}).Unlock(t.Context(), "bob")
-		if err != nil || !held || was.Run != "r1" || was.Who != "ann@bastion" || was.Expired {
-			t.Errorf("unlock: %+v, %v, %v", was, held, err)
+		began := time.Now()
+		if was := unlock(t, s); was.Run != "r1" || was.Who != "ann@bastion" || was.Expired {
+			t.Errorf("unlocked %+v", was)
 		}
-		time.Sleep(11 * time.Second)
-		if err := l.Hold(t.Context()); !errors.Is(err, engine.ErrFenced) || !strings.Contains(err.Error(), "bob") {
+		if took := time.Since(began); took != 25*time.Second {
+			t.Errorf("unlock took %s", took)
+		}
+		if err := l.Hold(t.Context()); !errors.Is(err, engine.ErrFenced) || !strings.Contains(err.Error(), "bob@laptop") {
 			t.Errorf("after unlock: %v", err)
 		}
 		next := acquired(t, s, ann("r2"))
@@ -170,15 +236,57 @@ func TestUnlockFences(t *testing.T) {
 	})
 }
 
-// Unlocking raises the epoch by itself, so that hosts which learn it from the next run refuse the former holder.
-func TestUnlockRaisesTheEpoch(t *testing.T) {
-	s := kubetest.New()
-	first := acquired(t, s, ann("r1"))
-	if _, _, err := kube.NewLock(s.Client(t, "p"), kube.Identity{}).Unlock(t.Context(), "bob"); err != nil {
-		t.Fatal(err)
-	}
-	if next := acquired(t, s, ann("r2")); next.Epoch() < first.Epoch()+2 {
-		t.Errorf("epoch %d after %d", next.Epoch(), first.Epoch())
+// An unlock that is cut short keeps everybody out, the run that it was taken from too, until the next one has finished it.
+func TestUnlockCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		first := acquired(t, s, ann("r1"))
+		bob := kube.NewLock(s.Client(t, "bob"), kube.Identity{Person: "bob", Machine: "laptop"})
+		was, _, err := bob.Holder(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cut := context.WithCancel(t.Context())
+		err = bob.Unlock(ctx, was, false, func(time.Duration) { cut() })
+		if err == nil || !strings.Contains(err.Error(), "to finish it: `upgrader unlock`") {
+			t.Errorf("cut short: %v", err)
+		}
+		for _, run := range []string{"r1", "r2"} {
+			var held *kube.HeldError
+			if err := kube.NewLock(s.Client(t, run), ann(run)).Acquire(t.Context()); !errors.As(err, &held) || held.Unlocking != "bob@laptop" || held.Run != "r1" {
+				t.Errorf("%s in the middle: %v", run, err)
+			}
+		}
+		time.Sleep(time.Hour)
+		if again := unlock(t, s); again.Run != "r1" || again.Unlocking != "bob@laptop" || again.Nonce != was.Nonce {
+			t.Errorf("finished %+v", again)
+		}
+		if next := acquired(t, s, ann("r2")); next.Epoch() < first.Epoch()+2 {
+			t.Errorf("epoch %d after %d", next.Epoch(), first.Epoch())
+		}
+	})
+}
+
+// Whoever took the lock after a person looked is not the one that was meant, though it be the same run.
+func TestUnlockTakesOnlyWhatWasSeen(t *testing.T) {
+	for _, run := range []string{"r1", "r2"} {
+		s := kubetest.New()
+		first := acquired(t, s, ann("r1"))
+		bob := kube.NewLock(s.Client(t, "bob"), kube.Identity{Person: "bob", Machine: "laptop"})
+		seen, _, err := bob.Holder(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		next := acquired(t, s, ann(run))
+		if err := bob.Unlock(t.Context(), seen, true, func(time.Duration) {}); !errors.Is(err, kube.ErrMoved) {
+			t.Errorf("%s: %v", run, err)
+		}
+		if h, held, err := bob.Holder(t.Context()); err != nil || !held || h.Epoch != next.Epoch() || h.Unlocking != "" {
+			t.Errorf("%s: %+v, %v", run, h, err)
+		}
 	}
 }
 

@@ -128,8 +128,12 @@ func realLock(t *testing.T, c *kube.Client) {
 	if err := second.Acquire(t.Context()); err != nil || second.Epoch() <= first.Epoch() {
 		t.Errorf("second: %v, epoch %d after %d", err, second.Epoch(), first.Epoch())
 	}
-	if was, held, err := first.Unlock(t.Context(), "bob"); err != nil || !held || was.Run != "r2" {
-		t.Errorf("unlock: %+v, %v, %v", was, held, err)
+	was, taken, err := first.Holder(t.Context())
+	if err != nil || !taken || was.Run != "r2" {
+		t.Errorf("holder: %+v, %v, %v", was, taken, err)
+	}
+	if err := first.Unlock(t.Context(), was, true, func(time.Duration) {}); err != nil {
+		t.Errorf("unlock: %v", err)
 	}
 	uid, err := c.UID(t.Context())
 	version, err2 := c.ServerVersion(t.Context())

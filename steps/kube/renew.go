@@ -11,10 +11,12 @@ import (
 // write makes one conditional request and remembers what it brought. The lock is believed from the moment before the
 // request on, which errs on the safe side.
 func (l *Lock) write(ctx context.Context, next lease) error {
-	start := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, l.pace.request, fmt.Errorf("no answer within %s: %w", l.pace.request, context.DeadlineExceeded))
+	defer cancel()
+	began := time.Now()
 	written, err := l.client.writeLease(ctx, lockNamespace, lockName, next)
 	if err == nil {
-		l.remember(state{lease: written, renewed: start})
+		l.written(written, began)
 	}
 	return err
 }
@@ -57,17 +59,6 @@ func (l *Lock) ours(seen lease) bool { return seen.exists() && sameHold(seen, l.
 
 func sameHold(a, b lease) bool { return a.identity == b.identity && a.epoch == b.epoch }
 
-func lost(seen lease) error {
-	switch h := seen.holder(time.Now()); {
-	case !seen.exists():
-		return fmt.Errorf("%w: the Lease %s/%s was deleted", engine.ErrFenced, lockNamespace, lockName)
-	case h.Run == "":
-		return fmt.Errorf("%w: the lock was taken away with `upgrader unlock` by %s", engine.ErrFenced, seen.notes[notePrefix+"unlocked-by"])
-	default:
-		return fmt.Errorf("%w: run %s of %s has the lock since %s", engine.ErrFenced, h.Run, h.Who, h.Since.Format(time.RFC3339))
-	}
-}
-
 // Release gives the lock up; the epoch stays, so that the next one is higher. A lock that is not ours is left alone.
 func (l *Lock) Release(ctx context.Context) error {
 	done, err := l.take(ctx)
@@ -82,6 +73,7 @@ func (l *Lock) Release(ctx context.Context) error {
 	}, func() (bool, error) {
 		free := seen
 		free.identity, free.renewed = "", time.Now()
+		free.note(map[string]string{noteLockFile: ""})
 		_, err := l.client.writeLease(ctx, lockNamespace, lockName, free)
 		return false, err
 	})
@@ -89,26 +81,4 @@ func (l *Lock) Release(ctx context.Context) error {
 		_ = l.fence(fmt.Errorf("%w: the lock was released", engine.ErrFenced))
 	}
 	return err
-}
-
-// Unlock takes the lock away from whoever has it, because a person (who) says so, and raises the epoch, so that the
-// former holder is fenced. It returns who that was; false if the lock was free.
-func (l *Lock) Unlock(ctx context.Context, who string) (was Holder, held bool, err error) {
-	var seen, first lease
-	err = converge(ctx, "taking the lock away", func() (_ bool, err error) {
-		if seen, err = l.client.readLease(ctx, lockNamespace, lockName); err != nil || seen.identity == "" {
-			return true, err
-		}
-		if !held {
-			first, was, held = seen, seen.holder(time.Now()), true
-		}
-		return !sameHold(seen, first), nil // whoever took it since is not the one that was meant
-	}, func() (bool, error) {
-		free := seen
-		free.identity, free.epoch, free.renewed = "", seen.epoch+1, time.Now()
-		free.note(map[string]string{"unlocked-by": who, "unlocked-at": time.Now().UTC().Format(time.RFC3339)})
-		_, err := l.client.writeLease(ctx, lockNamespace, lockName, free)
-		return false, err
-	})
-	return was, held, err
 }

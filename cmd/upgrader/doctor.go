@@ -91,7 +91,7 @@ type visit struct {
 
 // visit looks at the hosts: those of the inventory, or the cluster's nodes.
 func (o *doctorOptions) visit(ctx context.Context, c *console, only string) (*visit, error) {
-	client, err := kube.Load(kube.Options{Kubeconfig: o.kubeconfig, Context: o.context, Version: programVersion()})
+	client, err := kube.Load(kube.Options{Kubeconfig: o.kubeconfig, Context: o.context, Version: programVersion(), PluginRunner: pluginRunner()})
 	if err != nil && (o.inventory == "" || o.kubeconfig != "") {
 		return nil, asInvalid(err)
 	}

@@ -69,7 +69,7 @@ Exit codes: 0 done, 1 failed, 2 changes pending (--detailed-exitcode), 3 wrong u
 	add("upgrade", preflightCommand(c), runCommand(c, g), resumeCommand(c, g), approveCommand(c, g), unlockCommand(c, g))
 	add("watch", statusCommand(c, g), logsCommand(c, g), runsCommand(c, g), doctorCommand(c))
 	add("plan", initCommand(c), validateCommand(c), explainCommand(c), graphCommand(c), schemaCommand(c), sandboxCommand(c))
-	root.AddCommand(versionCommand(c))
+	root.AddCommand(versionCommand(c), pluginCommand())
 	return root
 }
 

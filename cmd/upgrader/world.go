@@ -44,7 +44,7 @@ func connect(ctx context.Context, at place, run string) (*world, error) {
 			return nil, asInvalid(err)
 		}
 	}
-	w.client, err = kube.Load(kube.Options{Kubeconfig: at.kubeconfig, Context: at.context, RunID: run, Version: programVersion()})
+	w.client, err = kube.Load(kube.Options{Kubeconfig: at.kubeconfig, Context: at.context, RunID: run, Version: programVersion(), PluginRunner: pluginRunner()})
 	if err != nil {
 		return nil, asInvalid(err)
 	}

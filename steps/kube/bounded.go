@@ -12,7 +12,7 @@ import (
 
 // mostBytes bounds one answer of the API server, as it is sent and as it is after decompression. A page of 500 pods has
 // 5 MB; one whose objects are larger is asked for again with fewer of them (see paged).
-const mostBytes = 32 << 20
+const mostBytes = 16 << 20
 
 // errTooLarge says that an answer was given up because of its size. It is permanent: the next one would be as large.
 var errTooLarge = errors.New("more than this client takes in")

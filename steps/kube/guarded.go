@@ -18,7 +18,7 @@ import (
 // first where it has to be. Its errors are engine.ErrFenced once the lock is lost, and engine.Transient ones, with
 // nothing sent, while it cannot be renewed. What it writes on nodes carries the lock's epoch.
 func (c *Client) Under(l *Lock) (*Client, error) {
-	reads, err := rest.TransportFor(c.config)
+	reads, err := c.transportFor(c.config)
 	if err != nil {
 		return nil, fmt.Errorf("making the lock's client: %w", err)
 	}
@@ -26,7 +26,7 @@ func (c *Client) Under(l *Lock) (*Client, error) {
 	if wired.Transport == nil { // not in the same process: there are sockets
 		wired.Dial = l.dial
 	}
-	writes, err := rest.TransportFor(wired)
+	writes, err := c.transportFor(wired)
 	if err != nil {
 		return nil, fmt.Errorf("making the lock's client: %w", err)
 	}
@@ -34,7 +34,7 @@ func (c *Client) Under(l *Lock) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the lock's client: %w", err)
 	}
-	return &Client{rest: client, config: c.config, lock: l}, nil
+	return &Client{rest: client, config: c.config, lock: l, plugin: c.plugin}, nil
 }
 
 // guarded is the one place that every write of a client under a lock goes through.
@@ -115,7 +115,7 @@ type fused struct {
 // Write sends p, or closes the connection.
 func (f *fused) Write(p []byte) (int, error) {
 	if err := f.lock.believed(f.lock.pace.write); err != nil { // parts of the request may have been sent before
-		_ = f.Conn.Close()
+		_ = f.Close()
 		return 0, err
 	}
 	return f.Conn.Write(p)

@@ -35,6 +35,10 @@ type Options struct {
 	Context    string // of the kubeconfig; empty: its current one
 	RunID      string // shown to the API server in the user agent, so that its audit log names the run
 	Version    string // of upgrader, for the user agent
+
+	// PluginRunner is a command that runs the one appended to it, and ends it in time: for a user that is an exec plugin.
+	// None: the plugin is run as it is.
+	PluginRunner []string
 }
 
 // A Client speaks to one cluster. It is safe for concurrent use.
@@ -42,6 +46,7 @@ type Client struct {
 	rest   rest.Interface
 	config *rest.Config // to make other clients of the same cluster
 	lock   *Lock        // that its writes rest on; nil: on none
+	plugin string       // the command that gives the credentials; empty: none
 }
 
 // Load makes a client from a kubeconfig, by the loading rules of kubectl. It does not connect. A user that is an exec
@@ -77,12 +82,21 @@ func New(host string, transport http.RoundTripper, o Options) (*Client, error) {
 func (c *Client) ReadOnly() *Client {
 	config := rest.CopyConfig(c.config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return readOnly{next} })
-	client, err := rest.UnversionedRESTClientFor(config)
+	client, err := c.through(config)
 	if err != nil {
 		// The same configuration made c; only a programmer's error gets here, and it must not end in a client that writes.
 		panic("making the read-only client: " + err.Error())
 	}
-	return &Client{rest: client, config: config}
+	return &Client{rest: client, config: config, plugin: c.plugin}
+}
+
+// through makes the client of a configuration.
+func (c *Client) through(config *rest.Config) (rest.Interface, error) {
+	transport, err := c.transportFor(config)
+	if err != nil {
+		return nil, err
+	}
+	return rest.UnversionedRESTClientForConfigAndClient(config, &http.Client{Transport: transport})
 }
 
 // Host is the address of the API server, for people.
@@ -102,11 +116,11 @@ func fromConfig(config *rest.Config, o Options) (*Client, error) {
 		return nil, err
 	}
 	config.NegotiatedSerializer = codecs.WithoutConversion()
-	client, err := rest.UnversionedRESTClientFor(config)
-	if err != nil {
+	c := &Client{config: config, plugin: supervise(config, o.PluginRunner)}
+	if c.rest, err = c.through(config); err != nil {
 		return nil, fmt.Errorf("making a client of %s: %w; check the cluster and user entries of the kubeconfig", config.Host, err)
 	}
-	return &Client{rest: client, config: config}, nil
+	return c, nil
 }
 
 // newCodecs knows the few API groups that are used, instead of all that client-go has: a third of the program's size.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -27,8 +26,6 @@ const (
 	coordination = "/apis/coordination.k8s.io/v1"
 	policy       = "/apis/policy/v1"
 	storage      = "/apis/storage.k8s.io/v1"
-
-	pageSize = 500 // kubectl's chunk size
 )
 
 // Nodes returns every node of the cluster, by name.
@@ -186,47 +183,19 @@ func (c *Client) raw(ctx context.Context, what, path string) (body []byte, err e
 	return body, err
 }
 
-// A query says which objects to list, and what they are called in an error.
-type query struct {
-	what           string
-	path           []string
-	labels, fields string // selectors
-}
-
-// list reads a list in pages and begins anew if the server no longer has the snapshot that the pages came from. Lists
-// are read from the quorum, never from a server's cache.
+// list reads a list of objects. Lists are read from the quorum, never from a server's cache.
 func list[L any, P interface {
 	*L
 	runtime.Object
 	GetContinue() string
 }, T any](ctx context.Context, c *Client, q query, take func(P) []T) ([]T, error) {
-	var items []T
-	next := ""
-	for {
+	return paged(ctx, c, q, func(r rest.Result) ([]T, string, error) {
 		page := P(new(L)) // a new one each: decoding into a used one would keep what the answer leaves out
-		err := c.read(ctx, q.what, func() *rest.Request { return q.request(c, next) }, into(page))
-		if next != "" && apierrors.IsResourceExpired(err) {
-			next, items = "", nil
-			continue
+		if err := r.Into(page); err != nil {
+			return nil, "", err
 		}
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, take(page)...)
-		if next = page.GetContinue(); next == "" {
-			return items, nil
-		}
-	}
-}
-
-func (q query) request(c *Client, next string) *rest.Request {
-	req := c.rest.Get().AbsPath(q.path...).Param("limit", strconv.Itoa(pageSize))
-	for name, value := range map[string]string{"labelSelector": q.labels, "fieldSelector": q.fields, "continue": next} {
-		if value != "" {
-			req = req.Param(name, value)
-		}
-	}
-	return req
+		return take(page), page.GetContinue(), nil
+	})
 }
 
 func namespaced(group, namespace, resource string) []string {

@@ -79,7 +79,7 @@ func judgeTransport(err error) verdict {
 		return permanent
 	case errors.As(err, &name) && name.IsNotFound:
 		return permanent
-	case strings.Contains(err.Error(), "getting credentials"): // an exec plugin that failed; client-go has no type for it
+	case strings.Contains(err.Error(), gettingCredentials):
 		return permanent
 	case errors.As(err, &op) && op.Op == "dial":
 		return turned

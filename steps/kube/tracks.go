@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -63,40 +62,25 @@ func (c *Client) Tracks(ctx context.Context, group, version, resource string) ([
 	return all, err
 }
 
-// pages reads a list as plain JSON, page by page, its metadata only where the server can leave out the rest. What is not
-// served has no objects.
+// pages reads a list as plain JSON, its metadata only where the server can leave out the rest. What is not served has no
+// objects.
 func pages[T any](ctx context.Context, c *Client, what string, path ...string) ([]T, error) {
-	var all []T
-	next := ""
-	for {
+	q := query{what: what, path: path}
+	if _, metadata := any([]T(nil)).([]metav1.PartialObjectMetadata); metadata {
+		q.accept = metadataOnly
+	}
+	all, err := paged(ctx, c, q, func(r rest.Result) ([]T, string, error) {
 		var page struct {
 			Metadata metav1.ListMeta `json:"metadata"`
 			Items    []T             `json:"items"`
 		}
-		err := c.read(ctx, what, func() *rest.Request {
-			r := c.rest.Get().AbsPath(path...).Param("limit", strconv.Itoa(pageSize))
-			if _, metadata := any(page.Items).([]metav1.PartialObjectMetadata); metadata {
-				r = r.SetHeader("Accept", metadataOnly)
-			}
-			if next != "" {
-				r = r.Param("continue", next)
-			}
-			return r
-		}, decode(&page))
-		switch {
-		case apierrors.IsNotFound(err):
-			return nil, nil
-		case next != "" && apierrors.IsResourceExpired(err):
-			next, all = "", nil
-			continue
-		case err != nil:
-			return nil, err
-		}
-		all = append(all, page.Items...)
-		if next = page.Metadata.Continue; next == "" {
-			return all, nil
-		}
+		err := decode(&page)(r)
+		return page.Items, page.Metadata.Continue, err
+	})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
 	}
+	return all, err
 }
 
 // A persistentVolume is one with the fields of its spec by their names: one of them is called like its volume plugin.

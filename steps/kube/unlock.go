@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"upgrader.dev/upgrader/engine"
 )
 
@@ -25,12 +27,13 @@ func (l *Lock) Outwait(ctx context.Context) error {
 		seen, err := l.client.readLease(ctx, lockNamespace, lockName)
 		switch now := time.Now(); {
 		case isTransient(err):
-			last = now
-			continue
+			last = time.Time{} // what follows counts from the next answer on
 		case err != nil:
 			return err
 		case seen.version != first.version:
 			return l.Acquire(ctx)
+		case last.IsZero():
+			last = now
 		default:
 			silent += min(now.Sub(last), 2*l.pace.watch)
 			last = now
@@ -65,6 +68,9 @@ func (l *Lock) Patience() (outwait, unlock time.Duration) {
 // takes it up; the time begins anew then.
 func (l *Lock) Unlock(ctx context.Context, from Holder, gone bool, waiting func(time.Duration)) error {
 	mark, err := l.mark(ctx, from)
+	for tries := 0; tries < 5 && apierrors.IsConflict(err); tries++ { // a holder who is alive renews it all the time
+		mark, err = l.mark(ctx, from)
+	}
 	if err != nil {
 		return err
 	}

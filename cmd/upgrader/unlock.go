@@ -76,6 +76,9 @@ func (o *unlockOptions) unlock(ctx context.Context, c *console, s store) error {
 		return &lockedError{err}
 	}
 	if err != nil {
+		if ctx.Err() != nil {
+			c.say("%v", err) // what a signal leaves behind is more than that it came
+		}
 		return err
 	}
 	c.say("unlocked; run %s of %s is refused from now on", holder.Name(), holder.Who)

@@ -239,7 +239,9 @@ func compete(t *testing.T, races int, bare bool) (taken, stale int) {
 		time.Sleep(rand.N(4 * unit))
 		at.signal(syscall.SIGSTOP)
 		if rand.N(4) == 0 { // it may wake up while the lock is being taken away
-			time.AfterFunc(rand.N(25*unit), func() { at.signal(syscall.SIGCONT) })
+			stopped := at.cmd.Process
+			wakes := time.AfterFunc(rand.N(25*unit), func() { _ = stopped.Signal(syscall.SIGCONT) })
+			defer wakes.Stop()
 		}
 		takeAway(t, web.URL, bare)
 		next.begin(fmt.Sprint("run-", i))

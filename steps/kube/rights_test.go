@@ -54,7 +54,7 @@ func calls(c *kube.Client) map[string]func(ctx context.Context) {
 		"Workloads":       func(ctx context.Context) { _, _ = c.Workloads(ctx) },
 
 		// No question of their own, or one that everybody may ask, or one whose resource the caller names.
-		"Host": nil, "ReadOnly": nil, "Missing": nil, "Tracks": nil,
+		"Host": nil, "ReadOnly": nil, "Under": nil, "Missing": nil, "Tracks": nil,
 	}
 }
 

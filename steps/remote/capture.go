@@ -88,6 +88,9 @@ func (a *answer) String() string {
 	return a.kept.String()
 }
 
+// SoFar is what was kept of a stream that may go on.
+func (a *answer) SoFar() string { return a.kept.String() }
+
 // An opening drops a stream until a word has passed, and then passes it on.
 type opening struct {
 	word []byte

@@ -40,7 +40,10 @@ type link struct {
 	slots  chan struct{}
 	gone   chan struct{} // closed when the connection has ended
 
+	limits limits
+
 	trusted atomic.Bool // the state directory was found to be root's alone
+	worn    atomic.Bool // nobody new is to have it
 
 	asking chan struct{} // a mutex that can be waited for with a context
 	seen   *Identity     // what the machine said of itself; nil: nobody has asked
@@ -76,7 +79,7 @@ func (t *trunk) get(ctx context.Context) (*link, error) {
 		return nil, fmt.Errorf("%s: waiting for a connection: %w", t.e, ctx.Err())
 	}
 	defer func() { <-t.turn }()
-	if t.now != nil && !closed(t.now.gone) {
+	if t.now != nil && !closed(t.now.gone) && !t.now.worn.Load() {
 		return t.now, nil
 	}
 	if err := pause(ctx, time.Until(t.retryAt)); err != nil {
@@ -199,7 +202,10 @@ func (t *trunk) login(ctx context.Context, conn net.Conn, ring *keyring, chain *
 	if err != nil {
 		return nil, t.explainLogin(err, distrust, ring, chain)
 	}
-	l := &link{client: ssh.NewClient(c, channels, requests), slots: make(chan struct{}, sessions), gone: make(chan struct{}), asking: make(chan struct{}, 1)}
+	l := &link{
+		client: ssh.NewClient(c, channels, requests), slots: make(chan struct{}, sessions), gone: make(chan struct{}),
+		limits: t.fleet.limits, asking: make(chan struct{}, 1),
+	}
 	t.fleet.watch(l, t.e.keepalive)
 	return l, nil
 }
@@ -286,7 +292,7 @@ func (l *link) session(ctx context.Context, needless func() bool) (*ssh.Session,
 			return nil, nil, ctx.Err()
 		}
 		var once sync.Once
-		release := func() { once.Do(func() { <-l.slots }) }
+		release := func() { once.Do(l.leave) }
 		if needless() {
 			return nil, release, nil
 		}
@@ -297,8 +303,9 @@ func (l *link) session(ctx context.Context, needless func() bool) (*ssh.Session,
 		if _, refused := errors.AsType[*ssh.OpenChannelError](err); refused && l.shrink() {
 			continue
 		}
-		<-l.slots
+		l.leave()
 		if _, refused := errors.AsType[*ssh.OpenChannelError](err); !refused || wait > lastSessionWait {
+			l.retire() // what takes all the sessions of a host is of this connection, and another one has its own
 			return nil, nil, err
 		}
 		if err := pause(ctx, wait); err != nil { // an ended session may still count for a moment
@@ -337,6 +344,9 @@ func (l *link) open(ctx context.Context) (*ssh.Session, error) {
 			return nil, errLost
 		}
 		return o.s, o.err
+	case <-time.After(l.limits.session):
+		l.retire()
+		return nil, &silence{"sshd, asked for a session,", l.limits.session}
 	case <-ctx.Done():
 		go func() {
 			if o := <-answer; o.s != nil {

@@ -24,6 +24,7 @@ type call struct {
 	stdout   io.Writer
 	stderr   io.Writer
 	enough   <-chan struct{} // when closed, the rest does not matter
+	within   time.Duration   // how long it may take; 0: as long as its asker waits
 	foreign  bool            // no other program has its shell after it
 }
 
@@ -34,23 +35,36 @@ type ending struct {
 	code   int    // exit status
 	signal string // that ended it
 	before string // what was on standard error before the text began
-	err    error  // the exit status is unknown: errLost, or the context's error
+	err    error  // the exit status is unknown: errLost, a silence, or the context's error
 }
 
-// The two ways to become root. The prompt is a word that nothing else prints; the shell says when it is reached, since
-// sudo would read the program as a second password otherwise.
+// The ways to a shell, the last two as root. The prompt is a word that nothing else prints; the shell says when it is
+// reached, since sudo would read the program as a second password otherwise, and since only then sudo has answered.
 const (
-	sudoQuiet   = "sudo -n /bin/sh"
-	sudoPrompts = "sudo -k -S -p %[1]s-password /bin/sh -c 'echo %[1]s-ready >&2; exec /bin/sh'"
+	plainShell  = "/bin/sh -c '" + attended + "'"
+	sudoQuiet   = "sudo -n " + plainShell
+	sudoPrompts = "sudo -k -S -p %[1]s-password " + plainShell
 )
+
+// attended is a shell that is not alone: where the one who listens has gone, for whatever reason, what it runs gets a second
+// to end by itself, then SIGTERM, and ten seconds later SIGKILL, with all of its process group. sshd by itself tells
+// nobody, and a program that hangs would keep one of the few sessions that a host allows.
+//
+// What the listener sends comes through cat, which sees its end while the shell waits for a program. The first process is
+// who sshd asks for an end: it has one as soon as the shell has.
+const attended = `echo %[1]s-ready >&2; trap "exit 2" USR1; exec 3<&0; ` +
+	`{ exec 2>/dev/null; trap t=1 TERM; cat <&3; exec >&- 3<&-; sleep 1; ` +
+	`if [ "$t" ] || kill -0 $$; then kill -s TERM 0; sleep 10; kill -s KILL 0; fi; } | ` +
+	`{ exec 3<&-; /bin/sh; kill -s USR1 $$; } & wait`
 
 var errWrongPassword = errors.New("sudo did not accept the password")
 
 // leftover is how long a program may go on after its reader has enough, before its shell is given up with it.
 const leftover = 100 * time.Millisecond
 
-// patience is how long a program may take to begin, before its shell is told that nothing follows it. One whose end the
-// shell does not find, as in a text that opens a quote and never closes it, is an error then instead of a long silence.
+// patience is how long a foreign program may take to begin in a shell that is there, before the shell is told that nothing
+// follows it. One whose end the shell does not find, as in a text that opens a quote and never closes it, is an error then
+// instead of a long silence.
 const patience = time.Second
 
 // run performs a call. It returns when the program has ended, when its reader has enough, or when ctx ends. A shell that
@@ -72,6 +86,7 @@ func (l *link) run(ctx context.Context, c call) ending {
 func (l *link) runIn(ctx context.Context, s *standing, release func(), c call) ending {
 	pre := newPreamble(c.mark, s.mark, c.stderr)
 	d := &delivery{call: c, link: l, shell: s, pre: pre, out: newFrame(c.mark, c.stdout), errs: newFrame(c.mark, pre)}
+	fresh := s.fresh
 	l.lend(s, d)
 	ended := make(chan ending, 1)
 	go func() {
@@ -84,6 +99,8 @@ func (l *link) runIn(ctx context.Context, s *standing, release func(), c call) e
 		}
 		ended <- e
 	}()
+	silence, stop := l.limits.watch(c, fresh, pre)
+	defer stop()
 	select {
 	case e := <-ended:
 		return e
@@ -93,11 +110,17 @@ func (l *link) runIn(ctx context.Context, s *standing, release func(), c call) e
 		select {
 		case <-ended:
 		case <-limit.C:
-			l.end(s, d, "")
+			l.end(s, d, release)
 		}
 		return ending{sent: true, begun: true}
+	case err := <-silence:
+		l.end(s, d, release)
+		if !pre.hasBegun() {
+			l.retire() // its session may be one of the host's few for as long as this lasts
+		}
+		return ending{sent: d.started(), begun: pre.hasBegun(), err: err}
 	case <-ctx.Done():
-		l.end(s, d, ssh.SIGTERM) // for what it is worth; a job does not hear it
+		l.end(s, d, release)
 		return ending{sent: d.started(), begun: pre.hasBegun(), err: ctx.Err()}
 	case <-l.gone:
 		return ending{sent: d.started(), begun: pre.hasBegun(), err: errLost}
@@ -138,8 +161,9 @@ func (d *delivery) deliver() ending {
 		d.mu.Unlock()
 		_, _ = io.WriteString(d.shell.stdin, closing(d.mark))
 	}
-	silence := time.AfterFunc(patience, d.doubtEnd)
-	defer silence.Stop()
+	if d.foreign {
+		defer d.doubtEnd()()
+	}
 	for _, f := range []*frame{d.out, d.errs} {
 		select {
 		case <-f.done:
@@ -154,11 +178,30 @@ func (d *delivery) deliver() ending {
 	return e
 }
 
-// doubtEnd closes the shell's input unless the program has begun. The shell is of no use for another program then.
-func (d *delivery) doubtEnd() {
-	if !d.pre.hasBegun() && d.link.giveUp(d.shell, d) {
-		_ = d.shell.stdin.Close()
-	}
+// doubtEnd closes the shell's input unless the program has begun soon after the shell was there. The shell is of no use
+// for another program then.
+func (d *delivery) doubtEnd() (stop func()) {
+	over := make(chan struct{})
+	go func() {
+		if d.shell.fresh {
+			select {
+			case <-d.pre.ready:
+			case <-over:
+				return
+			}
+		}
+		silence := time.NewTimer(patience)
+		defer silence.Stop()
+		select {
+		case <-silence.C:
+		case <-over:
+			return
+		}
+		if !d.pre.hasBegun() && d.link.giveUp(d.shell, d) {
+			_ = d.shell.stdin.Close()
+		}
+	}()
+	return func() { close(over) }
 }
 
 // answerSudo gives the password once, and never to anything but the prompt.
@@ -245,7 +288,7 @@ func (p *preamble) hasBegun() bool {
 func (p *preamble) ending(sent bool, err error) ending {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e := ending{sent: sent, begun: p.begun, before: strings.ReplaceAll(string(p.held), p.sudo+"-password", "")}
+	e := ending{sent: sent, begun: p.begun, before: strings.NewReplacer(p.sudo+"-password", "", p.sudo+"-ready\n", "").Replace(string(p.held))}
 	if exit, ok := errors.AsType[*ssh.ExitError](err); ok {
 		e.code, e.signal = exit.ExitStatus(), exit.Signal()
 		return e

@@ -1,9 +1,11 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -31,6 +33,7 @@ type Config struct {
 
 	path, booted string // for tests: PATH on the hosts, and the directory that tells systemd
 	outputCap    int    // for tests: of a job's output on the host
+	limits       limits // for tests
 }
 
 // A Fleet is the hosts of an inventory, each with one shared connection that is made when it is first needed. It is
@@ -44,6 +47,7 @@ type Fleet struct {
 	resolver  *resolver
 	keys      memo[ssh.Signer]
 	known     memo[*knownhosts.HostKeyDB]
+	limits    limits
 
 	mu     sync.Mutex
 	hosts  map[string]*host
@@ -81,6 +85,7 @@ func NewFleet(c Config) *Fleet {
 	if c.outputCap != 0 {
 		f.sh.cap = c.outputCap
 	}
+	f.limits = cmp.Or(c.limits, defaultLimits)
 	f.resolver = newResolver(f.warn)
 	return f
 }
@@ -121,10 +126,11 @@ func (f *Fleet) Close() error {
 	for l := range f.links {
 		_ = l.client.Close() // the hosts need no goodbye
 	}
-	for _, h := range f.hosts {
+	hosts := slices.Collect(maps.Values(f.hosts))
+	f.mu.Unlock()
+	for _, h := range hosts {
 		h.forget()
 	}
-	f.mu.Unlock()
 	f.keys.forget()
 	f.tasks.Wait()
 	return nil

@@ -77,7 +77,7 @@ func (h *host) forget() {
 
 // become says which command line gives a shell with the rights wanted.
 func (h *host) become(ctx context.Context, c *call, user string, asUser bool) error {
-	c.command = "/bin/sh"
+	c.command = plainShell
 	if asUser || user == "root" || h.want.Sudo == "never" {
 		return nil
 	}
@@ -102,7 +102,14 @@ func (h *host) Query(ctx context.Context, s Script) (Result, error) {
 		if !s.AsUser {
 			before = "cd /\n"
 		}
-		result, err := h.once(ctx, s, call{mark: mark, program: h.fleet.sh.program(mark, before, text)}, s.AsUser)
+		c := call{mark: mark, program: h.fleet.sh.program(mark, before, text)}
+		if !s.Foreign {
+			c.within = h.fleet.limits.query
+		}
+		result, err := h.once(ctx, s, c, s.AsUser)
+		if Hangs(err) {
+			return result, engine.Transient(err)
+		}
 		if !errors.Is(err, errLost) && !errors.Is(err, errUnsent) {
 			return result, err
 		}
@@ -132,9 +139,10 @@ func (h *host) Run(ctx context.Context, t engine.Ticket, s Script) (Result, erro
 		text = h.fleet.sh.asUser(way.e.user, text)
 	}
 	mark := newMark()
-	program := h.fleet.sh.program(mark, h.fleet.sh.fenced(mark, t, false), text)
+	program := h.fleet.sh.program(mark, unhurried+h.fleet.sh.fenced(mark, t, false), text)
 	result, err := h.once(ctx, s, call{mark: mark, program: program}, false)
-	if errors.Is(err, errLost) || errors.Is(err, errUnheard) {
+	_, unsent := errors.AsType[*engine.TransientError](err)
+	if errors.Is(err, errLost) || errors.Is(err, errUnheard) || Hangs(err) && !unsent {
 		return Result{}, engine.InDoubt(err)
 	}
 	return result, err
@@ -162,7 +170,7 @@ func (h *host) once(ctx context.Context, s Script, c call, asUser bool) (Result,
 	c.stdout, c.stderr, c.foreign = &opening{word: []byte(c.mark + " begin\n"), to: out}, errs, s.Foreign
 	e := l.run(ctx, c)
 	if err := h.judge(e, c.mark, known); err != nil {
-		return Result{}, err
+		return Result{}, afterWhat(err, out.SoFar())
 	}
 	result := Result{Stdout: out.String(), Stderr: errs.String()}
 	if e.code != 0 || e.signal != "" {
@@ -183,6 +191,10 @@ func (h *host) judge(e ending, mark string, known redact.Known) error {
 	switch {
 	case errors.Is(e.err, errWrongPassword):
 		return fmt.Errorf("%s: %w from %s; it was tried once, so as not to lock the account", h.name, e.err, h.want.Sudo)
+	case Hangs(e.err) && !e.sent:
+		return engine.Transient(fmt.Errorf("%s: %w", h.name, e.err))
+	case Hangs(e.err):
+		return fmt.Errorf("%s: %w", h.name, e.err)
 	case errors.Is(e.err, errLost) && !e.sent:
 		return engine.Transient(fmt.Errorf("%s: %w", h.name, errUnsent))
 	case errors.Is(e.err, errLost):
@@ -195,6 +207,17 @@ func (h *host) judge(e ending, mark string, known redact.Known) error {
 		return nil
 	}
 	return h.notBegun(e, mark, known)
+}
+
+// afterWhat tells where in its answer a host hangs: the line before.
+func afterWhat(err error, said string) error {
+	const enough = 120
+	last := lastLines(said)
+	last = last[strings.LastIndexByte(last, '\n')+1:]
+	if last == "" || len(last) > enough || !Hangs(err) {
+		return err
+	}
+	return fmt.Errorf("%w; its last word was %q", err, last)
 }
 
 // notBegun explains why the shell ended before it came to the text. Nothing has been done then.

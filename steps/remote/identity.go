@@ -85,7 +85,7 @@ func (h *host) identify(ctx context.Context, l *link, lent call) (Identity, erro
 	known, mark := guarded(nil, lent.password), newMark()
 	out := newAnswer(known)
 	c := call{command: lent.command, password: lent.password, mark: mark, program: h.fleet.sh.program(mark, "", identifyScript),
-		stdout: &opening{word: []byte(mark + " begin\n"), to: out}, stderr: newAnswer(known)}
+		stdout: &opening{word: []byte(mark + " begin\n"), to: out}, stderr: newAnswer(known), within: h.fleet.limits.query}
 	e := l.run(ctx, c)
 	e.sent = false // of what anybody wants done
 	if err := h.judge(e, mark, known); err != nil {

@@ -171,7 +171,7 @@ func (w *watch) final(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil:
 		return w.doubt(err)
-	case errors.Is(err, errLost):
+	case errors.Is(err, errLost) || Hangs(err) && !transient:
 		return nil // it may have been sent; ask
 	case transient && (w.sent || w.m == settle):
 		return nil

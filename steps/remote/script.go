@@ -94,6 +94,10 @@ func (sh shell) program(mark, before, text string) string {
 		"printf '%s begin\\n' " + mark + "\nprintf '%s begin\\n' " + mark + " >&2\n" + text + "\n"
 }
 
+// unhurried has a text that writes go on for the ten seconds between the two signals where nobody listens any more: half
+// of what it does is worse than all or nothing.
+const unhurried = "trap '' TERM 2>/dev/null || :\n"
+
 func (sh shell) settings() string {
 	return "umask 077\nLC_ALL=C PATH=" + quote(sh.path) + " HOME=${HOME:-/root}\nexport LC_ALL PATH HOME\n"
 }

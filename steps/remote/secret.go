@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // CheckSecret says whether a text is a reference to a secret. It reads nothing. The error does not repeat the text: where
@@ -29,6 +30,9 @@ func ReadSecret(ctx context.Context, ref string) (string, error) {
 	return string(value), err
 }
 
+// secretWithin is how long the command of a secret may take: a person may have to type, or to touch a key.
+const secretWithin = 2 * time.Minute
+
 // resolveSecret reads the secret that a reference names: env:NAME, file:PATH or cmd:COMMAND. The caller overwrites the
 // bytes when done. Errors name the reference, never the value.
 func resolveSecret(ctx context.Context, ref string) ([]byte, error) {
@@ -43,9 +47,15 @@ func resolveSecret(ctx context.Context, ref string) ([]byte, error) {
 	case "file":
 		return secretFile(ref, what)
 	case "cmd":
-		cmd := exec.CommandContext(ctx, "/bin/sh", "-c", what)
-		cmd.Stderr = os.Stderr // a password manager asks there
+		within, cancel := context.WithTimeoutCause(ctx, secretWithin, fmt.Errorf("no answer within %s", secretWithin))
+		defer cancel()
+		cmd := exec.CommandContext(within, "/bin/sh", "-c", what)
+		cmd.Stderr = os.Stderr                 // a password manager asks there
+		cmd.WaitDelay = 100 * time.Millisecond // what the shell has started may keep its output open
 		out, err := cmd.Output()
+		if cause := context.Cause(within); err != nil && cause != nil {
+			err = cause
+		}
 		if err != nil {
 			return nil, fmt.Errorf("the command of the secret %s failed: %w", ref, err)
 		}

@@ -81,7 +81,7 @@ func TestPartOfAProgramRunsNothing(t *testing.T) {
 
 func TestScriptsSurroundings(t *testing.T) {
 	onEveryDoor(t, func(t *testing.T, r rig) {
-		q := func(text string) (Result, error) { return r.host.Query(t.Context(), Script{Text: text}) }
+		q := func(text string) (Result, error) { return r.host.Query(t.Context(), Script{Text: text, Foreign: true}) }
 		got, err := q(`cat; printf '%s %s %s\n' "$PATH" "$LC_ALL" "$(umask)"; echo oops >&2`)
 		if want := defaultPath + " C 0077\n"; err != nil || got.Stdout != want || got.Stderr != "oops\n" {
 			t.Errorf("got %+v, %v, want %q", got, err, want)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -40,17 +41,17 @@ func (l *link) shell(ctx context.Context, command string) (*standing, func(), er
 	if err != nil || found != nil {
 		return found, release, err
 	}
-	opened, err := openWithin(ctx, s, command)
+	opened, err := l.openWithin(ctx, s, command)
 	if err != nil {
-		_ = s.Close()
+		go func() { _ = s.Close() }() // which waits where nothing can be sent
 		release()
 		return nil, nil, err
 	}
 	return opened, release, nil
 }
 
-// openWithin is open for no longer than ctx: a host that is in trouble may never answer.
-func openWithin(ctx context.Context, s *ssh.Session, command string) (*standing, error) {
+// openWithin is open for no longer than ctx, and than a host may take: one that is in trouble may never answer.
+func (l *link) openWithin(ctx context.Context, s *ssh.Session, command string) (*standing, error) {
 	type outcome struct {
 		opened *standing
 		err    error
@@ -66,6 +67,9 @@ func openWithin(ctx context.Context, s *ssh.Session, command string) (*standing,
 			return nil, fmt.Errorf("%w: starting a shell: %w", errLost, o.err)
 		}
 		return o.opened, nil
+	case <-time.After(l.limits.session):
+		l.retire()
+		return nil, &silence{"sshd, told to start a shell,", l.limits.session}
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -78,10 +82,7 @@ func open(s *ssh.Session, command string) (*standing, error) {
 	if h.stdin, err = s.StdinPipe(); err != nil {
 		return nil, err
 	}
-	if command == sudoPrompts {
-		command = fmt.Sprintf(sudoPrompts, h.mark)
-	}
-	if err := s.Start(command); err != nil {
+	if err := s.Start(fmt.Sprintf(command, h.mark)); err != nil {
 		return nil, err
 	}
 	go func() {
@@ -156,15 +157,26 @@ func (l *link) giveUp(s *standing, user *delivery) bool {
 	return true
 }
 
-// end ends a shell with what runs in it, while this user still has it, after a signal if one is given.
-func (l *link) end(s *standing, user *delivery, signal ssh.Signal) {
+// end ends a shell with what runs in it, while this user still has it. It does not wait for that: where nothing can be sent,
+// the goodbye waits too. sshd calls a session ended when its process has; where that takes too long, the room is given back
+// on a connection that nobody new gets.
+func (l *link) end(s *standing, user *delivery, release func()) {
 	if !l.giveUp(s, user) {
 		return
 	}
-	if signal != "" {
-		_ = s.session.Signal(signal)
-	}
-	_ = s.session.Close()
+	go func() {
+		late := time.AfterFunc(l.limits.session, func() {
+			l.retire()
+			release()
+		})
+		defer late.Stop()
+		_ = s.session.Signal(ssh.SIGTERM) // where the server passes it on, it is heard a second earlier
+		_ = s.session.Close()
+		select {
+		case <-s.exited:
+		case <-l.gone:
+		}
+	}()
 }
 
 // A relay hands what comes to whom it is for at the moment, and keeps what comes before it is for anybody.

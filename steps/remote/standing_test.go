@@ -76,7 +76,7 @@ func TestShellsMakeRoom(t *testing.T) {
 	}
 	for i := range 4 {
 		var out safeBuffer
-		c := call{command: []string{"/bin/sh", "exec /bin/sh"}[i%2], mark: newMark(), stdout: &out, stderr: &out}
+		c := call{command: []string{plainShell, "exec " + plainShell}[i%2], mark: newMark(), stdout: &out, stderr: &out}
 		c.program = f.sh.program(c.mark, "", "echo here")
 		if e := l.run(t.Context(), c); e.err != nil || !strings.Contains(out.String(), "here") {
 			t.Fatalf("%d: %+v, %q", i, e, out.String())
@@ -178,7 +178,7 @@ func TestADeadShellIsReplaced(t *testing.T) {
 func TestAProgramWithoutEndIsAnError(t *testing.T) {
 	onEveryDoor(t, func(t *testing.T, r rig) {
 		for _, text := range []string{`echo "no end`, "cat <<X\n"} {
-			_, err := r.host.Query(t.Context(), Script{Text: text})
+			_, err := r.host.Query(t.Context(), Script{Text: text, Foreign: true})
 			if exit, ok := errors.AsType[*ExitError](err); !ok || exit.Code == 0 {
 				t.Errorf("%q: %v", text, err)
 			}

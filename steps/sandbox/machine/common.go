@@ -31,8 +31,14 @@ type script struct {
 	funcs map[string]bool // that it defines
 }
 
+// attended is a shell beside which somebody listens whether the one who ordered it is still there (attended in
+// steps/remote): jobs of the shell, descriptors above 2 and signals among processes, which the interpreter has none of. Here
+// a session's end is the end of what runs in it, so that the shell alone is the same.
+var attended = regexp.MustCompile(`^(echo \S+-ready >&2; )trap "exit 2" USR1; exec 3<&0; .* & wait$`)
+
 // script parses a script and rewrites it for the interpreter.
 func (c *Common) script(text, name string) (script, error) {
+	text = attended.ReplaceAllString(text, "${1}exec /bin/sh")
 	return c.scripts.recall(name+"\x00"+text, func() (script, error) {
 		file, err := parse(text, name)
 		if err != nil {

@@ -87,7 +87,8 @@ func (p *Picture) host(h *Host) []Diagnosis {
 	if h.Err != nil {
 		return []Diagnosis{unreachable(h)}
 	}
-	all := append(p.disks(h), p.runtime(h)...)
+	all := append(silent(h), p.disks(h)...)
+	all = append(all, p.runtime(h)...)
 	all = append(all, p.kubelet(h)...)
 	for _, name := range components() {
 		all = append(all, p.component(h, name)...)
@@ -95,9 +96,28 @@ func (p *Picture) host(h *Host) []Diagnosis {
 	return append(append(all, p.lastJob(h)...), p.forbidden(h)...)
 }
 
+// silent names the programs that did not answer on a host. What they would have told is not known, and nothing is made of
+// that.
+func silent(h *Host) []Diagnosis {
+	if len(h.Silent) == 0 {
+		return nil
+	}
+	return []Diagnosis{{Host: h.Name, Component: "host", State: Failing, Why: h.Silent[0], Log: h.Silent[1:],
+		Next: "find out what it waits for: a mount whose server is gone, a disk, a service that hangs; `ps -eo stat,pid,args` there shows with D what waits for a disk"}}
+}
+
+// knowsServices says whether systemd could be asked.
+func (h *Host) knowsServices() bool {
+	return !slices.ContainsFunc(h.Silent, func(line string) bool { return strings.HasPrefix(line, "systemctl ") })
+}
+
 func unreachable(h *Host) Diagnosis {
 	if stranger, ok := errors.AsType[*remote.StrangerError](h.Err); ok {
 		return Diagnosis{Host: h.Name, Component: "host", State: Down, Why: "it could not be looked at: " + stranger.Why, Next: stranger.Remedy}
+	}
+	if remote.Hangs(h.Err) {
+		return Diagnosis{Host: h.Name, Component: "host", State: Failing, Why: "it hangs: " + h.Err.Error(),
+			Next: "run `ssh " + h.Name + "` and find out what it waits for: a mount whose server is gone, a disk, a name server that sudo asks"}
 	}
 	return Diagnosis{Host: h.Name, Component: "host", State: Down, Why: "it cannot be asked: " + h.Err.Error(),
 		Next: "make `ssh " + h.Name + "` work as the inventory says, or turn the host on"}

@@ -2,7 +2,8 @@
 # what the last job of upgrader said. It reads only, and little of each.
 #
 # A section begins with "== name"; lines of logs and files stand behind a bar, so that nothing in them is taken for an
-# answer. What is not there is left out. Environments and secrets of jobs are never read.
+# answer. What is not there is left out. Environments and secrets of jobs are never read. Programs that may hang run
+# soon or within a time: within.sh of survey comes before this.
 m=/etc/kubernetes/manifests
 tmp=/etc/kubernetes/tmp
 now=$(date +%s)
@@ -20,10 +21,12 @@ of() { echo "$unit" | sed -n "s/^$1=//p"; }
 echo "== host"
 echo "now $now"
 for p in / /var/log /var/lib/kubelet /var/lib/containerd /var/lib/etcd /var/lib/upgrader /etc/kubernetes "$tmp"; do
-  if [ -d "$p" ]; then echo "disk $p $(df -Pk "$p" 2>/dev/null | tail -n 1)"; fi
+  [ -d "$p" ] || continue
+  disk=$(soon df -Pk "$p") || [ $? != 124 ] || break
+  echo "disk $p $(echo "$disk" | tail -n 1)"
 done
 if [ -d "$tmp" ]; then
-  echo "backups $(du -sh "$tmp" 2>/dev/null || :)"
+  echo "backups $(soon du -sh "$tmp" || :)"
   find "$tmp" -mindepth 1 -maxdepth 1 -mmin -1440 -name 'kubeadm-*' 2>/dev/null | sed 's/^/upgraded /'
 fi
 echo "cgroup $(stat -f -c %T /sys/fs/cgroup 2>/dev/null || :)"
@@ -33,8 +36,8 @@ if [ -d /var/lib/etcd/member ]; then echo "etcd-data /var/lib/etcd"; fi
 # time before too. What it said earlier was of another trouble.
 # (journalctl takes --lines together with --since for the first ones.)
 for u in kubelet containerd crio; do
-  unit=$(systemctl show -p LoadState -p ActiveState -p SubState -p NRestarts -p Result -p ExecMainStatus \
-    -p ExecMainStartTimestampMonotonic -p ExecMainExitTimestampMonotonic "$u.service" 2>/dev/null || :)
+  unit=$(soon systemctl show -p LoadState -p ActiveState -p SubState -p NRestarts -p Result -p ExecMainStatus \
+    -p ExecMainStartTimestampMonotonic -p ExecMainExitTimestampMonotonic "$u.service") || [ $? != 124 ] || break
   if [ "$(of LoadState)" != loaded ]; then continue; fi
   state=$(of ActiveState)
   began=$(ago "$(of ExecMainStartTimestampMonotonic)") ended=0
@@ -48,7 +51,7 @@ for u in kubelet containerd crio; do
   back=${began:-600} ended=${ended:-0}
   if [ "$((back - ended))" -lt 30 ] && [ "$state $(of Result)" != "inactive success" ]; then back=$((back + 30)); fi
   if [ "$((back - ended))" -gt 600 ]; then back=$((ended + 600)); fi
-  journalctl -u "$u" -o cat --no-pager -q --since "@$((now - back))" 2>/dev/null | tail -n 60 | bar || :
+  within 20 journalctl -u "$u" -o cat --no-pager -q --since "@$((now - back))" | tail -n 60 | bar || :
 done
 
 # The static pods of a control plane. A process is the component's if it was given the flag that tells one instance from
@@ -63,7 +66,7 @@ runs() { # $1 program, $2 flag; its process, or its container where the process 
       fi
     fi
   done
-  timeout 5 crictl ps -q --name "^$1\$" --label io.kubernetes.pod.namespace=kube-system 2>/dev/null | head -n 1 | cut -c 1-13
+  within 5 crictl ps -q --name "^$1\$" --label io.kubernetes.pod.namespace=kube-system | head -n 1 | cut -c 1-13
 }
 for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
   one=
@@ -93,7 +96,7 @@ for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
       if [ -n "$began" ] && [ "$began" -lt "$back" ]; then back=$((began + 5)); fi
     fi
     echo "== about $c"
-    journalctl -u kubelet -o cat --no-pager -q --since "@$((now - back))" 2>/dev/null | grep -E -e "kube-system/$c-|$c-[^ ]*_kube-system" | tail -n 20 | bar || :
+    within 20 journalctl -u kubelet -o cat --no-pager -q --since "@$((now - back))" | grep -E -e "kube-system/$c-|$c-[^ ]*_kube-system" | tail -n 20 | bar || :
   fi
 done
 
@@ -111,16 +114,16 @@ fi
 
 if [ -f /etc/kubernetes/pki/apiserver.crt ]; then
   echo "== certificates"
-  timeout 6 kubeadm certs check-expiration 2>/dev/null | bar || :
+  within 6 kubeadm certs check-expiration | bar || :
 fi
 if [ -f "$m/kube-apiserver.yaml" ] && [ -f /etc/kubernetes/admin.conf ]; then
-  if said=$(timeout 5 kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=3s get --raw '/api/v1/nodes?limit=1' 2>&1 >/dev/null); then :; else
+  if said=$(within 5 kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=3s get --raw '/api/v1/nodes?limit=1' 2>&1 >/dev/null); then :; else
     case $said in
       *orbidden*)
         echo "== forbidden"
         echo "$said" | tail -n 3 | bar
         if [ -f /etc/kubernetes/super-admin.conf ]; then
-          timeout 5 kubectl --kubeconfig=/etc/kubernetes/super-admin.conf --request-timeout=3s get clusterrolebinding kubeadm:cluster-admins -o name 2>&1 >/dev/null | bar || :
+          within 5 kubectl --kubeconfig=/etc/kubernetes/super-admin.conf --request-timeout=3s get clusterrolebinding kubeadm:cluster-admins -o name 2>&1 >/dev/null | bar || :
         fi
         ;;
     esac

@@ -168,3 +168,15 @@ func TestLook(t *testing.T) {
 		t.Error("w1 fails, and nobody says so")
 	}
 }
+
+// A program that hangs on a host is named, and nothing is made of what it did not tell.
+func TestWhatHangsIsNamed(t *testing.T) {
+	p := healthy(t)
+	h := p.at("w1")
+	h.Silent = []string{"df -Pk / has not answered for 8s", "systemctl show kubelet.service has not answered for 8s"}
+	h.Services, h.Units = map[string]*Service{}, nil
+	all := Diagnose(p)
+	if len(all) != 1 || all[0].Host != "w1" || all[0].State != Failing || all[0].Why != h.Silent[0] || len(all[0].Log) != 1 {
+		t.Errorf("%+v", all)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,6 +80,7 @@ func (e Eyes) askHosts(ctx context.Context, patients []Patient) []*Host {
 	for i, answer := range answers {
 		answer.Err = cmp.Or(answer.Err, errs[i])
 		hosts[i].Host = answer
+		hosts[i].Silent = slices.Compact(slices.Sorted(slices.Values(append(hosts[i].Silent, answer.Hung...))))
 	}
 	return hosts
 }
@@ -88,11 +90,12 @@ func (h *Host) ask(ctx context.Context, hosts remote.Hosts, name string) error {
 	if err != nil {
 		return err
 	}
-	result, err := host.Query(ctx, remote.Script{Text: doctorScript})
+	result, err := host.Query(ctx, remote.Script{Text: survey.Patiently(doctorScript)})
 	if err != nil {
 		return fmt.Errorf("looking for trouble on %s: %w", name, err)
 	}
 	h.read(result.Stdout)
+	h.Silent = survey.Hung(result.Stderr)
 	return nil
 }
 

@@ -45,9 +45,10 @@ type Host struct {
 	Services   map[string]*Service
 	Components map[string]*Component
 	Job        *Job
-	Expiration string // the table of kubeadm certs check-expiration
-	Forbidden  string // what the API says of admin.conf, where it may do nothing
-	CgroupType string // as stat -fc %T has it
+	Expiration string   // the table of kubeadm certs check-expiration
+	Silent     []string // programs that did not answer, as survey names them
+	Forbidden  string   // what the API says of admin.conf, where it may do nothing
+	CgroupType string   // as stat -fc %T has it
 }
 
 // A Service is a unit of systemd.

@@ -83,6 +83,9 @@ func (p *Picture) runtime(h *Host) []Diagnosis {
 // kubelet is the service, and whether the cluster finds the node Ready.
 func (p *Picture) kubelet(h *Host) []Diagnosis {
 	s := h.Services[kubelet]
+	if s == nil && !h.knowsServices() {
+		return nil
+	}
 	if s == nil {
 		return []Diagnosis{{Host: h.Name, Component: kubelet, State: Down, Why: "the host has no kubelet.service",
 			Next: "install the package kubelet there; kubelet.service comes with it"}}

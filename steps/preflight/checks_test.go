@@ -68,7 +68,13 @@ func TestEachTroubleIsFound(t *testing.T) {
 		"a certificate that is none": {func(_ *testing.T, v *View) {
 			v.Hosts[0].Certificates[0].Err = errors.New("there is no certificate in it")
 		}, "host.certificates", finding.Blocker, "cp1", "cannot be read", "kubeadm certs renew", ""},
-		"containerd too old":          {func(t *testing.T, v *View) { v.Cluster.Census.Nodes[1].Runtime = "containerd://1.5.9" }, "floor.runtime", finding.Blocker, "w1", "1.5.9 is too old", "upgrade containerd", ""},
+		"containerd too old": {func(t *testing.T, v *View) { v.Cluster.Census.Nodes[1].Runtime = "containerd://1.5.9" }, "floor.runtime", finding.Blocker, "w1", "1.5.9 is too old", "upgrade containerd", ""},
+		"a program that hangs": {func(_ *testing.T, v *View) {
+			v.Hosts[1].Hung, v.Hosts[1].Disks = []string{"df -Pk / has not answered for 8s"}, nil
+		}, "host.hangs", finding.Blocker, "w1", "does not answer", "mount", ""},
+		"a systemd that hangs": {func(_ *testing.T, v *View) {
+			v.Hosts[1].Hung, v.Hosts[1].Units = []string{"systemctl show kubelet.service has not answered for 8s"}, map[string]survey.Unit{}
+		}, "host.hangs", finding.Blocker, "w1", "does not answer", "service", ""},
 		"version 1 of control groups": {towards("1.35.8", "1.34.10"), "floor.cgroup", finding.Blocker, "cp1", "version 1", "failCgroupV1", "floor.cgroup version.skew packages.offered floor.kernel floor.runtime"},
 		"a revision that is nowhere":  {func(_ *testing.T, v *View) { v.Goal.Hosts[1].Revisions = map[string]string{"kubelet": "1.28.99-1.1"} }, "packages.offered", finding.Blocker, "w1", "kubelet 1.28.99-1.1", "correct the revision", ""},
 		"a repository out of reach":   {onW1("remote kubeadm 1.28.15-1.1\nremote kubelet 1.28.15-1.1\nremote kubectl 1.28.15-1.1\n", "unreachable https://pkgs.k8s.io/core:/stable:/v1.28/deb curl: (7) refused\n"), "packages.offered", finding.Blocker, "w1", "cannot be asked for kubeadm", "make it reachable", ""},

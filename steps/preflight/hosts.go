@@ -20,6 +20,10 @@ func reachable(v *View) (found []finding.Finding) {
 		case mistaken:
 			found = append(found, finding.Finding{Check: "host.identity", Severity: finding.Blocker, Where: h.Name,
 				What: stranger.Why, Remedy: stranger.Remedy})
+		case remote.Hangs(h.Err):
+			found = append(found, finding.Finding{Severity: finding.Blocker, Where: h.Name,
+				What: "the host hangs", Evidence: h.Err.Error(),
+				Remedy: "run `ssh " + h.Name + "` and find out what it waits for: a mount whose server is gone, a disk, a name server that sudo asks"})
 		case h.Err != nil && strings.Contains(h.Err.Error(), "sudo"):
 			found = append(found, finding.Finding{Check: "host.sudo", Severity: finding.Blocker, Where: h.Name,
 				What: "commands cannot be run as root", Evidence: h.Err.Error(),
@@ -27,6 +31,19 @@ func reachable(v *View) (found []finding.Finding) {
 		case h.Err != nil:
 			found = append(found, finding.Finding{Severity: finding.Blocker, Where: h.Name,
 				What: "the host cannot be asked", Evidence: h.Err.Error(), Remedy: "make `ssh " + h.Name + "` work as the inventory says"})
+		}
+	}
+	return found
+}
+
+// hangs: every program answered. What one that did not would have told is not known, and no other check makes anything of it.
+func hangs(v *View) (found []finding.Finding) {
+	for _, h := range v.answered() {
+		if len(h.Hung) > 0 {
+			found = append(found, finding.Finding{Severity: finding.Blocker, Where: h.Name,
+				What:     "a program does not answer, and what it tells could not be checked",
+				Evidence: strings.Join(h.Hung, "\n"),
+				Remedy:   "find out what it waits for: a mount whose server is gone, a disk, a service that hangs; `ps -eo stat,pid,args` there shows with D what waits for a disk"})
 		}
 	}
 	return found
@@ -175,7 +192,7 @@ func unattended(v *View) (found []finding.Finding) {
 
 func kubeletRuns(v *View) (found []finding.Finding) {
 	for _, h := range v.answered() {
-		if u := h.Units["kubelet"]; u.Active != "active" {
+		if u, told := h.Units["kubelet"]; u.Active != "active" && (told || len(h.Hung) == 0) {
 			found = append(found, finding.Finding{Severity: finding.Blocker, Where: h.Name,
 				What:     "the kubelet does not run",
 				Evidence: fmt.Sprintf("kubelet.service is %s (%s), restarted %d times", cmp.Or(u.Active, "unknown"), cmp.Or(u.Sub, u.Load), u.Restarts),

@@ -34,6 +34,7 @@ func hostChecks() []check {
 
 		{firm("host.reach", "hosts that cannot be asked over SSH"), hostFit, reachable, []engine.Check{
 			firm("host.sudo", "hosts on which sudo refuses"), firm("host.identity", "hosts at whose address another machine answers")}},
+		{of("host.hangs", "hosts on which a program does not answer"), hostFit, hangs, nil},
 		{firm("host.root", "hosts on which commands do not run as root"), hostFit, root, nil},
 		{of("host.clock", "clocks more than a second from those of the other hosts"), hostFit, clocks, nil},
 		{of("host.disk", "disks without room for packages, images and twice etcd's database"), hostFit, disks, nil},

@@ -4,14 +4,37 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"upgrader.dev/upgrader/steps/remote"
 )
 
-//go:embed host.sh
-var hostScript string
+var (
+	//go:embed within.sh
+	withinScript string
+	//go:embed host.sh
+	hostScript string
+)
+
+// Patiently is a script that may run programs soon, or within a time, where they could hang: see within.sh. Hung reads from
+// its standard error which of them did.
+func Patiently(script string) string { return withinScript + script }
+
+// Hung are the programs that did not answer, by what a script that ran patiently put on its standard error.
+func Hung(stderr string) []string {
+	var all []string
+	for line := range strings.Lines(stderr) {
+		if line = strings.TrimSpace(line); hangs.MatchString(line) && !slices.Contains(all, line) {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+var hangs = regexp.MustCompile(`^.{1,300} has not answered for [0-9]+s$`)
 
 // Wanted is what a host is asked about beyond itself. All of it may be empty.
 type Wanted struct {
@@ -28,11 +51,13 @@ func Ask(ctx context.Context, hosts remote.Hosts, name string, w Wanted) *Host {
 		return &Host{Name: name, Err: err}
 	}
 	began := time.Now()
-	result, err := host.Query(ctx, remote.Script{Text: hostScript, Env: map[string]string{
+	result, err := host.Query(ctx, remote.Script{Text: Patiently(hostScript), Env: map[string]string{
 		"VERSION": w.Version, "LINE": w.Line, "REVISIONS": strings.Join(w.Revisions, " "), "IMAGES": strings.Join(w.Images, " "),
 	}})
 	if err != nil {
 		return &Host{Name: name, Err: fmt.Errorf("looking at %s: %w", name, err)}
 	}
-	return Read(name, result.Stdout, began, time.Now())
+	h := Read(name, result.Stdout, began, time.Now())
+	h.Hung = Hung(result.Stderr)
+	return h
 }

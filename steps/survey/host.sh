@@ -3,6 +3,8 @@
 # A section begins with "== name"; the lines of files stand behind a bar, so that nothing in them is taken for an answer.
 # What is not there is left out. VERSION is what the cluster runs, LINE the minor version that it goes to, REVISIONS the
 # packages to be installed (name=revision) and IMAGES what will be run; each of them may be empty.
+#
+# Programs that may hang run soon or within a time: within.sh comes before this. One that hung is not asked again.
 m=/etc/kubernetes/manifests
 bar() { sed 's/^/|/'; }
 file() { # the file as it is, up to 64 KiB
@@ -12,34 +14,36 @@ file() { # the file as it is, up to 64 KiB
     echo
   fi
 }
-soon() { timeout 8 "$@"; }
 
 echo "== host"
 echo "user $(id -u)"
 echo "clock $(date +%s.%N)"
 echo "kernel $(uname -r)"
 echo "cgroup $(stat -f -c %T /sys/fs/cgroup 2>/dev/null || :)"
-echo "kubeadm $(kubeadm version -o short 2>/dev/null || :)"
-echo "kubelet $(kubelet --version 2>/dev/null || :)"
-echo "kubectl $(kubectl version --client -o json 2>/dev/null | sed -n 's/.*"gitVersion": "\(v[0-9][^"]*\)".*/\1/p' | head -n 1)"
+echo "kubeadm $(soon kubeadm version -o short || :)"
+echo "kubelet $(soon kubelet --version || :)"
+echo "kubectl $(soon kubectl version --client -o json | sed -n 's/.*"gitVersion": "\(v[0-9][^"]*\)".*/\1/p' | head -n 1)"
 if [ -f /proc/swaps ]; then tail -n +2 /proc/swaps | sed 's/^/swap /'; fi
 for p in / /var/lib/kubelet /var/lib/containerd /var/lib/etcd /etc/kubernetes /var/cache/apt; do
   [ -d "$p" ] || continue
-  echo "disk $p $(df -Pk "$p" | tail -n 1)"
-  echo "inodes $p $(df -Pi "$p" | tail -n 1)"
+  disk=$(soon df -Pk "$p") || { [ $? = 124 ] && break || continue; }
+  inodes=$(soon df -Pi "$p") || { [ $? = 124 ] && break || :; }
+  echo "disk $p $(echo "$disk" | tail -n 1)"
+  echo "inodes $p $(echo "$inodes" | tail -n 1)"
 done
 if [ -f /var/lib/etcd/member/snap/db ]; then echo "etcd-db $(stat -c %s /var/lib/etcd/member/snap/db)"; fi
 for f in /var/lib/upgrader/backups/*.db; do
   if [ -f "$f" ]; then echo "snapshot $(stat -c %Y "$f") $f"; fi
 done
 for f in /etc/kubernetes/tmp/*; do
-  if [ -e "$f" ]; then echo "leftover $(du -sk "$f" 2>/dev/null | tr '\t' ' ')"; fi
+  if [ -e "$f" ]; then echo "leftover $(soon du -sk "$f" | tr '\t' ' ')"; fi
 done
 for u in kubelet containerd crio unattended-upgrades; do
-  echo "unit $u $(systemctl show -p LoadState -p ActiveState -p SubState -p NRestarts -p UnitFileState "$u.service" 2>/dev/null | tr '\n' ' ')"
+  unit=$(soon systemctl show -p LoadState -p ActiveState -p SubState -p NRestarts -p UnitFileState "$u.service") || [ $? != 124 ] || break
+  echo "unit $u $(echo "$unit" | tr '\n' ' ')"
 done
 if command -v apt-config >/dev/null 2>&1; then
-  echo "unattended $(apt-config dump 2>/dev/null | sed -n 's/^APT::Periodic::Unattended-Upgrade "\(.*\)";/\1/p')"
+  echo "unattended $(soon apt-config dump | sed -n 's/^APT::Periodic::Unattended-Upgrade "\(.*\)";/\1/p')"
 fi
 
 for f in /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/sysconfig/kubelet /etc/systemd/system/kubelet.service \
@@ -47,7 +51,7 @@ for f in /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/sysconfig/
   /var/lib/kubelet/instance-config.yaml "$m"/* /etc/containerd/config.toml; do
   file "$f"
 done
-pid=$(systemctl show -p MainPID --value kubelet.service 2>/dev/null || :)
+pid=$(soon systemctl show -p MainPID --value kubelet.service || :)
 if [ -n "$pid" ] && [ "$pid" != 0 ] && [ -r "/proc/$pid/cmdline" ]; then
   echo "== command kubelet"
   tr '\000' '\n' <"/proc/$pid/cmdline" | bar
@@ -81,10 +85,12 @@ if command -v crictl >/dev/null 2>&1; then
     echo answers
     dead=
     for i in $IMAGES; do
-      if soon crictl ${socket:+-r "$socket"} inspecti "$i" >/dev/null 2>&1; then
-        echo "image $i here"
-        continue
-      fi
+      code=0
+      crictl=$(soon crictl ${socket:+-r "$socket"} inspecti "$i" 2>&1 >/dev/null) || code=$?
+      case $code in
+        0) echo "image $i here"; continue ;;
+        124) echo "$crictl" >&2; break ;;
+      esac
       name=${i#*/} registry=${i%%/*}
       from=$(sed -n -E 's/^ *\[host\."([^"]*)"\].*/\1/p' "/etc/containerd/certs.d/$registry/hosts.toml" 2>/dev/null || :)
       got=
@@ -105,7 +111,7 @@ fi
 # Whether the lists that apt has were signed by a key that still holds, and what the next minor version offers.
 if [ -x /usr/bin/apt-get ]; then
   echo "== apt"
-  echo "held $(apt-mark showhold 2>/dev/null | tr '\n' ' ')"
+  echo "held $(soon apt-mark showhold | tr '\n' ' ')"
   sources=$(grep -hs -E '^[^#]*core(:|%3[Aa])/stable(:|%3[Aa])/v[0-9]' /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources || :)
   ring=$(cat /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null | grep -E 'core(:|%3[Aa])|[Ss]igned-[Bb]y' | sed -n -E 's/.*[Ss]igned-[Bb]y[=:] *(\/[^] ,]*).*/\1/p' | head -n 1)
   plain=$ring
@@ -118,7 +124,7 @@ if [ -x /usr/bin/apt-get ]; then
   esac
   for f in /var/lib/apt/lists/*core:*InRelease; do
     if [ -f "$f" ] && [ -n "$ring" ] && [ -f "$ring" ]; then
-      gpgv --status-fd 1 --keyring "$plain" "$f" 2>/dev/null | sed -n -E "s,^\[GNUPG:\] (GOODSIG|EXPKEYSIG|EXPSIG|REVKEYSIG|BADSIG|ERRSIG|NO_PUBKEY|KEYEXPIRED) ([0-9A-F]*).*,signature $f \1 \2,p"
+      soon gpgv --status-fd 1 --keyring "$plain" "$f" | sed -n -E "s,^\[GNUPG:\] (GOODSIG|EXPKEYSIG|EXPSIG|REVKEYSIG|BADSIG|ERRSIG|NO_PUBKEY|KEYEXPIRED) ([0-9A-F]*).*,signature $f \1 \2,p"
     fi
   done
   base=$(echo "$sources" | sed -n -E 's,.* (https?://[^ ]*core(:|%3[Aa])/stable(:|%3[Aa]))/v[0-9].*,\1,p' | head -n 1)
@@ -133,7 +139,7 @@ if [ -x /usr/bin/apt-get ]; then
   fi
   if [ -n "$REVISIONS" ]; then
     echo "== simulation"
-    if said=$(soon apt-get -s -q -o Debug::NoLocking=1 --no-remove --allow-change-held-packages install $REVISIONS 2>&1); then
+    if said=$(within 30 apt-get -s -q -o Debug::NoLocking=1 --no-remove --allow-change-held-packages install $REVISIONS 2>&1); then
       echo "$said" | grep -E '^(Inst|Remv|Conf) ' | bar || :
     else
       echo "fails"
@@ -154,8 +160,8 @@ if [ -f "$m/kube-apiserver.yaml" ]; then
   else
     echo "silent $(echo "$said" | grep '^\[-\]' | tr '\n' ' ' || :)$(echo "$said" | tail -n 1)"
   fi
-  if [ -n "$VERSION" ] && [ "$(kubeadm version -o short 2>/dev/null)" = "v$VERSION" ]; then
+  if [ -n "$VERSION" ] && [ "$(soon kubeadm version -o short)" = "v$VERSION" ]; then
     echo "== difference"
-    soon kubeadm upgrade diff "v$VERSION" 2>/dev/null | bar || echo fails
+    soon kubeadm upgrade diff "v$VERSION" | bar || echo fails
   fi
 fi

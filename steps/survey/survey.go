@@ -14,6 +14,8 @@ type Host struct {
 	Name string
 	Err  error // the host could not be asked, and nothing else is known
 
+	Hung []string // programs that did not answer there: "df -Pk / has not answered for 8s"; what they tell is not known
+
 	Root   bool          // the script ran as root
 	Clock  time.Duration // how far its clock is ahead of ours, half of the round trip taken off
 	Kernel string        // as uname -r has it

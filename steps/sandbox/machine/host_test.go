@@ -16,12 +16,16 @@ import (
 // survey is the script by which preflight looks at a host.
 func survey(t testing.TB) string {
 	t.Helper()
-	text, err := os.ReadFile("../../survey/host.sh")
-	if err != nil {
-		t.Fatal(err)
+	var text string
+	for _, part := range []string{"within.sh", "host.sh"} {
+		data, err := os.ReadFile("../../survey/" + part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(data)
 	}
 	return `set -eu; VERSION=1.27.16 LINE=1.28 REVISIONS="kubeadm=1.28.15-1.1" IMAGES="registry.k8s.io/kube-apiserver:v1.28.15 registry.k8s.io/kube-apiserver:v1.28.99 registry.k8s.io/pause:3.9"
-` + string(text)
+` + text
 }
 
 // TestSurvey proves that a healthy control plane answers the whole script of preflight, in real time and not in hurried

@@ -347,9 +347,9 @@ func detached(c *call) int {
 
 // promptTime is what commands get at least of a limit that hurries with the pretend time, since they take real time
 // only: on a busy computer that is not nothing.
-const promptTime = 2 * time.Second
+const promptTime = 10 * time.Second
 
-var prompt = []string{"apt-get", "crictl", "curl", "gpgv", "kubeadm", "kubectl"}
+var prompt = []string{"apt-config", "apt-get", "apt-mark", "crictl", "curl", "df", "du", "gpgv", "journalctl", "kubeadm", "kubectl", "kubelet", "systemctl"}
 
 func timeout(c *call) int {
 	fl, rest, ok := c.flags("v", "foreground preserve-status verbose", "ks", "kill-after signal", true)

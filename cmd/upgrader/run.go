@@ -35,8 +35,8 @@ func runCommand(c *console, g *global) *cobra.Command {
 		Short: "Upgrade a cluster by a plan",
 		Long: `Shows what the plan would change on the cluster, asks, and does it.
 
-Ctrl-C lets the changes under way finish and starts nothing new; a second one detaches at once, while what runs on hosts
-goes on. Either way, and after anything else that cuts a run short, ` + "`upgrader resume`" + ` goes on.`,
+Ctrl-C lets the changes under way finish and starts nothing new; a second one, or SIGTERM, detaches at once, while what runs
+on hosts goes on. Either way, and after anything else that cuts a run short, ` + "`upgrader resume`" + ` goes on.`,
 		Example: `  upgrader run plans/1.27-to-1.28.yaml --dry-run
   upgrader run plans/1.27-to-1.28.yaml --inventory prod.yaml --var maxUnavailable=10%
   upgrader run plans/1.27-to-1.28.yaml --sandbox --yes`,

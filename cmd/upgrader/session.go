@@ -136,14 +136,12 @@ func (s *session) inbox(show view) *inbox {
 	return b
 }
 
-// letGo is how long a process that was told twice to stop waits for its own goroutines before it leaves anyway.
-const letGo = 700 * time.Millisecond
+// letGo is how long a process that is to leave at once waits for its own goroutines before it leaves anyway. What it has to
+// say after that fits into manners.
+const letGo = 300 * time.Millisecond
 
-// sameSignal is the time in which a second signal is the first one again: timeout(1) and some supervisors send one to
-// the process and one to its group. Fingers are slower.
-const sameSignal = 100 * time.Millisecond
-
-// supervise runs the runner under the signals: the first lets running changes finish, the second detaches.
+// supervise runs the runner under the signals: the first Ctrl-C lets running changes finish, the second one and SIGTERM
+// detach.
 func (s *session) supervise(ctx context.Context, runner *engine.Runner, signals <-chan os.Signal, show view) (detached bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -157,19 +155,20 @@ func (s *session) supervise(ctx context.Context, runner *engine.Runner, signals 
 			return detached && s.board.summary().State == engine.Running, err
 		case <-leave:
 			return true, nil
-		case <-signals:
+		case sig := <-signals:
+			atOnce := insists(sig, stopping)
 			if stopping.IsZero() {
 				stopping = time.Now()
-				show.Note(s.finishing()) // as it is before anything stops
+				if !atOnce {
+					show.Note(s.finishing()) // as it is before anything stops
+				}
 				close(stop)
-				continue
 			}
-			if time.Since(stopping) < sameSignal {
-				continue
+			if atOnce && !detached {
+				detached = true
+				cancel()
+				leave = time.After(letGo)
 			}
-			detached = true
-			cancel()
-			leave = time.After(letGo)
 		}
 	}
 }

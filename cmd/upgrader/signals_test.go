@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -88,6 +89,64 @@ func TestWhoListensIsLeftAlone(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestWhoListensIsLeftBehindToo proves that one who listens and does not end is left behind within a second of SIGTERM, or
+// of the second of any signal, but not of the same one that comes twice.
+func TestWhoListensIsLeftBehindToo(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		synctest.Test(t, func(t *testing.T) {
+			signals, released := make(chan os.Signal, 3), make(chan struct{})
+			c := &calls{signals: signals}
+			var last time.Time
+			go func() {
+				if sig == syscall.SIGINT {
+					signals <- sig
+					signals <- sig // timeout(1) sends it to the group too
+					time.Sleep(time.Hour)
+				}
+				last = time.Now()
+				signals <- sig
+			}()
+			err := c.attend(t.Context(), func(context.Context) error {
+				_, done := c.listen()
+				defer done()
+				<-released
+				return nil
+			})
+			if took := time.Since(last); !errors.Is(err, errInterrupted) || last.IsZero() || took > time.Second {
+				t.Errorf("%s: %v after %s", sig, err, took)
+			}
+			close(released)
+		})
+	}
+}
+
+// TestSIGTERMDetaches proves that a supervisor need not send SIGKILL while a change is under way: what runs on the host
+// goes on, and the run is there to be resumed.
+func TestSIGTERMDetaches(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a pretend cluster")
+	}
+	plan := fileWith(t, "plan.yaml", "apiVersion: upgrader.dev/v1\nkind: Plan\nname: long\nsteps:\n  - {uses: ssh.run, hosts: all, with: {run: echo begun; sleep 100000000}}\n")
+	signals, state := make(chan os.Signal, 1), t.TempDir()
+	go func() {
+		for {
+			time.Sleep(20 * time.Millisecond)
+			logs, _ := filepath.Glob(filepath.Join(state, "runs", "*", "logs", "*", "*"))
+			for _, log := range logs {
+				if data, _ := os.ReadFile(log); strings.Contains(string(data), "begun") {
+					signals <- syscall.SIGTERM
+					return
+				}
+			}
+		}
+	}()
+	var errs bytes.Buffer
+	code := run(t.Context(), signals, []string{"run", plan, "--sandbox", "--workers", "1", "--control-planes", "1", "--yes", "--state-dir", state}, strings.NewReader(""), io.Discard, &errs, map[string]string{"HOME": t.TempDir()})
+	if code != exitInterrupted || !strings.Contains(errs.String(), "detached") {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
 }
 
 // TestASignalEndsEveryCommand proves it of the program, at a cluster that takes connections and never answers, and before

@@ -156,6 +156,24 @@ func TestAPlacedJobMeetsTheFenceAgain(t *testing.T) {
 	}
 }
 
+// Nor does one after an epoch that is no number for a shell: what cannot be compared is newer.
+func TestAPlacedJobMeetsAnEpochBeyondNumbers(t *testing.T) {
+	setsid, err := exec.LookPath("setsid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, epoch := range []string{"9223372036854775808", "99999999999999999999999", "six", ""} {
+		r := atSmall(t)
+		counter, ran := r.file("counter")
+		bin := tools(t, map[string]string{"setsid": fmt.Sprintf(`echo %s >%s/epoch; exec %s "$@"`, epoch, r.state, setsid)})
+		_, h := r.other(t, r.state, bin, "")
+		err := h.Do(t.Context(), ticket("t-1", 1, nil), Job{Name: "stale", Script: Script{Text: `echo stale >>"$C"`, Env: map[string]string{"C": counter}}})
+		if err == nil || isDoubt(err) || ran() != "" {
+			t.Errorf("epoch %q: Do = %v, and it ran: %q", epoch, err, ran())
+		}
+	}
+}
+
 // deaf is an agent that lists keys and never signs, as one that waits for a touch.
 type deaf struct {
 	agent.Agent

@@ -9,7 +9,7 @@ case $seen in '' | *[!0-9]*)
 	;;
 esac
 # A number that is too large for the shell is no reason to go on.
-if ! [ "$seen" -le "$UPGRADER_EPOCH" ] 2>/dev/null; then
+if [ "${#seen}" -gt 18 ] || ! [ "$seen" -le "$UPGRADER_EPOCH" ] 2>/dev/null; then
 	printf '%s fenced %s\n' "$UPGRADER_MARK" "$seen" >&2
 	exit 93
 fi

@@ -12,10 +12,11 @@ if ! printf '%-15s\npid %s\nboot %s\nepoch %s\nprivate %s\ndigest %s\nname %s\n'
 	exit 0
 fi
 # The fence once more: a newer controller may have come since the job was placed. It writes its epoch before it looks for
-# claims, and the claim was made before we look at the epoch: so one of the two sees the other.
-now=''
+# claims, and the claim was made before we look at the epoch: so one of the two sees the other. What cannot be compared, or
+# is too long for a shell's numbers, is no reason to go on.
+now=0
 if [ -f "$d/epoch" ]; then read -r now <"$d/epoch"; fi
-if [ "${now:-0}" -gt "$epoch" ]; then
+if [ "${#now}" -gt 18 ] || ! [ "$now" -le "$epoch" ] 2>/dev/null; then
 	abandon "epoch $now came before it began"
 	exit 0
 fi

@@ -20,9 +20,12 @@ const factLimit = 4 << 10
 func mark(t engine.Ticket) string { return "fact of " + t.ID + ": " }
 
 // caught wraps a script so that its standard output is repeated at the end, behind the mark. A job's output and errors arrive mixed;
-// this is how the first line of the output is found in them. The script's exit status stays what it was.
+// this is how the first line of the output is found in them. The script's exit status stays what it was, and so does set -e in
+// it, which the shell forgets where somebody asks for the status at once. One that fails has no fact, but says why.
 func caught(script, mark string) string {
-	return "fact=$(\n" + script + "\n)\nprintf '%s%s\\n' '" + mark + "' \"$fact\"\n"
+	return "set +e\nfact=$(\nset -e\n" + script + "\n)\ncode=$?\n" +
+		"if [ \"$code\" != 0 ]; then printf '%s\\n' \"$fact\"; exit \"$code\"; fi\n" +
+		"printf '%s%s\\n' '" + mark + "' \"$fact\"\n"
 }
 
 // A listener passes everything on and keeps the line behind the mark.

@@ -88,14 +88,14 @@ func TestFact(t *testing.T) {
 	}
 }
 
-// A failing script keeps its exit status, also when its output is caught for a fact.
+// A failing script keeps its exit status and its output, also when that is caught for a fact.
 func TestExitStatus(t *testing.T) {
 	for _, fact := range []string{"", "found"} {
 		r := &run{hosts: remotetest.One("w1", shell(t)), Script: "echo one\nsh -c 'exit 7'\necho two", Fact: fact}
-		facts, _, err := perform(t, r)
+		facts, out, err := perform(t, r)
 		exit, ok := errors.AsType[*remote.ExitError](err)
-		if !ok || exit.Code != 7 || len(facts) > 0 {
-			t.Errorf("fact %q: %v %v", fact, err, facts)
+		if !ok || exit.Code != 7 || len(facts) > 0 || out != "one\n" {
+			t.Errorf("fact %q: %v %v, output %q", fact, err, facts, out)
 		}
 	}
 }

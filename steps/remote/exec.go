@@ -39,11 +39,13 @@ type ending struct {
 }
 
 // The ways to a shell, the last two as root. The prompt is a word that nothing else prints; the shell says when it is
-// reached, since sudo would read the program as a second password otherwise, and since only then sudo has answered.
+// reached, since sudo would read the program as a second password otherwise, and since only then sudo has answered. A user
+// whose number is 0 is root by whatever name, and sudo may know of none such.
 const (
 	plainShell  = "/bin/sh -c '" + attended + "'"
-	sudoQuiet   = "sudo -n " + plainShell
-	sudoPrompts = "sudo -k -S -p %[1]s-password " + plainShell
+	sudoQuiet   = "/bin/sh -c '" + unlessRoot + "exec sudo -n /bin/sh -c \"$0\"' '" + attended + "'"
+	sudoPrompts = "/bin/sh -c '" + unlessRoot + "exec sudo -k -S -p %[1]s-password /bin/sh -c \"$0\"' '" + attended + "'"
+	unlessRoot  = `[ "$(id -u)" = 0 ] && exec /bin/sh -c "$0"; `
 )
 
 // attended is a shell that is not alone: where the one who listens has gone, for whatever reason, what it runs gets a second

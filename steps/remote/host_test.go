@@ -49,6 +49,18 @@ func TestSudo(t *testing.T) {
 	}
 }
 
+// Whose number is 0 is root, whatever the name, and needs no sudo.
+func TestRootByAnotherName(t *testing.T) {
+	t.Setenv("UNUSED", "a password that nobody asks for")
+	for _, sudo := range []string{"auto", "env:UNUSED"} {
+		d, _ := startSmall(t, tools(t, map[string]string{"id": "echo 0", "sudo": "echo 'admin is not in the sudoers file' >&2; exit 1"}))
+		_, h := d.hurried(t, sudo, limits{})
+		if got, err := h.Query(t.Context(), Script{Text: "echo here"}); err != nil || got.Stdout != "here\n" {
+			t.Errorf("%s: %+v, %v", sudo, got, err)
+		}
+	}
+}
+
 func TestUnsafeStateDirectory(t *testing.T) {
 	d, _ := startSmall(t, "")
 	for name, prepare := range map[string]func(dir string) error{

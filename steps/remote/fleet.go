@@ -85,7 +85,7 @@ func NewFleet(c Config) *Fleet {
 	if c.outputCap != 0 {
 		f.sh.cap = c.outputCap
 	}
-	f.limits = cmp.Or(c.limits, defaultLimits)
+	f.limits = cmp.Or(c.limits, usualLimits())
 	f.resolver = newResolver(f.warn)
 	return f
 }

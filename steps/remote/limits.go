@@ -13,8 +13,11 @@ type limits struct {
 	query   time.Duration // for a question of this program's own; what a plan's author asks has his own timeout
 }
 
-// Where a name server is away, a login and sudo take ten or twenty seconds and are well apart from that.
-var defaultLimits = limits{session: 15 * time.Second, begin: 30 * time.Second, query: 3 * time.Minute}
+// usualLimits are those of a host that is well, or nearly so: where a name server is away, a login and sudo take ten or
+// twenty seconds.
+func usualLimits() limits {
+	return limits{session: 15 * time.Second, begin: 30 * time.Second, query: 3 * time.Minute}
+}
 
 // A silence is why a call was given up: what it hangs in, and for how long.
 type silence struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,6 +70,29 @@ func TestWhatHangsIsNamed(t *testing.T) {
 				t.Errorf("Query = %v, want %q", err, c.says)
 			}
 		})
+	}
+}
+
+// A host that takes a connection and never says a word is given up as well.
+func TestAHostThatNeverSpeaksIsGivenUp(t *testing.T) {
+	d, _ := startSmall(t, "")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() // the kernel takes connections for it
+	d.addr = l.Addr().String()
+	inv := d.inventory()
+	inv.SSH.ConnectTimeout = 300 * time.Millisecond
+	f := NewFleet(Config{Inventory: inv})
+	defer f.Close()
+	h, err := f.Host("w1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.Query(t.Context(), Script{Text: "true"})
+	if _, transient := errors.AsType[*engine.TransientError](err); !transient || !strings.Contains(err.Error(), "no answer within 300ms") {
+		t.Errorf("Query = %v", err)
 	}
 }
 

@@ -173,7 +173,7 @@ func hostWords(n kube.Node) string {
 	}
 	if n.Unschedulable {
 		by := ""
-		if run := n.Annotations[kube.CordonedBy]; run != "" {
+		if run := n.CordonedBy(); run != "" {
 			by = " by " + run
 		}
 		words = append(words, "cordoned"+by)

@@ -17,13 +17,14 @@ const module = "upgrader.dev/upgrader/"
 // /... means everything below. The first row that fits a package counts.
 func layers() []struct{ pkg, may string } {
 	// What families may lean on. Never each other.
-	const ground = " engine engine/document steps/promise steps/skew steps/remote steps/kube steps/census steps/knowledge steps/corefile steps/redact "
+	const ground = " engine engine/document engine/printable steps/promise steps/skew steps/remote steps/kube steps/census steps/knowledge steps/corefile steps/redact "
 	return []struct{ pkg, may string }{
 		{"engine", "engine/journal"},
 		{"engine/private", ""},
 		{"engine/journal", "engine/private golang.org/x/sys/unix"},
 		{"engine/document", "gopkg.in/yaml.v3 github.com/hashicorp/go-multierror"},
 		{"engine/plan", "engine engine/document cel.dev/cel-go/... google.golang.org/protobuf/... github.com/hashicorp/go-multierror"},
+		{"engine/printable/...", ""},
 		{"engine/...", "engine engine/journal"},
 
 		{"plans", ""},
@@ -33,15 +34,15 @@ func layers() []struct{ pkg, may string } {
 		{"steps/promise", ""},
 		{"steps/redact", ""},
 		{"steps/skew", "github.com/Masterminds/semver/v3"},
-		{"steps/remote", "engine engine/document steps/redact golang.org/x/crypto/... golang.org/x/sys/unix github.com/skeema/knownhosts github.com/hashicorp/go-multierror"},
+		{"steps/remote", "engine engine/document engine/printable steps/redact golang.org/x/crypto/... golang.org/x/sys/unix github.com/skeema/knownhosts github.com/hashicorp/go-multierror"},
 		{"steps/remote/remotetest", "engine steps/remote"},
-		{"steps/kube", "engine steps/redact k8s.io/... golang.org/x/sys/unix"},
+		{"steps/kube", "engine engine/printable steps/redact k8s.io/... golang.org/x/sys/unix"},
 		{"steps/kube/kubetest", "engine steps/kube k8s.io/..."},
 		{"steps/finding", "engine"},
 		{"steps/knowledge", "engine/document"},
 		{"steps/corefile", "github.com/coredns/corefile-migration/..."},
 		{"steps/forecast", "steps/finding steps/kube"},
-		{"steps/survey", "engine/document steps/census steps/kube steps/remote"},
+		{"steps/survey", "engine/document engine/printable steps/census steps/kube steps/remote"},
 		// Above the families, as the catalog is: it judges what their eyes see.
 		{"steps/preflight", ground + "steps/etcd steps/finding steps/forecast steps/packages steps/survey"},
 		{"steps/doctor", ground + "steps/etcd steps/finding steps/preflight steps/survey"},

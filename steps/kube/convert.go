@@ -11,6 +11,8 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 const (
@@ -52,14 +54,14 @@ func toNode(n *corev1.Node) Node {
 		ControlPlane:   controlPlane,
 		Unschedulable:  n.Spec.Unschedulable,
 		ReadyReason:    "its kubelet has not reported yet",
-		KubeletVersion: strings.TrimPrefix(n.Status.NodeInfo.KubeletVersion, "v"),
-		BootID:         n.Status.NodeInfo.BootID,
-		MachineID:      n.Status.NodeInfo.MachineID,
-		Runtime:        n.Status.NodeInfo.ContainerRuntimeVersion,
+		KubeletVersion: word(strings.TrimPrefix(n.Status.NodeInfo.KubeletVersion, "v")),
+		BootID:         word(n.Status.NodeInfo.BootID),
+		MachineID:      word(n.Status.NodeInfo.MachineID),
+		Runtime:        word(n.Status.NodeInfo.ContainerRuntimeVersion),
 	}
 	for _, a := range n.Status.Addresses {
 		if a.Type == corev1.NodeInternalIP && node.InternalIP == "" {
-			node.InternalIP = a.Address
+			node.InternalIP = word(a.Address)
 		}
 	}
 	for _, c := range n.Status.Conditions {
@@ -74,6 +76,9 @@ func toNode(n *corev1.Node) Node {
 	}
 	return node
 }
+
+// word bounds what a kubelet says of itself, which nobody checks, to what fits a table.
+func word(s string) string { return printable.Cut(s, printable.Word) }
 
 // pressure tells whether the kubelet says that it evicts pods for want of something.
 func pressure(c corev1.NodeCondition) bool {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // ErrUncordoned says that somebody else has uncordoned a node that this run had cordoned: the mark is there and the
@@ -40,7 +41,7 @@ func RunOf(owner string) string {
 }
 
 // CordonedBy is the mark of the run and step that cordoned the node; empty if upgrader did not.
-func (n Node) CordonedBy() string { return n.Annotations[CordonedBy] }
+func (n Node) CordonedBy() string { return printable.Cut(n.Annotations[CordonedBy], printable.Message) }
 
 // UncordonedSince says whether somebody else uncordoned the node after this run had cordoned it: the run's mark is there
 // and the cordon is not.

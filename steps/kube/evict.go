@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/redact"
 )
 
@@ -141,7 +142,7 @@ func causes(err error) string {
 	if errors.As(err, &status) && status.Status().Details != nil {
 		for _, cause := range status.Status().Details.Causes {
 			if cause.Type == policyv1.DisruptionBudgetCause && cause.Message != "" {
-				return redact.Likely(cause.Message)
+				return redact.Likely(printable.Cut(cause.Message, printable.Message))
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // An Identity says on whose behalf a lock is held.
@@ -63,13 +65,13 @@ func (h Holder) Is(name string) bool { return name != "" && (name == h.Run || na
 // holder is who has the lock by its Lease.
 func (l lease) holder(now time.Time) Holder {
 	h := Holder{
-		Plan: l.notes[notePrefix+"plan"], Since: l.acquired, Renewed: l.renewed, Epoch: l.epoch,
-		Expired: now.Sub(l.renewed) > l.duration, LockFile: l.notes[notePrefix+noteLockFile], identity: l.identity,
+		Plan: printable.Cut(l.said("plan"), printable.Word), Since: l.acquired, Renewed: l.renewed, Epoch: l.epoch,
+		Expired: now.Sub(l.renewed) > l.duration, LockFile: l.said(noteLockFile), identity: l.identity,
 	}
 	h.Run, h.Who, h.Nonce = parts(l.identity)
 	if h.Run == unlocking {
 		h.Unlocking = h.Who
-		h.Run, h.Who, h.Nonce = parts(l.notes[notePrefix+noteUnlocks])
+		h.Run, h.Who, h.Nonce = parts(l.said(noteUnlocks))
 	}
 	return h
 }

@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // notePrefix is that of the Lease's annotations, which say to people what the lock is about.
@@ -27,7 +29,7 @@ type lease struct {
 	acquired time.Time
 	renewed  time.Time
 	duration time.Duration
-	notes    map[string]string // annotations
+	notes    map[string]string // annotations, as they came: they go back
 }
 
 func (l lease) exists() bool { return l.version != "" }
@@ -45,6 +47,11 @@ func (l *lease) note(notes map[string]string) {
 	}
 }
 
+// said is what a note says, for people.
+func (l lease) said(name string) string {
+	return printable.Cut(l.notes[notePrefix+name], printable.Message)
+}
+
 // readLease returns the zero lease if there is none.
 func (c *Client) readLease(ctx context.Context, namespace, name string) (lease, error) {
 	l, err := c.getLease(ctx, "the lock "+namespace+"/"+name, namespace, name)
@@ -57,8 +64,11 @@ func (c *Client) readLease(ctx context.Context, namespace, name string) (lease, 
 
 func (c *Client) getLease(ctx context.Context, what, namespace, name string) (lease, error) {
 	object := &coordinationv1.Lease{}
-	if err := c.get(ctx, what, object, coordination, "namespaces", namespace, "leases", name); err != nil {
-		return lease{}, err
+	err := c.read(ctx, what, func() *rest.Request {
+		return c.rest.Get().AbsPath(coordination, "namespaces", namespace, "leases", name)
+	}, verbatim(object))
+	if err != nil {
+		return lease{}, asNotFound(what, err)
 	}
 	return fromLease(object), nil
 }
@@ -66,7 +76,7 @@ func (c *Client) getLease(ctx context.Context, what, namespace, name string) (le
 func fromLease(o *coordinationv1.Lease) lease {
 	l := lease{version: o.ResourceVersion, uid: string(o.UID), notes: o.Annotations}
 	if o.Spec.HolderIdentity != nil {
-		l.identity = *o.Spec.HolderIdentity
+		l.identity = printable.Cut(*o.Spec.HolderIdentity, printable.Message)
 	}
 	if o.Spec.LeaseTransitions != nil {
 		l.epoch = int64(*o.Spec.LeaseTransitions)
@@ -112,7 +122,7 @@ func (c *Client) writeLease(ctx context.Context, namespace, name string, l lease
 		return c.rest.Put().AbsPath(coordination, "namespaces", namespace, "leases", name)
 	}
 	written := &coordinationv1.Lease{}
-	if err := c.once(ctx, request().SetHeader("Content-Type", "application/json").Body(body), into(written)); err != nil {
+	if err := c.once(ctx, request().SetHeader("Content-Type", "application/json").Body(body), verbatim(written)); err != nil {
 		return lease{}, err
 	}
 	return fromLease(written), nil

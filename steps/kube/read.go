@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/rest"
+
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 const (
@@ -153,10 +154,10 @@ func (c *Client) ServerVersion(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var info version.Info
-	if err := json.Unmarshal(raw, &info); err != nil {
+	if err := printable.JSON(raw, &info); err != nil {
 		return "", fmt.Errorf("reading the server's version: %s does not answer as an API server: %w", c.Host(), err)
 	}
-	return strings.TrimPrefix(info.GitVersion, "v"), nil
+	return printable.Cut(strings.TrimPrefix(info.GitVersion, "v"), printable.Word), nil
 }
 
 // Readyz returns nil if an API server answers that it is ready; the error has its words.
@@ -167,7 +168,11 @@ func (c *Client) Readyz(ctx context.Context) error {
 
 // get reads one object by its path; ErrNotFound if it is not there.
 func (c *Client) get(ctx context.Context, what string, object runtime.Object, path ...string) error {
-	err := c.read(ctx, what, func() *rest.Request { return c.rest.Get().AbsPath(path...) }, into(object))
+	return asNotFound(what, c.read(ctx, what, func() *rest.Request { return c.rest.Get().AbsPath(path...) }, into(object)))
+}
+
+// asNotFound is ErrNotFound where the server has no such object, else the error that it is.
+func asNotFound(what string, err error) error {
 	if apierrors.IsNotFound(err) {
 		return fmt.Errorf("%s: %w", what, ErrNotFound)
 	}

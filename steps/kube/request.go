@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/redact"
 )
 
@@ -87,7 +88,8 @@ func judgeTransport(err error) verdict {
 	return unknown
 }
 
-// once makes one request, within requestTimeout, and lets take have what came back.
+// once makes one request, within requestTimeout, and lets take have what came back. The words of an error may be the
+// server's, or of whoever stands in its place.
 func (c *Client) once(ctx context.Context, req *rest.Request, take func(rest.Result) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, fmt.Errorf("no answer within %s: %w", requestTimeout, context.DeadlineExceeded))
 	defer cancel()
@@ -99,11 +101,23 @@ func (c *Client) once(ctx context.Context, req *rest.Request, take func(rest.Res
 	if err != nil && ctx.Err() != nil {
 		c.dropConnections()
 	}
-	return redact.Error(err) // a server, or a proxy before it, may repeat what it was sent
+	return printable.Error(redact.Error(err)) // a server, or a proxy before it, may repeat what it was sent
 }
 
-// into decodes an answer into an object of the API.
+// into decodes an answer into an object of the API, and cleans it: nothing that a cluster says is shown as it came.
 func into(object runtime.Object) func(rest.Result) error {
+	return func(r rest.Result) error {
+		err := r.Into(object)
+		if err == nil {
+			printable.Clean(object, "Data", "Annotations")
+		}
+		return err
+	}
+}
+
+// verbatim decodes an answer into an object that will be written back, and must not change on the way. Who shows any of
+// it cleans that.
+func verbatim(object runtime.Object) func(rest.Result) error {
 	return func(r rest.Result) error { return r.Into(object) }
 }
 

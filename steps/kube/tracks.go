@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // lastApplied is where `kubectl apply` keeps the object as it was given, in the API version that it was given in.
@@ -36,7 +38,7 @@ func (c *Client) Groups(ctx context.Context) (map[string][]string, error) {
 		return nil, err
 	}
 	var list metav1.APIGroupList
-	if err := json.Unmarshal(raw, &list); err != nil {
+	if err := printable.JSON(raw, &list); err != nil {
 		return nil, fmt.Errorf("reading the API groups: %s does not answer as an API server: %w", c.Host(), err)
 	}
 	groups := map[string][]string{}
@@ -134,7 +136,7 @@ func decode(into any) func(rest.Result) error {
 		if err != nil {
 			return err
 		}
-		return json.Unmarshal(raw, into)
+		return printable.JSON(raw, into, "Annotations")
 	}
 }
 
@@ -157,36 +159,45 @@ func tracks(m *metav1.ObjectMeta) []Track {
 	var applied struct {
 		APIVersion string `json:"apiVersion"`
 	}
-	if err := json.Unmarshal([]byte(m.Annotations[lastApplied]), &applied); err == nil && applied.APIVersion != "" {
+	if err := printable.JSON([]byte(m.Annotations[lastApplied]), &applied); err == nil && applied.APIVersion != "" {
 		all = append(all, Track{Object: object, APIVersion: applied.APIVersion})
 	}
 	return all
 }
 
+// longestPath is how far down a set of fields is read, in bytes of the path. No field of the objects that are looked at is
+// called by more; a set made to be large would cost its size squared.
+const longestPath = 512
+
 // paths writes a set of fields (structured-merge-diff's FieldsV1) as the paths of its leaves, sorted.
 func paths(fieldsV1 []byte) []string {
-	var tree map[string]json.RawMessage
-	if err := json.Unmarshal(fieldsV1, &tree); err != nil {
+	var tree map[string]any
+	if err := printable.JSON(fieldsV1, &tree); err != nil {
 		return nil
 	}
-	var all []string
+	all := leaves(nil, "", tree)
+	slices.Sort(all)
+	return all
+}
+
+// leaves appends the paths of a set's leaves.
+func leaves(all []string, path string, tree map[string]any) []string {
 	for key, below := range tree {
 		if key == "." {
 			continue
 		}
 		name := field(key)
-		deeper := paths(below)
-		if len(deeper) == 0 {
-			all = append(all, name)
+		if path != "" && !strings.HasPrefix(name, "[") {
+			name = "." + name
 		}
-		for _, d := range deeper {
-			if !strings.HasPrefix(d, "[") {
-				d = "." + d
-			}
-			all = append(all, name+d)
+		name = path + name
+		deeper, _ := below.(map[string]any)
+		if _, alone := deeper["."]; len(deeper) == 0 || len(deeper) == 1 && alone || len(name) > longestPath {
+			all = append(all, printable.Cut(name, longestPath))
+			continue
 		}
+		all = leaves(all, name, deeper)
 	}
-	slices.Sort(all)
 	return all
 }
 
@@ -196,7 +207,7 @@ func field(key string) string {
 	switch kind {
 	case "k":
 		var keys map[string]any
-		if err := json.Unmarshal([]byte(rest), &keys); err == nil {
+		if err := printable.JSON([]byte(rest), &keys); err == nil {
 			if name, ok := keys["name"].(string); ok {
 				return "[" + name + "]"
 			}
@@ -221,11 +232,11 @@ func (c *Client) Reach(ctx context.Context) (string, error) {
 	defer transport.CloseIdleConnections()
 	raw, err := transport.get(ctx, c.config.Host+"/api")
 	if err != nil {
-		return "", err
+		return "", printable.Error(err)
 	}
 	var versions metav1.APIVersions
-	if err := json.Unmarshal(raw, &versions); err != nil || len(versions.ServerAddressByClientCIDRs) == 0 {
+	if err := printable.JSON(raw, &versions); err != nil || len(versions.ServerAddressByClientCIDRs) == 0 {
 		return "", errNoAddress
 	}
-	return versions.ServerAddressByClientCIDRs[0].ServerAddress, nil
+	return printable.Cut(versions.ServerAddressByClientCIDRs[0].ServerAddress, printable.Word), nil
 }

@@ -158,8 +158,8 @@ func lost(seen lease) error {
 		return fmt.Errorf("%w: the Lease %s/%s was deleted", engine.ErrFenced, lockNamespace, lockName)
 	case h.Unlocking != "":
 		return fmt.Errorf("%w: the lock was taken away with `upgrader unlock` by %s", engine.ErrFenced, h.Unlocking)
-	case h.Run == "" && seen.notes[notePrefix+noteUnlocked] != "":
-		return fmt.Errorf("%w: the lock was taken away with `upgrader unlock` by %s", engine.ErrFenced, seen.notes[notePrefix+noteUnlocked])
+	case h.Run == "" && seen.said(noteUnlocked) != "":
+		return fmt.Errorf("%w: the lock was taken away with `upgrader unlock` by %s", engine.ErrFenced, seen.said(noteUnlocked))
 	case h.Run == "":
 		return fmt.Errorf("%w: the lock was given back by whoever had it since", engine.ErrFenced)
 	default:

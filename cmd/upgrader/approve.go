@@ -13,8 +13,8 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/engine/private"
-	"upgrader.dev/upgrader/steps/remote"
 )
 
 // approveOptions are the flags of approve.
@@ -128,7 +128,7 @@ func (o *approveOptions) answer(c *console, n *engine.Node) (decisionFile, error
 	if o.no {
 		f.Verdict = reject
 	}
-	if words := f.Who + f.Why; strings.ContainsAny(words, "\n\t") || remote.Printable(words) != words {
+	if words := f.Who + f.Why; strings.ContainsAny(words, "\n\t") || printable.Text(words) != words {
 		return f, invalid("--as and --reason are kept in the record as one line: give them without control characters")
 	}
 	if named := approvers(n); len(named) > 0 && !slices.Contains(named, f.Who) {

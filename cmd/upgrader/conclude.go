@@ -11,8 +11,8 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/remote"
 )
 
 // conclude tells what became of the run, and what to do next. What it returns is the exit code's reason.
@@ -129,7 +129,7 @@ func (s *session) tellFailure(alike []engine.NodeStatus, nodes []kube.Node) {
 	}
 	c.say("")
 	head := fmt.Sprintf("%s %s on %s%s", strings.ToUpper(n.State), n.Step, strings.Join(hosts, ", "), attempts(n))
-	writeLine(c.errs, c.style(c.errs).mark(n.State)+" "+remote.Printable(head)) // the mark's colour is our own and stays as it is
+	writeLine(c.errs, c.style(c.errs).mark(n.State)+" "+printable.Text(head)) // the mark's colour is our own and stays as it is
 	for line := range strings.SplitSeq(n.Message, "\n") {
 		c.say("  %s", line)
 	}

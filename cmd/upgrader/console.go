@@ -18,7 +18,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 	"golang.org/x/term"
 
-	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // A console is the terminal, or what stands in for it, of one invocation. Progress and questions go to its standard
@@ -120,7 +120,7 @@ func (c *console) style(stream io.Writer) style {
 // confirm asks a yes-or-no question before a command begins. Only y and yes are a yes; a signal ends the command.
 func (c *console) confirm(ctx context.Context, question string) (bool, error) {
 	c.forget()
-	_, _ = fmt.Fprintf(c.errs, "%s [y/N] ", remote.Printable(question))
+	_, _ = fmt.Fprintf(c.errs, "%s [y/N] ", printable.Text(question))
 	yes, err := c.answer(ctx)
 	switch {
 	case errors.Is(err, io.EOF):
@@ -167,7 +167,7 @@ func isYes(answer string) bool {
 
 // say prints one line of progress. Whatever came from elsewhere is escaped.
 func (c *console) say(format string, args ...any) {
-	writeLine(c.errs, remote.Printable(fmt.Sprintf(format, args...)))
+	writeLine(c.errs, printable.Text(fmt.Sprintf(format, args...)))
 }
 
 // leaveBehind says why the program ends although its command has not, to a reader who may be the reason.
@@ -187,19 +187,19 @@ func (c *console) complain(err error) {
 	var many *multierror.Error
 	if errors.As(err, &many) {
 		if many.ErrorFormat != nil { // the faults of a document: it lists as many as help
-			writeLine(c.errs, remote.Printable(many.Error()))
+			writeLine(c.errs, printable.Text(many.Error()))
 			return
 		}
 		for _, e := range many.Errors {
-			writeLine(c.errs, remote.Printable(e.Error()))
+			writeLine(c.errs, printable.Text(e.Error()))
 		}
 		return
 	}
-	writeLine(c.errs, "upgrader: "+remote.Printable(err.Error()))
+	writeLine(c.errs, "upgrader: "+printable.Text(err.Error()))
 }
 
 // oneLine makes a message fit for a line of a view: escaped, and without the line breaks that it may have.
 func oneLine(text string) string {
 	text = strings.ReplaceAll(strings.TrimSpace(text), "\t", " ")
-	return remote.Printable(strings.ReplaceAll(text, "\n", " | "))
+	return printable.Text(strings.ReplaceAll(text, "\n", " | "))
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/engine/private"
-	"upgrader.dev/upgrader/steps/remote"
 )
 
 // An inbox brings a run the decisions of persons: from --yes, from this terminal, from `upgrader approve` in another.
@@ -79,7 +79,7 @@ func (b *inbox) race(ctx context.Context, n *engine.Node, question string, here 
 	typed := make(chan engine.Decision, 1)
 	if here {
 		go func() {
-			yes, err := b.ask(ctx, remote.Printable(question))
+			yes, err := b.ask(ctx, printable.Text(question))
 			if err != nil {
 				return
 			}

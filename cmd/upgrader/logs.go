@@ -12,8 +12,8 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/engine/private"
-	"upgrader.dev/upgrader/steps/remote"
 )
 
 func logsCommand(c *console, g *global) *cobra.Command {
@@ -99,7 +99,7 @@ func (t *tailer) more(n *engine.Node) error {
 	t.read[path] = seen
 	if t.now != path {
 		t.now = path
-		writeLine(t.console.out, t.console.style(t.console.out).bold("== "+remote.Printable(n.Target.Name+" "+n.Step)))
+		writeLine(t.console.out, t.console.style(t.console.out).bold("== "+printable.Text(n.Target.Name+" "+n.Step)))
 	}
 	return showLines(t.console.out, log)
 }
@@ -150,7 +150,7 @@ func whole(text []byte) int {
 
 // escapeLines makes raw output safe, keeping its lines; the carriage return before a line's end means nothing.
 func escapeLines(text string) string {
-	return remote.Printable(strings.ReplaceAll(text, "\r\n", "\n"))
+	return printable.Text(strings.ReplaceAll(text, "\r\n", "\n"))
 }
 
 func (t *tailer) finish(follow bool) {

@@ -1,22 +1,27 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"sync"
 	"time"
 
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/redact"
 )
 
 // An outlet hands text to a reader. At first a Write waits until it is taken, as commands want it that show what they
 // found. After QueueUp nobody waits for the reader any more, who may read slowly or not at all: a paused pipe, a
 // terminal after Ctrl-S, a slow ssh. A goroutine writes then, and what is not taken is kept up to a bound, the newest of
-// it; what was left out is told, in its place, once the reader goes on. It is safe for concurrent use.
+// it; what was left out is told, in its place, once the reader goes on. It is the only way out of the
+// program, and lets nothing through that a terminal obeys but the colours of the program's own style. It is safe for
+// concurrent use.
 type outlet struct {
 	to    io.Writer
 	moved chan struct{} // the reader has taken something since the last look
 
 	mu      sync.Mutex
+	belt    printable.Belt
 	left    func(texts int) string // what is said of texts that were left out; nil: nothing is queued
 	waiting [][]byte               // one text per Write
 	size    int                    // of those, in bytes
@@ -31,7 +36,9 @@ const mostWaiting = 64 << 20
 // piece is written at once: as much as a pipe takes when its reader has taken a page.
 const piece = 4 << 10
 
-func newOutlet(to io.Writer) *outlet { return &outlet{to: to, moved: make(chan struct{}, 1)} }
+func newOutlet(to io.Writer) *outlet {
+	return &outlet{to: to, belt: printable.Belt{Colours: isTerminal(to)}, moved: make(chan struct{}, 1)}
+}
 
 // QueueUp makes writers independent of the reader. left words what was left out.
 func (o *outlet) QueueUp(left func(texts int) string) {
@@ -47,24 +54,39 @@ func (o *outlet) QueueUp(left func(texts int) string) {
 //
 // This is the way out of the program: whatever looks like a secret stays here, although no plan names it as one.
 func (o *outlet) Write(p []byte) (int, error) {
-	text := p
-	said := string(p)
-	if clean := redact.Likely(said); clean != said {
-		text = []byte(clean)
-	}
-	if o.keep(text) {
-		return len(p), nil
-	}
-	if n, err := o.to.Write(text); err != nil {
-		return min(n, len(p)), err
+	if err := o.send("", p); err != nil {
+		return 0, err
 	}
 	return len(p), nil
 }
 
-// keep queues a text, unless writers wait for the reader.
-func (o *outlet) keep(p []byte) bool {
+// Over writes a text in the place of the last lines that are on the screen, in one piece, so that no half of it shows.
+func (o *outlet) Over(lines int, text string) {
+	move := "\r\x1b[J"
+	if lines > 0 {
+		move = fmt.Sprintf("\x1b[%dA", lines) + move
+	}
+	_ = o.send(move, []byte(text)) // a terminal that has gone away must not stop an upgrade
+}
+
+// send hands on a text behind a move of the cursor that is the program's own.
+func (o *outlet) send(move string, p []byte) error {
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	text := o.belt.Pass([]byte(redact.Likely(string(p))))
+	if move != "" {
+		text = append([]byte(move), text...)
+	}
+	kept := o.keep(text)
+	o.mu.Unlock()
+	if kept {
+		return nil
+	}
+	_, err := o.to.Write(text)
+	return err
+}
+
+// keep queues a text, unless writers wait for the reader. The lock is held.
+func (o *outlet) keep(p []byte) bool {
 	if o.left == nil {
 		return false
 	}
@@ -100,7 +122,7 @@ func (o *outlet) next() []byte {
 	if o.lost > 0 {
 		text := o.left(o.lost)
 		o.lost = 0
-		return []byte(text + "\n")
+		return []byte(printable.Text(text) + "\n")
 	}
 	if len(o.waiting) == 0 {
 		o.waiting, o.writing = nil, false

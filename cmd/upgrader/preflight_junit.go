@@ -6,8 +6,8 @@ import (
 	"io"
 	"strings"
 
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/finding"
-	"upgrader.dev/upgrader/steps/remote"
 )
 
 // The report in the form that CI systems read: a suite, a case for every check. What blocks is a failure, what the plan
@@ -67,7 +67,7 @@ func (r *inspection) junitCase(check string) junitCase {
 		text := junitText(f)
 		switch {
 		case f.Waived != nil:
-			waived = append(waived, text+"\n  waived: "+remote.Printable(f.Waived.Reason))
+			waived = append(waived, text+"\n  waived: "+printable.Text(f.Waived.Reason))
 		case f.Severity == finding.Blocker:
 			blocks = append(blocks, text)
 		default:
@@ -89,5 +89,5 @@ func junitText(f finding.Finding) string {
 	if f.Evidence != "" {
 		text += "\n  seen: " + f.Evidence
 	}
-	return remote.Printable(text + "\n  do: " + f.Remedy)
+	return printable.Text(text + "\n  do: " + f.Remedy)
 }

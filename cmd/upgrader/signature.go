@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
-	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // signedFor is the namespace of the signatures, so that none made for another purpose counts.
@@ -79,7 +79,7 @@ func keygen(cmd *exec.Cmd) (string, error) {
 	}
 	if err != nil {
 		said := strings.Join(strings.Fields(out.String()+" "+errs.String()), " ")
-		return "", fmt.Errorf("ssh-keygen: %s (%w)", remote.Printable(said), err)
+		return "", fmt.Errorf("ssh-keygen: %s (%w)", printable.Text(said), err)
 	}
 	return out.String(), nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -86,9 +85,9 @@ func status(ctx context.Context, c *console, run listing, output string, watch b
 	}
 }
 
-func clearLines(out io.Writer, n int) {
+func clearLines(out *outlet, n int) {
 	if n > 0 {
-		_, _ = fmt.Fprintf(out, "\x1b[%dA\r\x1b[J", n)
+		out.Over(n, "")
 	}
 }
 

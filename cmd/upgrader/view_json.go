@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"upgrader.dev/upgrader/engine/journal"
-	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // A jsonView writes every record as a line of JSON to standard output, for it is the result that was asked for. The
@@ -33,7 +33,7 @@ func (v *jsonView) Ask(question string) func() {
 	return func() {}
 }
 
-func (v *jsonView) Note(line string) { writeLine(v.errs, remote.Printable(line)) }
+func (v *jsonView) Note(line string) { writeLine(v.errs, printable.Text(line)) }
 func (v *jsonView) Close()           {}
 
 // droppedRecords stands in the place of records that a reader was too late for. A reader that needs them has the journal.

@@ -11,7 +11,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
-	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // silence is how long a step may say nothing before the plain view says that it is still at it: often enough for the
@@ -203,7 +203,7 @@ func (v *plainView) Ask(question string) func() {
 func (v *plainView) Note(line string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	writeLine(v.out, remote.Printable(line))
+	writeLine(v.out, printable.Text(line))
 }
 
 func (v *plainView) Close() {

@@ -10,7 +10,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
-	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // A ttyView keeps one line per finished step in the scrollback and, below, a live table redrawn in place. All drawing
@@ -122,22 +122,17 @@ func (v *ttyView) draw(now time.Time) {
 	v.replace(live)
 }
 
-// replace writes the scrollback's new lines and then these in place of the live table. In one write, so that a terminal
-// shows no half of it.
+// replace writes the scrollback's new lines and then these in place of the live table.
 func (v *ttyView) replace(live []string) {
 	var b strings.Builder
-	if v.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", v.drawn)
-	}
-	b.WriteString("\r\x1b[J")
 	if v.left > 0 {
 		b.WriteString(leftOut(v.head.Run)(v.left) + "\n")
 	}
 	for _, line := range append(v.above, live...) {
 		b.WriteString(line + "\n")
 	}
+	v.out.Over(v.drawn, b.String())
 	v.above, v.left, v.drawn = nil, 0, len(live)
-	_, _ = io.WriteString(v.out, b.String())
 }
 
 // leftOut words that lines found no room while nobody read them, and where to look instead.
@@ -152,7 +147,7 @@ func (v *ttyView) Ask(question string) func() {
 	defer v.mu.Unlock()
 	v.replace(nil)
 	v.asking = true
-	_, _ = io.WriteString(v.out, remote.Printable(question)+" [y/N] ")
+	_, _ = io.WriteString(v.out, printable.Text(question)+" [y/N] ")
 	return func() {
 		v.mu.Lock()
 		defer v.mu.Unlock()
@@ -163,7 +158,7 @@ func (v *ttyView) Ask(question string) func() {
 func (v *ttyView) Note(line string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.scroll(remote.Printable(line))
+	v.scroll(printable.Text(line))
 }
 
 func (v *ttyView) Close() {

@@ -53,6 +53,12 @@ func Cut(s string, most int) string {
 	return strings.ToValidUTF8(head, "") + note + strings.ToValidUTF8(tail, "")
 }
 
+// Line is Cut for what stands in one line, such as a version in a table: the breaks and tabs in it are written out too, so
+// that it cannot look like lines of our own.
+func Line(s string, most int) string {
+	return Cut(strings.NewReplacer("\r\n", `\n`, "\n", `\n`, "\t", `\t`).Replace(s), most)
+}
+
 func isPlain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c != '\n' && c != '\t' && (c < ' ' || c > '~') {

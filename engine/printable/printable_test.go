@@ -63,6 +63,12 @@ func TestNothingIsObeyed(t *testing.T) {
 	}
 }
 
+func TestLine(t *testing.T) {
+	if got, want := Line("1.28.15\r\n✓ done\t\x1b", Word), `1.28.15\n✓ done\t\x1b`; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestCut(t *testing.T) {
 	for _, in := range append(hostile(), strings.Repeat("語", 100), strings.Repeat("\r\n", 100)) {
 		got := Cut(in, Word)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/survey"
 )
 
@@ -13,6 +14,7 @@ func (h *Host) read(stdout string) {
 	h.Services, h.Components = map[string]*Service{}, map[string]*Component{}
 	for _, part := range strings.Split("\n"+stdout, "\n== ")[1:] {
 		head, body, _ := strings.Cut(part, "\n")
+		head = printable.Cut(head, printable.Message)
 		f := strings.Fields(head)
 		if len(f) == 0 {
 			continue
@@ -49,6 +51,7 @@ func (h *Host) readSection(head []string, rest string, body []string) {
 // apart tells answers from lines behind a bar.
 func apart(body []string) (answers, text []string) {
 	for _, l := range body {
+		l = printable.Cut(l, printable.Message) // a diagnosis shows lines of logs
 		if quoted, ok := strings.CutPrefix(l, "|"); ok {
 			text = append(text, quoted)
 		} else if l != "" {
@@ -80,6 +83,7 @@ func (h *Host) readSelf(answers []string) {
 const (
 	fullShare = 100
 	fullBytes = 64 << 20
+	mostFull  = 100 // file systems that are told of: more than the script asks about
 )
 
 // readDisk takes in a line of df: path, device, blocks, used, available, capacity, mount. The path comes first.
@@ -89,7 +93,7 @@ func (h *Host) readDisk(f []string) {
 		return
 	}
 	d := survey.Disk{Path: f[0], Device: f[1], Size: int64(number(f[2])) << 10, Free: int64(number(f[4])) << 10, Mount: f[6]}
-	if d.Size <= 0 || d.Free*fullShare >= d.Size || d.Free >= fullBytes {
+	if len(h.Full) == mostFull || d.Size <= 0 || d.Free*fullShare >= d.Size || d.Free >= fullBytes {
 		return
 	}
 	for _, known := range h.Full {

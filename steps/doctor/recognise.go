@@ -1,12 +1,12 @@
 package doctor
 
 import (
-	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/knowledge"
 )
 
@@ -119,7 +119,7 @@ func Readable(l string) string {
 		l = m[1] + " " + m[2]
 	}
 	var said struct{ Level, Msg, Error string }
-	if strings.HasPrefix(l, "{") && json.Unmarshal([]byte(l), &said) == nil && said.Msg != "" {
+	if strings.HasPrefix(l, "{") && printable.JSON([]byte(l), &said) == nil && said.Msg != "" {
 		l = said.Level + ": " + said.Msg
 		if said.Error != "" {
 			l += ": " + said.Error

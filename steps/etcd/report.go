@@ -1,9 +1,10 @@
 package etcd
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
+
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // A report is what etcd said of itself, as etcdctl 3.4 to 3.6 print it. What a member did not answer is missing.
@@ -55,17 +56,12 @@ type status struct {
 	} `json:"Status"`
 }
 
+// mostMembers is more than any etcd has: its documents advise against more than seven.
+const mostMembers = 100
+
 // read takes the output of health.sh apart: sections that begin with "== name".
 func read(stdout string) (report, error) {
-	parts := map[string]string{}
-	name := ""
-	for line := range strings.Lines(stdout) {
-		if head, ok := strings.CutPrefix(line, "== "); ok {
-			name = strings.TrimSpace(head)
-			continue
-		}
-		parts[name] += line
-	}
+	parts := sections(stdout)
 	r := report{kind: strings.TrimSpace(parts["kind"])}
 	if r.kind == "" {
 		return r, fmt.Errorf("the answer does not begin as it should: %.100q", stdout)
@@ -78,16 +74,42 @@ func read(stdout string) (report, error) {
 		into any
 	}{{"members", &list}, {"health", &r.health}, {"status", &r.status}} {
 		if text := strings.TrimSpace(parts[section.name]); text != "" {
-			if err := json.Unmarshal([]byte(text), section.into); err != nil {
+			if err := printable.JSON([]byte(text), section.into); err != nil {
 				return r, fmt.Errorf("%s: %w in %.200q", section.name, err, text)
 			}
 		}
 	}
 	r.members = list.Members
+	if most := max(len(r.members), len(r.health), len(r.status)); most > mostMembers {
+		return r, fmt.Errorf("the answer tells of %d members, which no etcd has", most)
+	}
 	for line := range strings.Lines(parts["alarms"]) {
 		if line = strings.TrimSpace(line); line != "" {
-			r.alarms = append(r.alarms, line)
+			r.alarms = append(r.alarms, printable.Cut(line, printable.Message))
 		}
 	}
 	return r, nil
+}
+
+// sections takes a text apart by its heads. A section that comes twice goes on.
+func sections(text string) map[string]string {
+	parts := map[string]*strings.Builder{}
+	now := &strings.Builder{}
+	for line := range strings.Lines(text) {
+		head, ok := strings.CutPrefix(line, "== ")
+		if !ok {
+			now.WriteString(line)
+			continue
+		}
+		name := strings.TrimSpace(head)
+		if now = parts[name]; now == nil {
+			now = &strings.Builder{}
+			parts[name] = now
+		}
+	}
+	whole := map[string]string{}
+	for name, part := range parts {
+		whole[name] = part.String()
+	}
+	return whole
 }

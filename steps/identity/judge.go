@@ -3,6 +3,7 @@ package identity
 import (
 	"fmt"
 
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/remote"
 )
@@ -143,5 +144,5 @@ func orNone(id string) string {
 	if id == "" {
 		return "none"
 	}
-	return remote.Printable(id)
+	return printable.Text(id)
 }

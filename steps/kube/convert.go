@@ -78,7 +78,7 @@ func toNode(n *corev1.Node) Node {
 }
 
 // word bounds what a kubelet says of itself, which nobody checks, to what fits a table.
-func word(s string) string { return printable.Cut(s, printable.Word) }
+func word(s string) string { return printable.Line(s, printable.Word) }
 
 // pressure tells whether the kubelet says that it evicts pods for want of something.
 func pressure(c corev1.NodeCondition) bool {

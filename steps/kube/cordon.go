@@ -41,7 +41,7 @@ func RunOf(owner string) string {
 }
 
 // CordonedBy is the mark of the run and step that cordoned the node; empty if upgrader did not.
-func (n Node) CordonedBy() string { return printable.Cut(n.Annotations[CordonedBy], printable.Message) }
+func (n Node) CordonedBy() string { return printable.Line(n.Annotations[CordonedBy], printable.Word) }
 
 // UncordonedSince says whether somebody else uncordoned the node after this run had cordoned it: the run's mark is there
 // and the cordon is not.

@@ -65,7 +65,7 @@ func (h Holder) Is(name string) bool { return name != "" && (name == h.Run || na
 // holder is who has the lock by its Lease.
 func (l lease) holder(now time.Time) Holder {
 	h := Holder{
-		Plan: printable.Cut(l.said("plan"), printable.Word), Since: l.acquired, Renewed: l.renewed, Epoch: l.epoch,
+		Plan: printable.Line(l.said("plan"), printable.Word), Since: l.acquired, Renewed: l.renewed, Epoch: l.epoch,
 		Expired: now.Sub(l.renewed) > l.duration, LockFile: l.said(noteLockFile), identity: l.identity,
 	}
 	h.Run, h.Who, h.Nonce = parts(l.identity)

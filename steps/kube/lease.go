@@ -76,7 +76,7 @@ func (c *Client) getLease(ctx context.Context, what, namespace, name string) (le
 func fromLease(o *coordinationv1.Lease) lease {
 	l := lease{version: o.ResourceVersion, uid: string(o.UID), notes: o.Annotations}
 	if o.Spec.HolderIdentity != nil {
-		l.identity = printable.Cut(*o.Spec.HolderIdentity, printable.Message)
+		l.identity = printable.Line(*o.Spec.HolderIdentity, printable.Message)
 	}
 	if o.Spec.LeaseTransitions != nil {
 		l.epoch = int64(*o.Spec.LeaseTransitions)

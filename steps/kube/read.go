@@ -157,7 +157,7 @@ func (c *Client) ServerVersion(ctx context.Context) (string, error) {
 	if err := printable.JSON(raw, &info); err != nil {
 		return "", fmt.Errorf("reading the server's version: %s does not answer as an API server: %w", c.Host(), err)
 	}
-	return printable.Cut(strings.TrimPrefix(info.GitVersion, "v"), printable.Word), nil
+	return printable.Line(strings.TrimPrefix(info.GitVersion, "v"), printable.Word), nil
 }
 
 // Readyz returns nil if an API server answers that it is ready; the error has its words.

@@ -238,5 +238,5 @@ func (c *Client) Reach(ctx context.Context) (string, error) {
 	if err := printable.JSON(raw, &versions); err != nil || len(versions.ServerAddressByClientCIDRs) == 0 {
 		return "", errNoAddress
 	}
-	return printable.Cut(versions.ServerAddressByClientCIDRs[0].ServerAddress, printable.Word), nil
+	return printable.Line(versions.ServerAddressByClientCIDRs[0].ServerAddress, printable.Word), nil
 }

@@ -75,7 +75,7 @@ func (r *ready) look(ctx context.Context, s engine.Scene) ([]engine.Change, erro
 		return nil, err
 	}
 	if p.boot != n.BootID {
-		return nil, engine.NotYet("%s has rebooted, and what the cluster says of it is from before: boot %s, not %s", n.Name, n.BootID, remote.Printable(p.boot))
+		return nil, engine.NotYet("%s has rebooted, and what the cluster says of it is from before: boot %s, not %s", n.Name, n.BootID, p.boot)
 	}
 	return nil, r.alive(ctx, n.Name, p)
 }
@@ -94,7 +94,7 @@ func promisedIs(node, promised, wanted string) error {
 // the one before is believed.
 func (r *ready) alive(ctx context.Context, node string, p pulse) error {
 	if p.state != "" && p.state != "active" {
-		return engine.NotYet("the kubelet of %s does not run: systemd says %s", node, remote.Printable(p.state))
+		return engine.NotYet("the kubelet of %s does not run: systemd says %s", node, p.state)
 	}
 	renewed, err := r.cluster.NodeLease(ctx, node)
 	if errors.Is(err, kube.ErrNotFound) || err == nil && renewed.IsZero() {

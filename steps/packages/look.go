@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -70,7 +71,7 @@ func ask(ctx context.Context, hosts remote.Hosts, host string, s remote.Script) 
 	}
 	w := &world{host: host, states: map[string]state{}, offers: map[string][]offer{}}
 	for line := range strings.Lines(r.Stdout) {
-		if err := w.read(strings.TrimRight(line, "\n")); err != nil {
+		if err := w.read(printable.Cut(strings.TrimRight(line, "\n"), printable.Message)); err != nil {
 			return nil, err
 		}
 	}
@@ -148,9 +149,10 @@ func (w *world) missing(r revisions, promised string) error {
 // choice names what there is of a package, the newest few.
 func (w *world) choice(name string) string {
 	var all []string
+	listed := map[string]bool{}
 	for _, o := range w.offers[name] {
-		if !slices.Contains(all, o.revision) {
-			all = append(all, o.revision)
+		if !listed[o.revision] {
+			listed[o.revision], all = true, append(all, o.revision)
 		}
 	}
 	const few = 3

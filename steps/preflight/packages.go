@@ -73,9 +73,10 @@ func (h HostGoal) everything(in map[string][]string) bool {
 // each is a list without what it has twice.
 func each(all []string) []string {
 	var once []string
+	listed := map[string]bool{}
 	for _, x := range all {
-		if !slices.Contains(once, x) {
-			once = append(once, x)
+		if !listed[x] {
+			listed[x], once = true, append(once, x)
 		}
 	}
 	return once

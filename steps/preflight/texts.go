@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"upgrader.dev/upgrader/engine/document"
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // The files in which the settings of kubeadm clusters stand.
@@ -22,6 +23,7 @@ func tree(text string) *document.Value {
 	if err != nil {
 		return nil
 	}
+	printable.Clean(v) // the escapes of YAML have become characters again
 	return v
 }
 

@@ -210,5 +210,5 @@ func (k *keychain) refused(e *endpoint) error {
 		tried += "; left out: " + strings.Join(k.skipped, "; ")
 	}
 	return fmt.Errorf("%s: %w: %s. Log in with `ssh -p %d %s@%s` to see what it takes; name the key as ssh.identityFile in the inventory, or add it to the agent",
-		e, ErrAuth, Printable(tried), e.port, e.user, e.alias)
+		e, ErrAuth, tried, e.port, e.user, e.alias)
 }

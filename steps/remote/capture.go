@@ -14,6 +14,9 @@ import (
 // at a time, and no look needs as much.
 const streamCap = 256 << 10
 
+// lineCap is how long a line of the agreement with a host may be. What is longer is none.
+const lineCap = 64 << 10
+
 // A capture keeps the head and the tail of a stream and counts what it drops between them, so that a host that prints
 // without end costs memory for no more than its size.
 type capture struct {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // preambleCap bounds what is kept of what a login prints before the program begins: banners, sudo's lecture.
@@ -292,7 +294,7 @@ func (p *preamble) ending(sent bool, err error) ending {
 	defer p.mu.Unlock()
 	e := ending{sent: sent, begun: p.begun, before: strings.NewReplacer(p.sudo+"-password", "", p.sudo+"-ready\n", "").Replace(string(p.held))}
 	if exit, ok := errors.AsType[*ssh.ExitError](err); ok {
-		e.code, e.signal = exit.ExitStatus(), exit.Signal()
+		e.code, e.signal = exit.ExitStatus(), printable.Cut(exit.Signal(), printable.Word)
 		return e
 	}
 	switch {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 var (
@@ -60,15 +61,15 @@ type Fleet struct {
 // NewFleet makes a fleet. It connects to nothing yet.
 func NewFleet(c Config) *Fleet {
 	f := &Fleet{
-		inventory: c.Inventory, warn: c.Warn, dial: c.Dial, recognise: c.Recognise,
+		inventory: c.Inventory, warn: func(string) {}, dial: c.Dial, recognise: c.Recognise,
 		sh:    shell{dir: defaultStateDir, path: defaultPath, booted: bootedDir, cap: hostOutputCap},
 		hosts: map[string]*host{}, trunks: map[string]*trunk{}, links: map[*link]bool{},
 	}
 	if f.inventory == nil {
 		f.inventory = &Inventory{}
 	}
-	if f.warn == nil {
-		f.warn = func(string) {}
+	if c.Warn != nil {
+		f.warn = func(warning string) { c.Warn(printable.Cut(warning, printable.Message)) }
 	}
 	if f.dial == nil {
 		f.dial = (&net.Dialer{}).DialContext

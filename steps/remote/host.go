@@ -91,7 +91,8 @@ func (h *host) become(ctx context.Context, c *call, user string, asUser bool) er
 }
 
 // Query runs a script that only reads, again if the connection is lost.
-func (h *host) Query(ctx context.Context, s Script) (Result, error) {
+func (h *host) Query(ctx context.Context, s Script) (answer Result, err error) {
+	defer cleaned(&answer, &err)
 	text, err := body(s)
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", h.name, err)
@@ -123,7 +124,8 @@ func (h *host) Query(ctx context.Context, s Script) (Result, error) {
 }
 
 // Run runs a script that writes, once.
-func (h *host) Run(ctx context.Context, t engine.Ticket, s Script) (Result, error) {
+func (h *host) Run(ctx context.Context, t engine.Ticket, s Script) (answer Result, err error) {
+	defer cleaned(&answer, &err)
 	if !ticketID.MatchString(t.ID) {
 		return Result{}, fmt.Errorf("%s: %q is no ticket: want [a-z0-9-], at most 120 characters", h.name, t.ID)
 	}
@@ -232,11 +234,11 @@ func (h *host) notBegun(e ending, mark string, known redact.Known) error {
 		switch word {
 		case "fenced":
 			return fmt.Errorf("%s: %w: the host has seen epoch %s, and this is an older one; if the cluster was built anew on an old machine, remove %s/epoch there",
-				h.name, engine.ErrFenced, Printable(rest), dir)
+				h.name, engine.ErrFenced, rest, dir)
 		case "damaged":
 			return fmt.Errorf("%s: %s/epoch holds %q instead of a number; find out who wrote it, then remove it", h.name, dir, rest)
 		case "unsafe":
-			return fmt.Errorf("%s: %s must be a directory of mode 0700 that belongs to root alone, but is: %s", h.name, dir, Printable(rest))
+			return fmt.Errorf("%s: %s must be a directory of mode 0700 that belongs to root alone, but is: %s", h.name, dir, rest)
 		}
 	}
 	tail := lastLines(strings.ReplaceAll(before, mark, ""))

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // A gatekeeper recognises hosts, or turns all away, and remembers who came.
@@ -203,7 +204,7 @@ func FuzzReadIdentity(f *testing.F) {
 	f.Fuzz(func(t *testing.T, says string) {
 		got, _ := readIdentity(says)
 		for _, id := range []string{got.MachineID, got.BootID} {
-			if Printable(id) != id || len(id) > 64 || strings.ContainsAny(id, " \n\t") {
+			if printable.Text(id) != id || len(id) > 64 || strings.ContainsAny(id, " \n\t") {
 				t.Errorf("%q is no ID", id)
 			}
 		}

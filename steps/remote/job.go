@@ -52,7 +52,8 @@ func (b bothWriter) Write(p []byte) (int, error) {
 }
 
 // Do runs a durable job and waits for its end.
-func (h *host) Do(ctx context.Context, t engine.Ticket, j Job) error {
+func (h *host) Do(ctx context.Context, t engine.Ticket, j Job) (err error) {
+	defer cleaned(&Result{}, &err)
 	if !ticketID.MatchString(t.ID) {
 		return fmt.Errorf("%s: %q is no ticket: want [a-z0-9-], at most 120 characters", h.name, t.ID)
 	}
@@ -85,7 +86,8 @@ func (h *host) Do(ctx context.Context, t engine.Ticket, j Job) error {
 }
 
 // Settle waits until the job of a ticket has ended and makes sure that it never starts if it has not.
-func (f *Fleet) Settle(ctx context.Context, target engine.Target, t engine.Ticket) (engine.Settlement, error) {
+func (f *Fleet) Settle(ctx context.Context, target engine.Target, t engine.Ticket) (fate engine.Settlement, err error) {
+	defer cleanedSettlement(&fate, &err)
 	h, err := f.host(target.Name)
 	if err != nil {
 		return engine.Settlement{}, err
@@ -236,7 +238,7 @@ func (w *watch) outcome(verdict string) error {
 	case "rc":
 		code, err := strconv.Atoi(strings.TrimSpace(rest))
 		if err != nil {
-			return engine.InDoubt(fmt.Errorf("%s: the exit status of job %s reads %q", w.h.name, w.t.ID, Printable(rest)))
+			return engine.InDoubt(fmt.Errorf("%s: the exit status of job %s reads %q", w.h.name, w.t.ID, rest))
 		}
 		if code == 0 {
 			return nil

@@ -26,7 +26,7 @@ type Script struct {
 	Foreign bool
 }
 
-// Result is what a script said.
+// Result is what a script said, printable: what a host says is never to be had as it came.
 type Result struct {
 	Stdout string // capped at 256 KiB: head and tail are kept and the gap says how much is missing
 	Stderr string // likewise
@@ -37,7 +37,7 @@ type ExitError struct {
 	Host   string
 	Code   int
 	Signal string // if one ended it
-	Tail   string // the last lines of its output, standard error where there is any; escaped
+	Tail   string // the last lines of its output, standard error where there is any; printable, at most 3 KiB
 }
 
 // Error says how the script ended, with the last lines of its output.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/redact"
 )
 
@@ -21,7 +22,7 @@ func guarded(secrets map[string]string, password []byte) redact.Known {
 		values = append(values, string(password))
 	}
 	for _, v := range slices.Clone(values) {
-		values = append(values, Printable(v)) // as another part of this program may have printed it
+		values = append(values, printable.Text(v)) // as another part of this program may have printed it
 	}
 	return redact.NewKnown(values...)
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/redact"
 )
 
@@ -35,7 +36,7 @@ func waysToSay(secret string) map[string]string {
 		"query": url.QueryEscape(secret), "path": url.PathEscape(secret), "every byte": every, "HTML": html.EscapeString(secret),
 		"hex": hex.EncodeToString([]byte(secret)), "HEX": strings.ToUpper(hex.EncodeToString([]byte(secret))),
 		"base64": b64(secret), "URL": base64.RawURLEncoding.EncodeToString([]byte(secret)), "Basic": b64("admin:" + secret),
-		"Basic 1": b64("admin1:" + secret), "Basic 2": b64("admin12:" + secret), "escaped": Printable(secret),
+		"Basic 1": b64("admin1:" + secret), "Basic 2": b64("admin12:" + secret), "escaped": printable.Text(secret),
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"upgrader.dev/upgrader/engine/printable/hostile"
 )
 
 func testShell(dir string) shell {
@@ -123,27 +125,23 @@ func TestMuchOutputIsCapped(t *testing.T) {
 	})
 }
 
-func TestPrintable(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain\ttext\n":         "plain\ttext\n",
-		"\x1b]52;c;eA==\x07":    `\x1b]52;c;eA==\x07`,
-		"a\rb":                  `a\rb`,
-		"\u202egnp.exe":         `\u202egnp.exe`,
-		"\x9b31m \xff":          `\x9b31m \xff`,
-		"\u009b31m":             `\u009b31m`,
-		"grün ✓ 語":              "grün ✓ 語",
-		"zero\u200bwidth\u2028": `zero\u200bwidth\u2028`,
-		"\x00\x7f":              `\x00\x7f`,
-	} {
-		if got := Printable(in); got != want {
-			t.Errorf("Printable(%q) = %q, want %q", in, got, want)
-		}
-	}
+// An error shows the end of what a command put out: whole lines where they are short, of a long one its head and tail,
+// and never more than fits a screen.
+func TestLastLines(t *testing.T) {
 	if got := lastLines("0%\r50%\r100%\r\n" + strings.Repeat("x\n", 30)); strings.Count(got, "\n") != tailLines-1 {
 		t.Errorf("%d lines", strings.Count(got, "\n")+1)
 	}
 	if got := lastLines("0%\r50%\r100%\r\n"); got != "100%" {
 		t.Errorf("a progress bar: %q", got)
+	}
+	if got := lastLines("begins" + strings.Repeat("x", 60<<10) + "ends"); !strings.HasPrefix(got, "begins") || !strings.HasSuffix(got, "ends") || len(got) > tailLine {
+		t.Errorf("a long line: %q", got)
+	}
+	for _, text := range append(hostile.Texts(), strings.Repeat(hostile.Text()+"\n", 100), strings.Repeat("\u202e\n", 1<<20)) {
+		got := lastLines(text + "\nE: broken")
+		if what, found := hostile.Obeyed(got); found || len(got) > tailBytes || !strings.HasSuffix(got, "E: broken") {
+			t.Errorf("%s in %d bytes: %q", what, len(got), got)
+		}
 	}
 }
 

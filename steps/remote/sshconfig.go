@@ -81,7 +81,7 @@ func (r *resolver) resolve(ctx context.Context, host, alias string, want SSH) (*
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			r.warn(fmt.Sprintf("%s: the ssh configuration is left out, because `ssh -G %s` failed: %s", host, alias, Printable(err.Error())))
+			r.warn(fmt.Sprintf("%s: the ssh configuration is left out, because `ssh -G %s` failed: %v", host, alias, err))
 		}
 	}
 	e.user, e.port = cmp.Or(want.User, e.user), cmp.Or(want.Port, e.port)

@@ -2,10 +2,11 @@ package survey
 
 import (
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"strings"
+
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // certificate reads the first certificate of a PEM text: the others of a chain vouch for it.
@@ -28,7 +29,7 @@ func (h *Host) readKubeconfig(s *section) {
 		case "server":
 			h.Kubeconfigs[s.rest] = value
 		case "client-certificate-data":
-			text, err := base64.StdEncoding.DecodeString(value)
+			text, err := printable.Base64(value)
 			c := certificate(s.rest, text)
 			if err != nil {
 				c.Err = err

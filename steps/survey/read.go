@@ -4,12 +4,15 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // Read takes in what the script said on a host. began is when it was asked, by our clock.
 func Read(name, stdout string, began, ended time.Time) *Host {
 	h := &Host{Name: name}
 	h.read(stdout, began, ended)
+	printable.Clean(h, "Files", "Difference") // the names in certificates have not been text before
 	return h
 }
 
@@ -18,6 +21,7 @@ type section struct {
 	name, rest string
 	answers    []string
 	text       string
+	written    strings.Builder // the text under way
 }
 
 // sections takes the script's output apart.
@@ -32,10 +36,13 @@ func sections(stdout string) []*section {
 			now.name, now.rest, _ = strings.Cut(head, " ")
 			all = append(all, now)
 		case strings.HasPrefix(body, "|"):
-			now.text += line[1:]
+			now.written.WriteString(line[1:])
 		case body != "":
 			now.answers = append(now.answers, body)
 		}
+	}
+	for _, s := range all {
+		s.text = s.written.String()
 	}
 	return all
 }
@@ -136,6 +143,9 @@ func ahead(clock string, began, ended time.Time) time.Duration {
 	return 0
 }
 
+// mostDisks is more than the script asks about.
+const mostDisks = 100
+
 // readDisk takes in a line of df: path, device, blocks, used, available, capacity, mount. The path comes first.
 func (h *Host) readDisk(word string, f []string) {
 	const columns = 7
@@ -143,7 +153,9 @@ func (h *Host) readDisk(word string, f []string) {
 		return
 	}
 	if word == "disk" {
-		h.Disks = append(h.Disks, Disk{Path: f[0], Device: f[1], Size: number(f[2]) << 10, Free: number(f[4]) << 10, Mount: f[6]})
+		if len(h.Disks) < mostDisks {
+			h.Disks = append(h.Disks, Disk{Path: f[0], Device: f[1], Size: number(f[2]) << 10, Free: number(f[4]) << 10, Mount: f[6]})
+		}
 		return
 	}
 	for i := range h.Disks {

@@ -281,7 +281,7 @@ func (x *execution) look(ctx context.Context, c Command) (ev Event) {
 	}
 	down, err := x.Availability.Down(ctx, hosts)
 	if err != nil {
-		ev.Err = &Failure{Class: Passes, Why: err.Error()}
+		ev.Err = &Failure{Class: Passes, Why: brief(err.Error())}
 		return ev
 	}
 	ev.Hosts = down
@@ -293,7 +293,7 @@ func (x *execution) failure(n *Node, err error) *Failure {
 	if err == nil {
 		return nil
 	}
-	f := &Failure{Why: err.Error()}
+	f := &Failure{Why: brief(err.Error())}
 	notYet, waits := asNotYet(err)
 	_, refused := asRefused(err)
 	_, paused := asPaused(err)
@@ -303,7 +303,7 @@ func (x *execution) failure(n *Node, err error) *Failure {
 	case isInDoubt(err):
 		f.Class = Doubts
 	case waits:
-		f.Class, f.Why = Waits, notYet.Why
+		f.Class, f.Why = Waits, brief(notYet.Why)
 	case refused:
 		f.Class = Refuses
 	case paused:

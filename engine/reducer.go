@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/engine/printable"
 )
 
 // States of nodes and runs, as journaled and shown.
@@ -209,12 +210,16 @@ func betweenProcesses(kind journal.Kind) bool {
 // record writes a record, and takes it in as a later process will.
 func (r *Reducer) record(rec journal.Record) {
 	rec.Elapsed = r.now
+	rec.Say, rec.Of, rec.Why = brief(rec.Say), brief(rec.Of), brief(rec.Why)
 	r.take(&rec)
 	if rec.Kind == journal.Intent && r.planted(12) {
 		return
 	}
 	r.want(Command{Do: Append, Record: rec})
 }
+
+// brief bounds what a record says: many failures may be one, and each holds what somebody else said.
+func brief(words string) string { return printable.Cut(words, printable.Message) }
 
 func (r *Reducer) want(c Command) { r.out = append(r.out, c) }
 

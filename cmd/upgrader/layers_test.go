@@ -19,7 +19,7 @@ func layers() []struct{ pkg, may string } {
 	// What families may lean on. Never each other.
 	const ground = " engine engine/document engine/printable steps/promise steps/skew steps/remote steps/kube steps/census steps/knowledge steps/corefile steps/redact "
 	return []struct{ pkg, may string }{
-		{"engine", "engine/journal"},
+		{"engine", "engine/journal engine/printable"},
 		{"engine/private", ""},
 		{"engine/journal", "engine/private golang.org/x/sys/unix"},
 		{"engine/document", "gopkg.in/yaml.v3 github.com/hashicorp/go-multierror"},

@@ -14,6 +14,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/engine/printable/hostile"
 )
 
 // reading collects the lines of a reader who reads all there is, and calls before ahead of each read.
@@ -166,5 +167,43 @@ func TestCommandsWaitForTheirReader(t *testing.T) {
 	c = newConsole(nil, writerFunc(func([]byte) (int, error) { return 0, io.ErrClosedPipe }), io.Discard, nil, nil)
 	if _, err := io.WriteString(c.out, "result"); err == nil {
 		t.Error("nobody is told that the reader has gone")
+	}
+}
+
+// The colours of the program's style reach a terminal, and nothing else that a terminal obeys reaches anybody.
+func TestOutletsLetOnlyOurColoursThrough(t *testing.T) {
+	dressed := style{colour: true}
+	var text string
+	for _, state := range []string{engine.Done, engine.Skipped, engine.Failed, engine.Refused, engine.Running, engine.Waiting, engine.Paused, engine.Pending} {
+		text += dressed.mark(state)
+	}
+	text += dressed.bold("bold") + dressed.faint("faint") + dressed.cut(dressed.bold("a long word"), 5)
+	for _, terminal := range []bool{true, false} {
+		var out bytes.Buffer
+		o := newOutlet(&out)
+		o.belt.Colours = terminal
+		_, _ = io.WriteString(o, text)
+		if got := out.String(); terminal && got != text || !terminal && strings.Contains(got, "\x1b") {
+			t.Errorf("at a terminal %v: %q of %q", terminal, got, text)
+		}
+		out.Reset()
+		_, _ = io.WriteString(o, hostile.Text()+"\x1b[8m\x1b[2A\n")
+		if what, found := hostile.Obeyed(out.String()); found {
+			t.Errorf("%s came through: %q", what, out.String())
+		}
+	}
+}
+
+// What is written as JSON loses nothing on its way out.
+func TestOutletsKeepJSON(t *testing.T) {
+	var out bytes.Buffer
+	said := strings.ToValidUTF8(hostile.Text(), "")
+	newJSONView(newOutlet(&out), io.Discard).Show(journal.Record{Kind: journal.Wait, Why: said, Facts: map[string]string{said: said}})
+	if what, found := hostile.Obeyed(out.String()); found {
+		t.Errorf("%s came through: %q", what, out.String())
+	}
+	var back journal.Record
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.Why != said || back.Facts[said] != said {
+		t.Errorf("it came back as %+v, %v", back, err)
 	}
 }

@@ -49,7 +49,7 @@ func parse(stdout string) local {
 		case "kubeadm":
 			l.kubeadm, _ = skew.Parse(f[1])
 		case "manifest":
-			l.tags[f[1]] = census.Tag(strings.Fields(line)[2:], f[1])
+			l.tags[f[1]] = census.Tag(f[2:], f[1])
 		case "missing":
 			l.missing[f[1]] = f[2]
 		case "etcd":

@@ -69,8 +69,13 @@ func ask(ctx context.Context, hosts remote.Hosts, host string, s remote.Script) 
 	if err != nil {
 		return nil, fmt.Errorf("looking at the packages of %s: %w", host, err)
 	}
+	return readWorld(host, r.Stdout)
+}
+
+// readWorld takes in what a script said.
+func readWorld(host, stdout string) (*world, error) {
 	w := &world{host: host, states: map[string]state{}, offers: map[string][]offer{}}
-	for line := range strings.Lines(r.Stdout) {
+	for line := range strings.Lines(stdout) {
 		if err := w.read(printable.Cut(strings.TrimRight(line, "\n"), printable.Message)); err != nil {
 			return nil, err
 		}

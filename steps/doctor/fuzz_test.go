@@ -1,0 +1,64 @@
+package doctor
+
+import (
+	"strings"
+	"testing"
+
+	"upgrader.dev/upgrader/engine/printable"
+	"upgrader.dev/upgrader/engine/printable/hostile"
+)
+
+func endless() []string {
+	return []string{
+		"== host\ndisk / /dev/x 100 100 0 100% /\n", "disk / /dev/x 100 100 0 100% /\n", "|E1122 03:10:17.2 1 x.go:1] cannot\n",
+		"== component etcd\nruns 1\n== log etcd 1 1 1\n|2026-11-22T03:10:17.29Z stderr F error\n", "== service kubelet\nactive failed\n|x\n", "== \n", "== job 1 1 kubeadm x\n|x\n",
+	}
+}
+
+// FuzzHost proves that no answer of a host in trouble breaks the reader, that nothing hostile comes out, and no line that
+// is long.
+func FuzzHost(f *testing.F) {
+	for _, section := range endless() {
+		f.Add(section + section)
+	}
+	f.Fuzz(func(t *testing.T, stdout string) {
+		h := &Host{}
+		h.read(printable.Text(stdout)) // as the client of the hosts hands it on
+		expiration, forbidden := h.Expiration, h.Forbidden
+		h.Expiration, h.Forbidden = "", ""
+		for _, c := range h.Components {
+			for _, l := range c.Logs {
+				_ = telling(l.texts(), mostLines)
+			}
+		}
+		hostile.Walk([]any{h, expiration, forbidden}, func(path, text string) {
+			if what, found := hostile.Obeyed(text); found || path[:3] == "[0]" && len(text) > printable.Message {
+				t.Errorf("%s: %s in %d bytes", path, what, len(text))
+			}
+		})
+	})
+}
+
+// FuzzReadable proves that a line of a log stays clean when its JSON is decoded for people.
+func FuzzReadable(f *testing.F) {
+	f.Add(`{"level":"error","msg":"a\u001b]52;c;eA==\u0007","error":"\u202e\u009b"}`)
+	f.Add("E1122 03:10:17.290 1 x.go:1] cannot \\\\\"x\\\"")
+	f.Fuzz(func(t *testing.T, line string) {
+		if what, found := hostile.Obeyed(Readable(printable.Text(line))); found {
+			t.Error(what)
+		}
+	})
+}
+
+func TestReadingCostsInProportion(t *testing.T) {
+	for _, section := range endless() {
+		read := func(text string) { (&Host{}).read(text) }
+		if growth := hostile.Growth(section, read); growth > 6 {
+			t.Errorf("four times as many of %.40q cost %.1f times as much", section, growth)
+		}
+	}
+	log := func(text string) { telling(strings.Split(text, "\n"), mostLines) }
+	if growth := hostile.Growth("nothing of interest\n", log); growth > 6 {
+		t.Errorf("a log four times as long cost %.1f times as much", growth)
+	}
+}

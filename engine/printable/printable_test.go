@@ -162,7 +162,7 @@ func TestErrorKeepsWhatItWraps(t *testing.T) {
 	if !errors.Is(err, io.EOF) || strings.Contains(err.Error(), "\x1b") {
 		t.Errorf("%q", err)
 	}
-	if Error(nil) != nil || Error(io.EOF) != io.EOF {
+	if _, wrapped := errors.AsType[*outsideError](Error(io.EOF)); wrapped || Error(nil) != nil {
 		t.Error("what is clean is not wrapped")
 	}
 }

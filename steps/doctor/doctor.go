@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -31,7 +32,7 @@ func (s State) rank() int { return slices.Index([]State{Down, Restarting, Failin
 // Cluster is the host of what belongs to none.
 const Cluster = "cluster"
 
-// A Diagnosis is one component that is not well. Texts are as hosts wrote them: whoever shows them has to escape them.
+// A Diagnosis is one component that is not well. Its texts are printable.
 type Diagnosis struct {
 	Host      string   `json:"host"`      // as the inventory calls it, or "cluster"
 	Component string   `json:"component"` // kubelet, containerd, etcd, kube-apiserver, disk, ..., or the name of a pod
@@ -62,6 +63,7 @@ func Diagnose(p *Picture) []Diagnosis {
 	all = append(all, p.fromAPI(all)...)
 	all = append(all, p.checks(all)...)
 	followUp(all)
+	printable.Clean(&all) // what a diagnosis quotes may be a whole log
 	slices.SortStableFunc(all, func(a, b Diagnosis) int {
 		return cmp.Or(
 			cmp.Compare(min(1, len(a.After)), min(1, len(b.After))),

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/finding"
 )
 
@@ -148,6 +149,7 @@ func Judge(v *View, areas ...string) []finding.Finding {
 			all = append(all, f)
 		}
 	}
+	printable.Clean(&all, "Evidence") // what a finding quotes may be as long as the file that it is in
 	finding.Waive(all, v.Goal.Waivers, isFirm, v.Now)
 	finding.Sort(all)
 	return all

@@ -101,7 +101,7 @@ func flagsIn(text string) []flag {
 			continue
 		}
 		for _, m := range written.FindAllStringSubmatch(line, -1) {
-			all = append(all, flag{m[1], strings.Trim(m[2]+m[3], `"'`), line})
+			all = append(all, flag{m[1], strings.Trim(m[2]+m[3], `"'`), printable.Cut(line, printable.Message)})
 		}
 	}
 	return all

@@ -3,6 +3,7 @@
 package corefile
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -25,7 +26,7 @@ func Troubles(text, from, to string) []string {
 	if from == to && at+1 < len(known) {
 		to = known[at+1] // kubeadm looks for plugins that it does not know even where nothing moves; the library does not
 	}
-	notices, err := migration.Unsupported(from, to, text)
+	notices, err := unsupported(from, to, text)
 	if err != nil {
 		return []string{"the migration of kubeadm fails: " + err.Error()}
 	}
@@ -36,6 +37,16 @@ func Troubles(text, from, to string) []string {
 		}
 	}
 	return all
+}
+
+// unsupported asks the library, which panics over some texts that are no Corefile, as kubeadm does then.
+func unsupported(from, to, text string) (notices []migration.Notice, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it cannot read the Corefile: %v", p)
+		}
+	}()
+	return migration.Unsupported(from, to, text)
 }
 
 func named(n migration.Notice) string {

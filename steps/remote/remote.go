@@ -1,6 +1,6 @@
 // Package remote reaches hosts over SSH: it dials, asks, and runs durable jobs. It is the only importer of
-// golang.org/x/crypto/ssh. It may import engine (for the ticket and the error answers) and engine/document (for the
-// inventory file).
+// golang.org/x/crypto/ssh. It may import engine (for the ticket and the error answers), engine/printable and
+// engine/document (for the inventory file).
 package remote
 
 import (

@@ -1,6 +1,6 @@
 // Package survey looks at a whole cluster before anything is done to it: every host over SSH in one round trip, and what
 // the API tells. It judges nothing; the checks of preflight and the diagnoses of doctor do, as pure functions of what it
-// brings home. It reads only. It may import engine/document, census, kube and remote.
+// brings home. It reads only. It may import engine/document, engine/printable, census, kube and remote.
 package survey
 
 import (

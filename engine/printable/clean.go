@@ -11,7 +11,7 @@ import (
 // maps, keys included. Fields of these names hold documents, and are cut at the length of one. What is not exported is
 // left alone, and so are bytes: who decodes them cleans what comes of it.
 func Clean(v any, documents ...string) {
-	c := cleaner{documents: documents, plain: map[reflect.Type]bool{}}
+	c := cleaner{documents: documents, plain: map[reflect.Type]bool{}, fields: map[reflect.Type][]field{}}
 	c.clean(reflect.ValueOf(v).Elem(), Message)
 }
 
@@ -31,6 +31,13 @@ func Base64(text string) ([]byte, error) { return base64.StdEncoding.DecodeStrin
 type cleaner struct {
 	documents []string
 	plain     map[reflect.Type]bool // types without a string in them
+	fields    map[reflect.Type][]field
+}
+
+// A field is one of a struct that has a string in it.
+type field struct {
+	index    int
+	document bool
 }
 
 func (c cleaner) clean(v reflect.Value, most int) {
@@ -65,17 +72,26 @@ func (c cleaner) cleanString(v reflect.Value, most int) {
 }
 
 func (c cleaner) cleanStruct(v reflect.Value, most int) {
-	for i := range v.NumField() {
-		field := v.Type().Field(i)
-		if !field.IsExported() {
-			continue
-		}
+	for _, f := range c.fieldsOf(v.Type()) {
 		longest := most
-		if slices.Contains(c.documents, field.Name) {
+		if f.document {
 			longest = Document
 		}
-		c.clean(v.Field(i), longest)
+		c.clean(v.Field(f.index), longest)
 	}
+}
+
+func (c cleaner) fieldsOf(t reflect.Type) []field {
+	fields, known := c.fields[t]
+	if !known {
+		for i := range t.NumField() {
+			if f := t.Field(i); f.IsExported() && !c.isPlain(f.Type) {
+				fields = append(fields, field{i, slices.Contains(c.documents, f.Name)})
+			}
+		}
+		c.fields[t] = fields
+	}
+	return fields
 }
 
 // cleanMap puts clean entries in the place of others. Keys are names, and never documents.
@@ -125,11 +141,7 @@ func (c cleaner) findsNone(t reflect.Type) bool {
 	case reflect.Map:
 		return c.isPlain(t.Key()) && c.isPlain(t.Elem())
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if f := t.Field(i); f.IsExported() && !c.isPlain(f.Type) {
-				return false
-			}
-		}
+		return len(c.fieldsOf(t)) == 0
 	}
 	return true
 }

@@ -196,7 +196,7 @@ func list[L any, P interface {
 }, T any](ctx context.Context, c *Client, q query, take func(P) []T) ([]T, error) {
 	return paged(ctx, c, q, func(r rest.Result) ([]T, string, error) {
 		page := P(new(L)) // a new one each: decoding into a used one would keep what the answer leaves out
-		if err := r.Into(page); err != nil {
+		if err := into(page)(r); err != nil {
 			return nil, "", err
 		}
 		return take(page), page.GetContinue(), nil

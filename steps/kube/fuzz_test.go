@@ -16,7 +16,7 @@ func FuzzTracks(f *testing.F) {
 	f.Add([]byte(`{"f:spec":{"f:containers":{"k:{\"name\":\"coredns\"}":{".":{},"f:image":{}}}},"f:metadata":{"f:finalizers":{"v:\"x\"":{}}}}`), `{"apiVersion":"policy/v1beta1"}`)
 	f.Add([]byte(`{"f:\u001b]52":{},"k:{\"name\":\"\u202e\"}":[]}`), `{"apiVersion":"\u009b"}`)
 	f.Fuzz(func(t *testing.T, fields []byte, applied string) {
-		m := &metav1.ObjectMeta{Annotations: map[string]string{lastApplied: applied}, ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: &metav1.FieldsV1{Raw: fields}}}} //nolint:staticcheck // the field is how a test fills it
+		m := &metav1.ObjectMeta{Annotations: map[string]string{lastApplied: applied}, ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: &metav1.FieldsV1{Raw: fields}}}}
 		hostile.Walk(tracks(m), func(path, text string) {
 			if what, found := hostile.Obeyed(text); found || len(text) > printable.Message {
 				t.Errorf("%s: %s in %d bytes", path, what, len(text))

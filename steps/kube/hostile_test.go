@@ -140,7 +140,7 @@ func (h hostileAPI) written() *metav1.PartialObjectMetadata {
 	inner := strings.Trim(string(quoted), `"`)
 	nested, _ := json.Marshal(`k:{"name":` + string(quoted) + `}`)
 	o.ManagedFields[0].Subresource = ""
-	o.ManagedFields[0].FieldsV1 = &metav1.FieldsV1{Raw: []byte(`{"f:` + inner + `":{` + string(nested) + `:{}}}`)} //nolint:staticcheck // the field is how a test fills it
+	o.ManagedFields[0].FieldsV1 = &metav1.FieldsV1{Raw: []byte(`{"f:` + inner + `":{` + string(nested) + `:{}}}`)}
 	o.Annotations = map[string]string{"kubectl.kubernetes.io/last-applied-configuration": `{"apiVersion":` + string(quoted) + `}`}
 	return o
 }

@@ -25,7 +25,7 @@ SBOM     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 # Each check ends before the next begins: what goes wrong first is said last.
 .NOTPARALLEL: check
 
-.PHONY: help build demo dist reproducible check fmt vet layers modules vulnerabilities licences lint test race sim planted bench bench-ssh generate clean lab lab-up lab-ssh lab-down e2e e2e-full
+.PHONY: help build demo dist reproducible check fmt vet layers modules vulnerabilities licences lint test race sim planted bench bench-ssh bench-trust generate clean lab lab-up lab-ssh lab-down e2e e2e-full
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ bench: ## what a run costs, at two sizes or more, as a table; BENCH=Reducer for 
 
 bench-ssh: ## what reaching 100 hosts costs, beside a bare program and Ansible; takes minutes
 	examples/bench/ssh/run.sh
+
+bench-trust: ## what attacks find, at full size, as a list of figures: see SECURITY.md; takes some minutes
+	examples/bench/trust.sh
 
 generate: ## write schemas and golden files anew from the Go types and plans; then read the diff
 	$(GO) test ./schemas ./plans ./engine/plan ./cmd/upgrader -update

@@ -149,7 +149,7 @@ func TestAnEditedRunIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d bits flipped: %d refused, %d are a last record cut short", tried, refused, torn)
+	t.Logf("figure: %d bits of a run's files flipped: %d refused, %d are a last record cut short", tried, refused, torn)
 	if said, err := p.trusted(t, false); err != nil || said != whole {
 		t.Errorf("put back: %v", err)
 	}

@@ -295,14 +295,14 @@ func TestStaleControllers(t *testing.T) {
 	if stale > 0 {
 		t.Errorf("%d writes were accepted from controllers that had lost their lock", stale)
 	}
-	t.Logf("figure: %d races, %d writes accepted, %d of them from a stale controller", done, writes, stale)
+	t.Logf("figure: %d races: %d writes accepted, %d of them from a stale controller", done, writes, stale)
 }
 
 // The same races find out a controller that only asks its lock before it writes, and an unlock that does not wait.
 func TestRacesFindAStaleController(t *testing.T) {
 	for range 20 {
 		if taken, stale := compete(t, 10, true); stale > 0 {
-			t.Logf("figure: 10 races, %d writes accepted, %d of them from a stale controller", taken, stale)
+			t.Logf("figure: 10 races of a controller that only asks its lock: %d writes accepted, %d of them stale", taken, stale)
 			return
 		}
 	}

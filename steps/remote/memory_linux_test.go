@@ -30,7 +30,7 @@ func TestEightHostsThatPrintMuch(t *testing.T) {
 	for _, how := range []string{"Query", "Run", "Do"} {
 		for _, shape := range []string{"one line", "lines"} {
 			grown := growth(t, how, shape, each)
-			t.Logf("%s, %d MiB of each host as %s: %.1f MiB more at the peak", how, each>>20, shape, grown)
+			t.Logf("figure: %s, %d MiB of each of %d hosts as %s: %.1f MiB more at the peak, of %d", how, each>>20, printingHosts, shape, grown, mostGrowth)
 			if grown > mostGrowth {
 				t.Errorf("%s as %s: %.1f MiB, of %d", how, shape, grown, mostGrowth)
 			}

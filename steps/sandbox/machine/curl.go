@@ -26,6 +26,10 @@ func curl(c *call) int {
 		return c.unknown(strings.Join(c.args, " "))
 	}
 	format := value(fl, "", "w", "write-out")
+	if protocol, _, _ := strings.Cut(rest[0], ":"); value(fl, protocol, "", "proto") == "=https" && protocol != "https" {
+		c.eprintf("curl: (1) Protocol %q not supported or disabled in libcurl\n", protocol)
+		return 1
+	}
 	answer, st := c.reach(rest[0])
 	if st == 0 && answer.code >= http.StatusBadRequest && has(fl, "f", "fail") {
 		c.eprintf("curl: (22) The requested URL returned error: %d\n", answer.code)

@@ -66,6 +66,9 @@ func trusts(c *console, run listing) (seal []byte, err error) {
 
 // mistrust says why a run is not what this user's upgrader wrote.
 func mistrust(run listing, key sealKey, sealed error, edited []string) error {
+	if sealed == nil && len(key.bytes) == 0 {
+		sealed = journal.ErrForeign // by no key: anybody can make such a seal
+	}
 	switch {
 	case errors.Is(sealed, journal.ErrUnsealed):
 		return fmt.Errorf("run %s: %w, as an older upgrader left them: nobody can tell whether the files in %s were edited", run.ID, sealed, run.dir)

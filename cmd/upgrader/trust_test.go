@@ -209,6 +209,30 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// TestNobodySealsWithoutAKey proves that where this user has no key yet, no run counts as sealed by it: a seal by no key is one that
+// anybody can make.
+func TestNobodySealsWithoutAKey(t *testing.T) {
+	p := newPinning(t)
+	if err := errors.Join(os.RemoveAll(filepath.Join(p.env["HOME"], ".config")), unseal(p.dir)); err != nil {
+		t.Fatal(err)
+	}
+	file, err := journal.Open(string(p.dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Seal(sealKey{}.of(p.dir))
+	p.pin(t, file, tinyPlan)
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.trusted(t, false); !errors.Is(err, journal.ErrForeign) {
+		t.Errorf("a resume: %v", err)
+	}
+	if _, err := trusts(p.console, p.listing); !errors.Is(err, journal.ErrForeign) {
+		t.Errorf("an approval: %v", err)
+	}
+}
+
 // unseal makes the journal one of a program that did not seal, nor pin digests.
 func unseal(d runDir) error {
 	var records []journal.Record

@@ -25,7 +25,7 @@ func unlockCommand(c *console, g *global) *cobra.Command {
 		Short: "Take the cluster's lock away from an upgrader that is gone",
 		Long: `Shows who holds the cluster's lock and, after a yes, takes it away from that very process and from no other. Whoever
 held it is refused from then on by the cluster and by every host. The lock is free some 25 seconds later, when nothing can
-arrive any more of what that process may have sent; if it was one of this machine and has ended, after 5. An unlock that is
+arrive any more of what that process may have sent; if it was one of this machine and has ended, after 15. An unlock that is
 cut short in this is finished by the next one. Be sure that the upgrader does nothing any more on the hosts: jobs that it
 has started there go on.`,
 		Args: cobra.NoArgs,

@@ -236,6 +236,27 @@ func TestUnlockFences(t *testing.T) {
 	})
 }
 
+// Of a process that is known to be gone a write may still be on its way, and then at work in the server for as long as a
+// write may take: only after both is the lock free.
+func TestUnlockOutlastsTheWritesOfTheDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		acquired(t, s, ann("r1"))
+		bob := kube.NewLock(s.Client(t, "bob"), kube.Identity{Person: "bob", Machine: "laptop"})
+		was, _, err := bob.Holder(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := bob.Unlock(t.Context(), was, true, func(time.Duration) {}); err != nil {
+			t.Fatal(err)
+		}
+		if took, want := time.Since(began), 15*time.Second; took != want {
+			t.Errorf("unlock took %s, want %s: 5 on the way and 10 in the server", took, want)
+		}
+	})
+}
+
 // An unlock that is cut short keeps everybody out, the run that it was taken from too, until the next one has finished it.
 func TestUnlockCutShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -64,8 +64,9 @@ func (l *Lock) Patience() (outwait, unlock time.Duration) {
 // Unlock takes the lock away from the holder that was seen, because a person says so, and from no other. The Lease is
 // marked first, under a higher epoch: from then on that holder cannot renew it, and nobody can take it. Then it is waited
 // until what the holder believes has run out, so that it writes nothing any more when the lock is free; gone says that its
-// process is known to be, which leaves only what it may have sent. Cut short, an Unlock leaves the mark, and the next one
-// takes it up; the time begins anew then.
+// process is known to be, which leaves only what it may have sent: it takes transit to arrive, and the server goes on with
+// it for as long as a write may take. Cut short, an Unlock leaves the mark, and the next one takes it up; the time begins
+// anew then.
 func (l *Lock) Unlock(ctx context.Context, from Holder, gone bool, waiting func(time.Duration)) error {
 	mark, err := l.mark(ctx, from)
 	for tries := 0; tries < 5 && apierrors.IsConflict(err); tries++ { // a holder who is alive renews it all the time
@@ -76,7 +77,7 @@ func (l *Lock) Unlock(ctx context.Context, from Holder, gone bool, waiting func(
 	}
 	wait := l.pace.trust + l.pace.transit
 	if gone {
-		wait = l.pace.transit
+		wait = l.pace.transit + l.pace.write
 	}
 	waiting(wait)
 	if err := pause(ctx, wait); err != nil {

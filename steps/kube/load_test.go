@@ -65,3 +65,20 @@ func TestLoad(t *testing.T) {
 		})
 	}
 }
+
+// A credential plugin that is not installed is told with the words of the kubeconfig on how to get it, also where another
+// program is to run it.
+func TestAPluginThatIsNotThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	text := strings.NewReplacer("CURRENT", "prod", "{token: t}", `{exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin, installHint: "get it from the shop", interactiveMode: Never}}`).Replace(kubeconfig)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client, err := kube.Load(kube.Options{Kubeconfig: path, PluginRunner: []string{"true"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Nodes(t.Context()); err == nil || !strings.Contains(err.Error(), "no-such-plugin not found") || !strings.Contains(err.Error(), "get it from the shop") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -3,6 +3,7 @@ package kube
 import (
 	"fmt"
 	"net/http"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ func supervise(config *rest.Config, runner []string) (plugin string) {
 		return ""
 	}
 	plugin = config.ExecProvider.Command
-	if len(runner) > 0 {
+	if _, err := exec.LookPath(plugin); err == nil && len(runner) > 0 { // of one that is not there client-go says how to get it
 		supervised := config.ExecProvider.DeepCopy()
 		supervised.Command = runner[0]
 		supervised.Args = slices.Concat(runner[1:], []string{plugin}, config.ExecProvider.Args)

@@ -50,13 +50,16 @@ func findKey(env map[string]string) (sealKey, error) {
 	if err != nil {
 		return sealKey{}, err
 	}
+	var text []byte
+	if path, err = private.Follow(path); err == nil {
+		text, err = private.ReadFile(path)
+	}
 	k := sealKey{path: path}
-	text, err := private.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return k, nil
 	}
 	if err != nil {
-		return sealKey{}, fmt.Errorf("reading the key that runs are sealed with: %w", err)
+		return sealKey{}, fmt.Errorf("reading the key that runs are sealed with (another place for it is named as UPGRADER_KEY_FILE): %w", err)
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
 		return sealKey{}, invalid("the key %s that runs are sealed with can be read by others: chmod 600 %s", path, path)

@@ -350,3 +350,24 @@ func TestTheKey(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
+
+// TestTheKeyBehindLinks proves that the key may be where a person keeps such files: behind a link of their own, whether it is
+// there already or is to be made.
+func TestTheKeyBehindLinks(t *testing.T) {
+	home := t.TempDir()
+	config, dotfiles := filepath.Join(home, ".config"), filepath.Join(home, "dotfiles")
+	if err := errors.Join(os.Mkdir(config, 0o755), os.Mkdir(dotfiles, 0o700), os.Symlink(dotfiles, filepath.Join(config, "upgrader"))); err != nil {
+		t.Fatal(err)
+	}
+	made, err := theKey(map[string]string{"HOME": home})
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Join(dotfiles, "run.key"), link); err != nil {
+		t.Fatal(err)
+	}
+	if named, err := findKey(map[string]string{"UPGRADER_KEY_FILE": link}); err != nil || !bytes.Equal(named.bytes, made.bytes) {
+		t.Errorf("%+v, %v", named, err)
+	}
+}

@@ -29,6 +29,8 @@ func judge(path string, info fs.FileInfo) error {
 		return &Error{path, "is neither a file nor a directory (" + describe(info) + ")", "find out who put it there, then: rm " + quote(path)}
 	case !trusted(owner):
 		return &Error{path, "belongs to " + userName(owner) + ", who could have this process do anything (" + describe(info) + ")", notOurs(path, owner)}
+	case mode.IsDir() && mode&fs.ModeSticky != 0 && mode.Perm()&0o022 != 0:
+		return &Error{path, "is a place that others write to as well (" + describe(info) + ")", "name a directory of your own, which may be in it"}
 	case mode.Perm()&0o022 != 0:
 		return &Error{path, "can be written by others than its owner (" + describe(info) + ")",
 			"make sure that nobody did, then: chmod go-w " + quote(path) + "; or name another place with --state-dir"}

@@ -18,9 +18,38 @@ import (
 // trusted. That there is no such directory is fs.ErrNotExist.
 func Check(dir string) error {
 	abs, err := filepath.Abs(dir)
+	if err == nil {
+		err = links(abs)
+	}
 	if err != nil {
 		return err
 	}
+	info, err := os.Stat(abs)
+	if err != nil {
+		return err
+	}
+	return judge(abs, info)
+}
+
+// Follow is where a path leads that links may lead to, as from ~/.config to a directory of dotfiles, or in the mount of a
+// Kubernetes Secret: every link on the way has to be trusted. What is not there yet is where it would be.
+func Follow(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		err = links(abs)
+	}
+	if errors.Is(err, fs.ErrNotExist) && abs != filepath.Dir(abs) {
+		dir, err := Follow(filepath.Dir(abs))
+		return filepath.Join(dir, filepath.Base(abs)), err
+	}
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(abs)
+}
+
+// links judges those that are on the way to a path.
+func links(abs string) error {
 	for at := abs; at != filepath.Dir(at); at = filepath.Dir(at) {
 		info, err := os.Lstat(at)
 		if err != nil {
@@ -30,11 +59,7 @@ func Check(dir string) error {
 			return &Error{Path: at, What: "is a link of another user, " + describe(info), Next: "name another place with --state-dir"}
 		}
 	}
-	info, err := os.Stat(abs)
-	if err != nil {
-		return err
-	}
-	return judge(abs, info)
+	return nil
 }
 
 // Tree judges a directory and all that is in it.

@@ -100,6 +100,45 @@ func TestALinkToTheStateDirectory(t *testing.T) {
 	refused(t, "a stranger's", link, Check(filepath.Join(link, "upgrader")), "link of another user", "--state-dir")
 }
 
+// TestFollow proves that one's own links lead to a file, as in the mount of a Kubernetes Secret, also to one that is to be
+// made, and that a stranger's lead nowhere.
+func TestFollow(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(MkdirAll(at("..2026")), WriteFile(at("..2026/key"), nil), os.Symlink("..2026", at("..data")), os.Symlink("..data/key", at("key"))); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"key": "..2026/key", "..data/new": "..2026/new", "..data/deep/new": "..2026/deep/new", "no/where": "no/where"} {
+		if got, err := Follow(at(path)); got != at(want) || err != nil {
+			t.Errorf("%s leads to %s, %v", path, got, err)
+		}
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a link away")
+	}
+	if err := os.Lchown(at("..data"), 4242, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Follow(at("..data/new"))
+	refused(t, "a stranger's", at("..data"), err, "link of another user")
+}
+
+// TestAPlaceOfEverybody proves that nobody is told to take /tmp away from everybody else.
+func TestAPlaceOfEverybody(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777|fs.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	err := Check(dir)
+	refused(t, "sticky", dir, err, "name a directory of your own")
+	if strings.Contains(err.Error(), "chmod") {
+		t.Error(err)
+	}
+}
+
 // TestALinkPlantedMeanwhile proves that what is opened is what was judged, while somebody exchanges it as fast as they can.
 func TestALinkPlantedMeanwhile(t *testing.T) {
 	dir := t.TempDir()

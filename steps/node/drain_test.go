@@ -328,6 +328,21 @@ func TestUndo(t *testing.T) {
 	}
 }
 
+// Steps of groups in groups have long names: a drain knows its own cordon by all of them.
+func TestUndoOfALongStep(t *testing.T) {
+	long := scene(nil)
+	long.Step = strings.Repeat("a-group-of-steps-with-a-long-name/", 5) + "drain"
+	s := kubetest.New()
+	s.SetNode(w1(true, long.Owner()))
+	undo, ok := step(t, s, "node.drain").(engine.Undoer)
+	if !ok {
+		t.Fatal("node.drain is no Undoer")
+	}
+	if changes, err := undo.Undo(t.Context(), long); err != nil || len(changes) != 1 {
+		t.Errorf("%q, %v", says(changes), err)
+	}
+}
+
 // A Deployment may tolerate every taint (cilium-operator, tigera-operator, calico-typha), and is placed on the cordoned
 // node again. Like kubectl drain, the step ends when the pods that it found are gone.
 func TestDrainLeavesWhatToleratesTheCordon(t *testing.T) {

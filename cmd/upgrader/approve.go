@@ -15,6 +15,7 @@ import (
 	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/engine/private"
+	"upgrader.dev/upgrader/steps/redact"
 )
 
 // approveOptions are the flags of approve.
@@ -128,8 +129,12 @@ func (o *approveOptions) answer(c *console, n *engine.Node) (decisionFile, error
 	if o.no {
 		f.Verdict = reject
 	}
-	if words := f.Who + f.Why; strings.ContainsAny(words, "\n\t") || printable.Text(words) != words {
+	words := f.Who + "\n" + f.Why
+	if strings.ContainsAny(f.Who+f.Why, "\n\t") || printable.Text(words) != words {
 		return f, invalid("--as and --reason are kept in the record as one line: give them without control characters")
+	}
+	if redact.Likely(words) != words { // nor would --print show what has to be signed
+		return f, invalid("--as and --reason are kept in the record, and one of them looks like a password, a token or a key: give it without")
 	}
 	if named := approvers(n); len(named) > 0 && !slices.Contains(named, f.Who) {
 		return f, invalid("step %s can be answered by %s only, not by %s: name one with --as", n.ID, strings.Join(named, ", "), f.Who)

@@ -137,6 +137,8 @@ func TestAnAnswerThatIsNotSigned(t *testing.T) {
 		"one who may not":         {[]string{"--as", "eve", "--sign", b.keys["eve"]}, "can be answered by ann, bob only, not by eve"},
 		"of something else":       {[]string{"--as", "ann", "--signature", other + ".sig"}, "is not one of ann over this run"},
 		"no signature at all":     {[]string{"--as", "ann", "--signature", other}, "is not one of ann over this run"},
+		"a secret":                {[]string{"--as", "ann", "--reason", "see https://ann:hunter22@wiki/x", "--sign", b.keys["ann"]}, "looks like a password"},
+		"a secret to be printed":  {[]string{"--as", "ann", "--reason", "see https://ann:hunter22@wiki/x", "--print"}, "looks like a password"},
 		"an escape sequence":      {[]string{"--as", "ann", "--reason", "\x1b[2J", "--sign", b.keys["ann"]}, "without control characters"},
 	} {
 		if code, _, errs := b.approve(tt.args...); code != exitInvalid || !strings.Contains(errs, tt.words) {

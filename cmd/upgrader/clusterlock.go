@@ -67,6 +67,9 @@ func fileName(info os.FileInfo) string {
 // provesGone says whether the process that has the cluster's lock is known to be gone: it was of this state directory, and
 // what it held is free. The lock, if it is not nil, is to be released.
 func (s store) provesGone(id clusterID, h kube.Holder) (*clusterLock, bool) {
+	if s.dir == "" {
+		return nil, false
+	}
 	info, err := os.Stat(s.lockPath(id))
 	if err != nil || h.LockFile == "" || fileName(info) != h.LockFile {
 		return nil, false

@@ -31,7 +31,7 @@ has started there go on.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := stateDir(g.stateDir, c.env)
-			if err != nil {
+			if err != nil && g.stateDir != "" { // unless it is named, it need not be there: it only tells of processes that are gone
 				return err
 			}
 			return o.unlock(cmd.Context(), c, s)

@@ -49,9 +49,10 @@ type link struct {
 	seen   *Identity     // what the machine said of itself; nil: nobody has asked
 	proved sync.Map      // names of the hosts that it was recognised as
 
-	mu   sync.Mutex
-	lost int         // slots that the host turned out not to have
-	idle []*standing // shells that wait for the next program
+	mu      sync.Mutex
+	lost    int         // slots that the host turned out not to have
+	through int         // connections to other hosts that go through this one
+	idle    []*standing // shells that wait for the next program
 }
 
 // A trunk is the shared connection to one endpoint: made when needed, made again when lost, by one goroutine at a time.
@@ -145,11 +146,41 @@ func (t *trunk) connect(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("through %s: %w", t.via.e.alias, err)
 	}
-	conn, err := jump.client.DialContext(ctx, "tcp", t.e.hostport())
+	conn, err := jump.carry(ctx, t.e.hostport())
 	if err != nil {
 		return nil, fmt.Errorf("through %s: %w", t.via.e.alias, err)
 	}
 	return conn, nil
+}
+
+// carry connects to another host through this one, which is not closed before that connection is: a host that hangs may be
+// the way to others that do not.
+func (l *link) carry(ctx context.Context, address string) (net.Conn, error) {
+	l.count(1)
+	conn, err := l.client.DialContext(ctx, "tcp", address)
+	if err != nil {
+		l.count(-1)
+		return nil, err
+	}
+	return &carried{Conn: conn, end: sync.OnceFunc(func() { l.count(-1) })}, nil
+}
+
+func (l *link) count(more int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.through += more
+	l.closeIfLeft()
+}
+
+// A carried connection goes through a jump host, which is told of its end.
+type carried struct {
+	net.Conn
+	end func()
+}
+
+func (c *carried) Close() error {
+	defer c.end()
+	return c.Conn.Close()
 }
 
 func (t *trunk) explainDial(ctx, within context.Context, err error) error {

@@ -60,7 +60,7 @@ func (p *preamble) waitsFor(c call, fresh bool) string {
 }
 
 // retire has nobody new use a connection on which the host does not answer. It is closed when nobody has a session on it any
-// more.
+// more, and nobody goes through it to another host.
 func (l *link) retire() {
 	l.worn.Store(true)
 	l.mu.Lock()
@@ -77,7 +77,7 @@ func (l *link) leave() {
 }
 
 func (l *link) closeIfLeft() {
-	if l.worn.Load() && len(l.slots) == l.lost {
+	if l.worn.Load() && len(l.slots) == l.lost && l.through == 0 {
 		go func() { _ = l.client.Close() }() // which may wait for a jump host
 	}
 }

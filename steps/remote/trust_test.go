@@ -211,6 +211,47 @@ func serveAgent(t *testing.T, keyring agent.Agent) string {
 	return path
 }
 
+// A connection on which a host hangs is left alone as long as it leads to other hosts: what runs there would be in doubt.
+func TestAJumpHostThatHangsStillLeadsToOthers(t *testing.T) {
+	jump, target := startOpenSSH(t, ""), startOpenSSH(t, "")
+	inv := target.inventory()
+	bastion := jump.inventory().Hosts[0]
+	bastion.Name, bastion.SSH = "bastion", SSH{ProxyJump: "none"}
+	inv.Hosts = append(inv.Hosts, bastion)
+	inv.SSH.ProxyJump, inv.SSH.KnownHosts = bastion.User+"@"+jump.addr, filepath.Join(t.TempDir(), "known_hosts")
+	write(t, filepath.Join(jump.dir, "authorized_keys"), fileWord(t, filepath.Join(target.dir, "authorized_keys"))+"\n")
+	write(t, inv.SSH.KnownHosts, fileWord(t, jump.knownHosts)+"\n"+fileWord(t, target.knownHosts)+"\n")
+	f := NewFleet(Config{Inventory: inv, StateDir: target.dir + "/state"})
+	defer f.Close()
+	w1, _ := f.host("w1")
+	began, over := filepath.Join(target.dir, "began"), filepath.Join(target.dir, "over")
+	ended := make(chan error, 1)
+	go func() {
+		_, err := w1.Run(t.Context(), ticket("t-1", 1, nil), Script{Text: `: >"$B"; while [ ! -e "$O" ]; do sleep 0.05; done`, Env: map[string]string{"B": began, "O": over}})
+		ended <- err
+	}()
+	eventually(t, "it has begun", func() bool { _, err := os.Stat(began); return err == nil })
+	way, err := w1.trunk(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := way.via.get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.retire()
+	b, _ := f.Host("bastion")
+	if _, err := b.Query(t.Context(), Script{Text: "true"}); err != nil { // on another connection
+		t.Error(err)
+	}
+	write(t, over, "")
+	if err := <-ended; err != nil {
+		t.Errorf("what ran behind the jump host: %v", err)
+	}
+	_ = way.now.client.Close()
+	<-l.gone // nobody needs it any more
+}
+
 func TestProxyJump(t *testing.T) {
 	jump, target := startOpenSSH(t, ""), startOpenSSH(t, "")
 	inv := target.inventory()

@@ -9,8 +9,9 @@ import (
 	"upgrader.dev/upgrader/steps/remote"
 )
 
-// shyness is how long a host may take to answer before its node is taken out of service without it.
-const shyness = 3 * time.Second
+// shyness is how long a host may take to answer before its node is taken out of service without it. One that is dead is given
+// up sooner, by its connectTimeout; one that is only slow to log in, as where a name server is away, is alive and has to be met.
+const shyness = 30 * time.Second
 
 // meet refuses to take a node out of service when another machine answers at its host's address: what the node is emptied for
 // would be done elsewhere. A host that does not answer at all is no reason, since nodes of dead hosts are drained too.

@@ -1,8 +1,11 @@
 package node_test
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/kube"
@@ -43,4 +46,42 @@ func TestTheHostIsMetBeforeItsNodeIsEmptied(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A slow host answers after a while, if anybody still listens.
+type slow struct {
+	*remotetest.Host
+	after time.Duration
+	says  error
+}
+
+func (h slow) Query(ctx context.Context, _ remote.Script) (remote.Result, error) {
+	select {
+	case <-time.After(h.after):
+		return remote.Result{}, h.says
+	case <-ctx.Done():
+		return remote.Result{}, engine.Transient(ctx.Err())
+	}
+}
+
+// slowly has one host, which is slow.
+type slowly struct{ host slow }
+
+func (h slowly) Host(string) (remote.Host, error) { return h.host, nil }
+
+// Where a name server is away, a login takes ten or twenty seconds: that host is alive, and has to be met.
+func TestASlowHostIsMetToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		s.SetNode(kube.Node{Name: "w1", Ready: true})
+		stranger := &remote.StrangerError{Why: "host w1 is the machine of node w2", Remedy: "correct its address"}
+		for _, k := range node.Kinds(s.Client(t, run), slowly{slow{after: 20 * time.Second, says: stranger}}) {
+			if k.Name != "node.cordon" {
+				continue
+			}
+			if changes, err := k.New().Observe(t.Context(), scene(nil)); len(changes) > 0 || !errors.Is(err, stranger) {
+				t.Errorf("%v, %v", says(changes), err)
+			}
+		}
+	})
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/redact"
 )
 
 // An Identity is who the machine at the end of a connection says it is. It is the machine's own word: it tells hosts apart
@@ -51,7 +52,8 @@ func (i Identity) Has(address string) bool {
 }
 
 // prove has the machine at the end of a connection say who it is, and has it recognised as this host, before it is told
-// anything else. The call lends its way to a shell.
+// anything else. The call lends its way to a shell, unless that takes a password, which is for no other machine: to say who it
+// is takes no rights.
 func (h *host) prove(ctx context.Context, way *trunk, l *link, lent call) error {
 	if h.fleet.recognise == nil {
 		return nil
@@ -82,10 +84,13 @@ func (h *host) identify(ctx context.Context, l *link, lent call) (Identity, erro
 	if l.seen != nil {
 		return *l.seen, nil
 	}
-	known, mark := guarded(nil, lent.password), newMark()
+	known, mark := redact.Known{}, newMark()
 	out := newAnswer(known)
-	c := call{command: lent.command, password: lent.password, mark: mark, program: h.fleet.sh.program(mark, "", identifyScript),
+	c := call{command: lent.command, mark: mark, program: h.fleet.sh.program(mark, "", identifyScript),
 		stdout: &opening{word: []byte(mark + " begin\n"), to: out}, stderr: newAnswer(known), within: h.fleet.limits.query}
+	if lent.password != nil {
+		c.command = plainShell
+	}
 	e := l.run(ctx, c)
 	e.sent = false // of what anybody wants done
 	if err := h.judge(e, mark, known); err != nil {

@@ -136,6 +136,32 @@ func TestNothingRunsOnAStranger(t *testing.T) {
 	})
 }
 
+// The password of one host is not for another one, whose sudo would count a failed try besides.
+func TestNoPasswordGoesToAStranger(t *testing.T) {
+	asked := filepath.Join(t.TempDir(), "asked")
+	d, _ := startSmall(t, tools(t, map[string]string{"sudo": `: >` + asked + `; echo "$4" >&2; read -r it; shift 4; exec "$@"`}))
+	inv := d.inventory()
+	inv.SSH.Sudo = "cmd:echo secret"
+	g := &gatekeeper{turns: &StrangerError{Why: "host w1 is the machine of node w2", Remedy: "correct its address"}}
+	f := NewFleet(Config{Inventory: inv, StateDir: filepath.Join(d.dir, "state"), Recognise: g.recognise})
+	defer f.Close()
+	h, _ := f.Host("w1")
+	_, err := h.Query(t.Context(), Script{Text: "true"})
+	if _, ok := errors.AsType[*StrangerError](err); !ok {
+		t.Errorf("Query = %v", err)
+	}
+	if _, err := os.Stat(asked); err == nil {
+		t.Error("sudo was given the password")
+	}
+	g.turn(nil)
+	if _, err := h.Query(t.Context(), Script{Text: "true"}); err != nil || fileWord(t, asked) != "" {
+		t.Errorf("once it is recognised: %v", err)
+	}
+	if _, err := os.Stat(asked); err != nil {
+		t.Error("sudo was not asked")
+	}
+}
+
 // In the middle of a job, a new connection is to the same machine or the job's end is not known.
 func TestAStrangerInTheMiddleOfAJob(t *testing.T) {
 	onEveryDoor(t, func(t *testing.T, r rig) {

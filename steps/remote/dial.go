@@ -47,6 +47,7 @@ type link struct {
 
 	asking chan struct{} // a mutex that can be waited for with a context
 	seen   *Identity     // what the machine said of itself; nil: nobody has asked
+	mute   error         // or why it said nothing
 	proved sync.Map      // names of the hosts that it was recognised as
 
 	mu      sync.Mutex

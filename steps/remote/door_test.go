@@ -27,6 +27,7 @@ type smallServer struct {
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 	tried int // logins attempted
+	begun int // sessions
 	wg    sync.WaitGroup
 }
 
@@ -85,6 +86,12 @@ func (s *smallServer) logins() int {
 	return s.tried
 }
 
+func (s *smallServer) sessions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun
+}
+
 func (s *smallServer) serve(conn net.Conn) {
 	s.mu.Lock()
 	s.conns[conn] = true
@@ -115,6 +122,9 @@ func (s *smallServer) serve(conn net.Conn) {
 }
 
 func (s *smallServer) session(ch ssh.Channel, reqs <-chan *ssh.Request) {
+	s.mu.Lock()
+	s.begun++
+	s.mu.Unlock()
 	for r := range reqs {
 		if s.mute {
 			continue

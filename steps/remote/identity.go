@@ -73,7 +73,8 @@ func (h *host) prove(ctx context.Context, way *trunk, l *link, lent call) error 
 	return nil
 }
 
-// identify asks once for each connection: whoever comes meanwhile waits for the answer.
+// identify asks once for each connection: whoever comes meanwhile waits for the answer. Where none comes, they have waited
+// long enough too.
 func (h *host) identify(ctx context.Context, l *link, lent call) (Identity, error) {
 	select {
 	case l.asking <- struct{}{}:
@@ -84,6 +85,9 @@ func (h *host) identify(ctx context.Context, l *link, lent call) (Identity, erro
 	if l.seen != nil {
 		return *l.seen, nil
 	}
+	if l.mute != nil {
+		return Identity{}, h.judge(ending{err: l.mute}, "", redact.Known{})
+	}
 	known, mark := redact.Known{}, newMark()
 	out := newAnswer(known)
 	c := call{command: lent.command, mark: mark, program: h.fleet.sh.program(mark, "", identifyScript),
@@ -93,6 +97,10 @@ func (h *host) identify(ctx context.Context, l *link, lent call) (Identity, erro
 	}
 	e := l.run(ctx, c)
 	e.sent = false // of what anybody wants done
+	if Hangs(e.err) {
+		l.mute = e.err
+		l.retire()
+	}
 	if err := h.judge(e, mark, known); err != nil {
 		return Identity{}, err
 	}

@@ -96,6 +96,25 @@ func TestAHostThatNeverSpeaksIsGivenUp(t *testing.T) {
 	}
 }
 
+// Whoever waits for a machine to say who it is while it hangs has waited long enough when the first one has.
+func TestAHangingMachineIsAskedOnceWhoItIs(t *testing.T) {
+	d, s, _ := withHangingSudo(t)
+	f, h := d.hurried(t, "auto", limits{begin: 3 * time.Second})
+	f.recognise = (&gatekeeper{}).recognise
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			if _, err := h.Query(t.Context(), Script{Text: "true"}); !Hangs(err) || !strings.Contains(err.Error(), "w1: sudo has not answered for 3s") {
+				t.Errorf("Query = %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if n := s.sessions(); n != 1 {
+		t.Errorf("%d sessions were begun", n)
+	}
+}
+
 // A change that sudo keeps waiting may still be made.
 func TestAChangeThatHangsIsInDoubt(t *testing.T) {
 	d, _, _ := withHangingSudo(t)

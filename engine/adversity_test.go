@@ -34,6 +34,27 @@ func TestAOnceStepThatNeverStartedIsNotDone(t *testing.T) {
 	})
 }
 
+// unheard is a step that hears nothing of what its effect told.
+type unheard struct{ onceTell }
+
+func (*unheard) Hear(_ Target, t Ticket) (Ticket, func() error) {
+	return t, func() error { return errors.New("its fact is not known") }
+}
+
+// A step whose effect ended well while nobody heard what it told has failed: those that need that would wait for ever.
+func TestAStepThatWasNotHeardHasFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, asked := newWorld(), 0
+		s := &unheard{onceTell{w: w, do: func(_ context.Context, tk Ticket) error {
+			return InDoubt(errors.Join(errors.New("connection lost"), w.raise(tk, "told")))
+		}}}
+		sum := start(t, &Runner{Graph: one("x"), Run: "r", Log: &memory{w: w}, Binder: binder{"x": s}, Settler: counting{&asked}})
+		if sum.State != Failed || asked != 1 || !strings.Contains(sum.Nodes[0].Message, "its fact is not known") {
+			t.Errorf("ended %s: %s", sum.State, sum.Nodes[0].Message)
+		}
+	})
+}
+
 // twice is a step of which nothing can tell which of its two changes were made.
 type twice struct{ onceTell }
 

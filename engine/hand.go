@@ -213,9 +213,10 @@ func (l *learned) learn(f Facts) {
 }
 
 // A hearer is a step that learns from the output of its effects. An effect that is settled sends its output again, from
-// the beginning, to the ticket that Hear returns; then learn tells what was heard.
+// the beginning, to the ticket that Hear returns; then learn tells what was heard. Its error is what the step fails with
+// although the effect ended well: later steps would wait for ever for what it should have told.
 type hearer interface {
-	Hear(target Target, t Ticket) (heard Ticket, learn func())
+	Hear(target Target, t Ticket) (heard Ticket, learn func() error)
 }
 
 // settle asks the target what became of an effect, and attaches to it while it goes on.
@@ -229,7 +230,7 @@ func (x *execution) settle(ctx context.Context, h *hand, then Facts, c Command) 
 	ctx, cancel := x.until(ctx, c.Until)
 	defer cancel()
 	l := &learned{facts: maps.Clone(then)}
-	ticket, learn := Ticket{ID: c.Ticket, Epoch: x.epoch(), Out: h.out, Learn: l.learn}, func() {}
+	ticket, learn := Ticket{ID: c.Ticket, Epoch: x.epoch(), Out: h.out, Learn: l.learn}, func() error { return nil }
 	if step, ok := h.bound.Step.(hearer); ok {
 		ticket, learn = step.Hear(h.node.Target, ticket)
 	}
@@ -239,7 +240,9 @@ func (x *execution) settle(ctx context.Context, h *hand, then Facts, c Command) 
 		ev.Err.Late = errors.Is(context.Cause(ctx), errTimeout)
 		return ev
 	}
-	learn()
+	if err := learn(); verdict.Fate == Ended && verdict.Err == nil {
+		verdict.Err = err
+	}
 	ev.Fate, ev.Err, ev.Facts = verdict.Fate, x.failure(h.node, verdict.Err), l.facts
 	return ev
 }

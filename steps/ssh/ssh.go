@@ -183,18 +183,25 @@ func (r *run) do(ctx context.Context, h remote.Host, t engine.Ticket) error {
 	return nil
 }
 
-// Hear finds the fact in the output of a script that another process, or a lost connection, had begun.
-func (r *run) Hear(target engine.Target, t engine.Ticket) (engine.Ticket, func()) {
+// Hear finds the fact in the output of a script that another process, or a lost connection, had begun. That of a script with
+// secrets is not shown to a process that does not know them.
+func (r *run) Hear(target engine.Target, t engine.Ticket) (engine.Ticket, func() error) {
 	if r.Fact == "" {
-		return t, func() {}
+		return t, func() error { return nil }
 	}
 	heard := &listener{to: t.Out, mark: mark(t)}
 	learn := t.Learn
 	t.Out = heard
-	return t, func() {
-		if value, err := heard.fact(); err == nil {
-			learn(engine.Facts{r.Fact + "@" + target.Name: value})
+	return t, func() error {
+		value, err := heard.fact()
+		if err != nil && len(r.Secret) > 0 {
+			err = errors.New("its output is not kept, since it had secrets")
 		}
+		if err != nil {
+			return fmt.Errorf("the script has run on %s, but fact %s is not known: %w; if it may run again, resume the run", target.Name, r.Fact, err)
+		}
+		learn(engine.Facts{r.Fact + "@" + target.Name: value})
+		return nil
 	}
 }
 

@@ -100,6 +100,27 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
+// A script that another process had begun tells its fact by its output, or says that it cannot.
+func TestHear(t *testing.T) {
+	for _, tt := range []struct {
+		secret    map[string]string
+		out, want string
+		err       string
+	}{
+		{nil, "noise\nfact of t: new\n", "new", ""},
+		{nil, "noise\n", "", "the script has run on w1, but fact found is not known: its output was not seen to the end; if it may run again, resume the run"},
+		{map[string]string{"TOKEN": "env:TOKEN"}, "[output withheld]\n", "", "the script has run on w1, but fact found is not known: its output is not kept, since it had secrets; if it may run again, resume the run"},
+	} {
+		facts := engine.Facts{}
+		r := &run{Fact: "found", Secret: tt.secret}
+		ticket, learn := r.Hear(engine.Target{Name: "w1"}, engine.Ticket{ID: "t", Out: io.Discard, Learn: func(f engine.Facts) { facts = f }})
+		_, _ = io.WriteString(ticket.Out, tt.out)
+		if err := learn(); err == nil && tt.err != "" || err != nil && err.Error() != tt.err || facts["found@w1"] != tt.want {
+			t.Errorf("%q: %v, %v", tt.out, facts, err)
+		}
+	}
+}
+
 // The fact is found however the output is cut into pieces.
 func TestFactInPieces(t *testing.T) {
 	const text = "noise\nfact of t: old\nmore\nfact of t: new\nlast"

@@ -142,9 +142,10 @@ func statusLines(m manifest, summary engine.Summary, st style, now time.Time) []
 	for _, n := range summary.Nodes {
 		took := ""
 		switch {
+		case n.Started.IsZero(): // it may have failed before it began
 		case !n.Ended.IsZero():
 			took = spell(n.Ended.Sub(n.Started))
-		case !n.Started.IsZero() && n.State != engine.Pending:
+		case n.State != engine.Pending:
 			took = spell(now.Sub(n.Started))
 		}
 		rows = append(rows, []string{st.mark(n.State), oneLine(n.Step), oneLine(n.Host), n.State, took, oneLine(cmp.Or(n.Message, n.Decided))})

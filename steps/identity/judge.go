@@ -81,10 +81,14 @@ func newcomer(host string, nodes map[string]kube.Node, seen remote.Identity) ver
 	if other == "" {
 		return verdict{is: untold}
 	}
-	return verdict{
+	v := verdict{
 		why:  fmt.Sprintf("%s is the machine of node %s: %s", named(host, seen), other, idsOf(seen)),
 		also: "; or, if node " + other + " is no more, run `kubectl delete node " + other + "`",
 	}
+	if _, known := nodes[host]; !known { // its name may be what is wrong
+		v.also = "; or, if it is the host that is meant, call it " + other + " there, as its node is called" + v.also
+	}
+	return v
 }
 
 // mixedUp says which machine it is instead.

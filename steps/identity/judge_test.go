@@ -21,6 +21,15 @@ func seenAs(machine, boot string, ips ...string) remote.Identity {
 	return seen
 }
 
+// A host that goes by another name than its node has the right address, and nobody need delete anything.
+func TestAHostThatIsNotCalledAsItsNode(t *testing.T) {
+	nodes := map[string]kube.Node{"w1.example.com": nodeOf("w1.example.com", "m1", "b1", "10.0.0.1")}
+	got := judge("w1", nodes, seenAs("m1", "b1", "10.0.0.1"))
+	if want := "; or, if it is the host that is meant, call it w1.example.com there, as its node is called; or, if node w1.example.com is no more"; !strings.HasPrefix(got.also, want) {
+		t.Errorf("%q", got.also)
+	}
+}
+
 // The host is always w1.
 func TestJudge(t *testing.T) {
 	w1, w2 := nodeOf("w1", "m1", "b1", "10.0.0.1"), nodeOf("w2", "m2", "b2", "10.0.0.2")

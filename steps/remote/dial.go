@@ -332,12 +332,16 @@ func (l *link) session(ctx context.Context, needless func() bool) (*ssh.Session,
 		if err == nil {
 			return s, release, nil
 		}
-		if _, refused := errors.AsType[*ssh.OpenChannelError](err); refused && l.shrink() {
+		_, refused := errors.AsType[*ssh.OpenChannelError](err)
+		if refused && l.shrink() {
 			continue
 		}
 		l.leave()
-		if _, refused := errors.AsType[*ssh.OpenChannelError](err); !refused || wait > lastSessionWait {
+		if refused && wait > lastSessionWait {
 			l.retire() // what takes all the sessions of a host is of this connection, and another one has its own
+			return nil, nil, err
+		}
+		if !refused { // a silence has retired it; who only stops waiting says nothing of it
 			return nil, nil, err
 		}
 		if err := pause(ctx, wait); err != nil { // an ended session may still count for a moment

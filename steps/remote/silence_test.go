@@ -115,6 +115,26 @@ func TestAHangingMachineIsAskedOnceWhoItIs(t *testing.T) {
 	}
 }
 
+// Who stops waiting for a session says nothing of the connection, which others go on with.
+func TestWhoStopsWaitingLeavesTheConnection(t *testing.T) {
+	d, s := startSmall(t, "")
+	_, h := d.hurried(t, "never", limits{})
+	if _, err := h.Query(t.Context(), Script{Text: "true"}); err != nil {
+		t.Fatal(err)
+	}
+	way, _ := h.(*host).trunk(t.Context())
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		if _, _, err := way.now.session(over, func() bool { return false }); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.Query(t.Context(), Script{Text: "true"}); err != nil || s.logins() != 1 {
+		t.Errorf("Query = %v after %d logins", err, s.logins())
+	}
+}
+
 // A change that sudo keeps waiting may still be made.
 func TestAChangeThatHangsIsInDoubt(t *testing.T) {
 	d, _, _ := withHangingSudo(t)

@@ -77,7 +77,11 @@ if [ $ns = roomy ]; then wanted=$(k get nodes -l '!node-role.kubernetes.io/contr
 func remove(namespace string) string {
 	return fmt.Sprintf(`k delete validatingwebhookconfiguration,pv -l preflight=%[1]s --wait=false
 k -n %[1]s delete deployment,pvc --all --wait=false
-k -n %[1]s delete pods --all --grace-period=1 --wait=false
+for i in $(seq 60); do # one may be made anew before its owner has heard, and would take its own time to end
+	if [ -z "$(k -n %[1]s get pods -o name)" ]; then break; fi
+	k -n %[1]s delete pods --all --grace-period=1 --wait=false
+	sleep 1
+done
 k delete namespace %[1]s --wait=false
 `, namespace)
 }

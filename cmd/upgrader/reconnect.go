@@ -30,7 +30,7 @@ func reconnect(ctx context.Context, c *console, run listing) (w *world, err erro
 func (run listing) place() place {
 	at := place{kubeconfig: run.Kubeconfig, context: run.Context, inventory: run.Inventory}
 	if _, err := os.Stat(run.Inventory); run.Inventory != "" && err != nil {
-		at.inventory, at.beside = run.dir.path("inventory.yaml"), filepath.Dir(run.Inventory)
+		at.inventory, at.beside = run.dir.path(inventoryName), filepath.Dir(run.Inventory)
 	}
 	return at
 }

@@ -180,7 +180,7 @@ func keepOld(d runDir) error {
 			if err := copyFiles(d.path(fmt.Sprintf("plan.%d", i)), d.path("plan")); err != nil {
 				return fmt.Errorf("keeping the plan as it was: %w", err)
 			}
-			return os.Link(d.path("graph.json"), old)
+			return os.Link(d.path(graphName), old)
 		}
 	}
 }

@@ -26,13 +26,13 @@ func (d runDir) discard() error { return os.RemoveAll(string(d)) }
 
 func (d runDir) manifest() (manifest, error) {
 	var m manifest
-	err := readJSON(d.path("run.json"), &m)
+	err := readJSON(d.path(manifestName), &m)
 	return m, err
 }
 
 func (d runDir) graph() (*engine.Graph, error) {
 	var g engine.Graph
-	if err := readJSON(d.path("graph.json"), &g); err != nil {
+	if err := readJSON(d.path(graphName), &g); err != nil {
 		return nil, fmt.Errorf("reading the pinned graph: %w", err)
 	}
 	return &g, nil

@@ -154,7 +154,7 @@ func (s store) list() ([]listing, error) {
 			if info, err := e.Info(); err == nil {
 				m.Created = info.ModTime()
 			}
-			err = fmt.Errorf("run %s: its record %s cannot be read: %w", m.ID, dir.path("run.json"), err)
+			err = fmt.Errorf("run %s: its record %s cannot be read: %w", m.ID, dir.path(manifestName), err)
 		}
 		runs = append(runs, listing{m, dir, err})
 	}

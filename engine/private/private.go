@@ -170,18 +170,11 @@ func ReadFile(path string) ([]byte, error) {
 
 // WriteFile replaces a file as a whole, for its owner only: a reader, or a crash, sees the old one or the new one.
 func WriteFile(path string, data []byte) error {
-	if err := checkDir(filepath.Dir(path)); err != nil {
+	fresh, err := writeBeside(path, data)
+	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(fmt.Errorf("writing %s: %w", path, err), os.Remove(f.Name()))
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := os.Rename(fresh, path); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
@@ -189,18 +182,27 @@ func WriteFile(path string, data []byte) error {
 
 // CreateFile makes a file that is not there yet, as a whole, for its owner only. That there is one is fs.ErrExist.
 func CreateFile(path string, data []byte) error {
-	if err := checkDir(filepath.Dir(path)); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	fresh, err := writeBeside(path, data)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Link(f.Name(), path) // fails where a rename would replace
+	return errors.Join(os.Link(fresh, path), os.Remove(fresh)) // a link fails where a rename would replace
+}
+
+// writeBeside makes a new file in the directory of another, which is judged, and returns its name once all of it is on the disk.
+func writeBeside(path string, data []byte) (fresh string, err error) {
+	if err := checkDir(filepath.Dir(path)); err != nil {
+		return "", err
 	}
-	return errors.Join(err, os.Remove(f.Name()))
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return "", fmt.Errorf("writing %s: %w", path, err)
+	}
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", errors.Join(fmt.Errorf("writing %s: %w", path, err), os.Remove(f.Name()))
+	}
+	return f.Name(), nil
 }
 
 func checkDir(dir string) error {

@@ -14,6 +14,7 @@ import (
 
 	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/steps/survey"
 )
 
 // State says how ill a component is.
@@ -105,7 +106,7 @@ func silent(h *Host) []Diagnosis {
 		return nil
 	}
 	return []Diagnosis{{Host: h.Name, Component: "host", State: Failing, Why: h.Silent[0], Log: h.Silent[1:],
-		Next: "find out what it waits for: a mount whose server is gone, a disk, a service that hangs; `ps -eo stat,pid,args` there shows with D what waits for a disk"}}
+		Next: survey.HungRemedy}}
 }
 
 // knowsServices says whether systemd could be asked.
@@ -119,7 +120,7 @@ func unreachable(h *Host) Diagnosis {
 	}
 	if remote.Hangs(h.Err) {
 		return Diagnosis{Host: h.Name, Component: "host", State: Failing, Why: "it hangs: " + h.Err.Error(),
-			Next: "run `ssh " + h.Name + "` and find out what it waits for: a mount whose server is gone, a disk, a name server that sudo asks"}
+			Next: survey.HangsRemedy(h.Name)}
 	}
 	return Diagnosis{Host: h.Name, Component: "host", State: Down, Why: "it cannot be asked: " + h.Err.Error(),
 		Next: "make `ssh " + h.Name + "` work as the inventory says, or turn the host on"}

@@ -80,7 +80,7 @@ func (l *Lock) known() state {
 	return l.state
 }
 
-// written remembers what was written last, unless the lock was lost meanwhile.
+// written remembers what was written last. A lock that was lost meanwhile stays lost.
 func (l *Lock) written(lease lease, began time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

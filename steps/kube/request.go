@@ -205,21 +205,26 @@ func newTries() *tries { return &tries{start: time.Now()} }
 // waits as long as the server asked to, if it did.
 func (t *tries) again(ctx context.Context, err error) bool {
 	t.made++
-	pause := firstPause << (t.made - 1)
-	pause = pause/2 + rand.N(pause) //nolint:gosec // half to one and a half of it; it spreads requests and guards nothing
+	wait := firstPause << (t.made - 1)
+	wait = wait/2 + rand.N(wait) //nolint:gosec // half to one and a half of it; it spreads requests and guards nothing
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok {
-		pause = max(pause, time.Duration(seconds)*time.Second)
+		wait = max(wait, time.Duration(seconds)*time.Second)
 	}
-	if t.made >= maxTries || time.Since(t.start)+pause > maxPatience {
+	if t.made >= maxTries || time.Since(t.start)+wait > maxPatience {
 		return false
 	}
-	timer := time.NewTimer(pause)
+	return pause(ctx, wait) == nil
+}
+
+// pause waits, but no longer than ctx allows, whose end it reports.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
+		return nil
 	case <-ctx.Done():
-		return false
+		return context.Cause(ctx)
 	}
 }
 

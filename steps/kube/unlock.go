@@ -45,17 +45,6 @@ func (l *Lock) Outwait(ctx context.Context) error {
 	return l.Acquire(ctx)
 }
 
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // Patience is how long Outwait and Unlock wait at least for a holder whose process is not known to be gone.
 func (l *Lock) Patience() (outwait, unlock time.Duration) {
 	return l.pace.duration, l.pace.trust + l.pace.transit

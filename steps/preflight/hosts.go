@@ -23,7 +23,7 @@ func reachable(v *View) (found []finding.Finding) {
 		case remote.Hangs(h.Err):
 			found = append(found, finding.Finding{Severity: finding.Blocker, Where: h.Name,
 				What: "the host hangs", Evidence: h.Err.Error(),
-				Remedy: "run `ssh " + h.Name + "` and find out what it waits for: a mount whose server is gone, a disk, a name server that sudo asks"})
+				Remedy: survey.HangsRemedy(h.Name)})
 		case h.Err != nil && strings.Contains(h.Err.Error(), "sudo"):
 			found = append(found, finding.Finding{Check: "host.sudo", Severity: finding.Blocker, Where: h.Name,
 				What: "commands cannot be run as root", Evidence: h.Err.Error(),
@@ -43,7 +43,7 @@ func hangs(v *View) (found []finding.Finding) {
 			found = append(found, finding.Finding{Severity: finding.Blocker, Where: h.Name,
 				What:     "a program does not answer, and what it tells could not be checked",
 				Evidence: strings.Join(h.Hung, "\n"),
-				Remedy:   "find out what it waits for: a mount whose server is gone, a disk, a service that hangs; `ps -eo stat,pid,args` there shows with D what waits for a disk"})
+				Remedy:   survey.HungRemedy})
 		}
 	}
 	return found

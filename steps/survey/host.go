@@ -34,6 +34,14 @@ func Hung(stderr string) []string {
 	return all
 }
 
+// HungRemedy is what to do about a program that does not answer on a host.
+const HungRemedy = "find out what it waits for: a mount whose server is gone, a disk, a service that hangs; `ps -eo stat,pid,args` there shows with D what waits for a disk"
+
+// HangsRemedy is that for a host that hangs before a question has begun.
+func HangsRemedy(host string) string {
+	return "run `ssh " + host + "` and find out what it waits for: a mount whose server is gone, a disk, a name server that sudo asks"
+}
+
 var hangs = regexp.MustCompile(`^.{1,300} has not answered for [0-9]+s$`)
 
 // Wanted is what a host is asked about beyond itself. All of it may be empty.

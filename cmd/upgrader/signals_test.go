@@ -96,10 +96,11 @@ func TestWhoListensIsLeftAlone(t *testing.T) {
 func TestWhoListensIsLeftBehindToo(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		synctest.Test(t, func(t *testing.T) {
-			signals, released := make(chan os.Signal, 3), make(chan struct{})
+			signals, listens, released := make(chan os.Signal, 3), make(chan struct{}), make(chan struct{})
 			c := &calls{signals: signals}
 			var last time.Time
 			go func() {
+				<-listens
 				if sig == syscall.SIGINT {
 					signals <- sig
 					signals <- sig // timeout(1) sends it to the group too
@@ -111,6 +112,7 @@ func TestWhoListensIsLeftBehindToo(t *testing.T) {
 			err := c.attend(t.Context(), func(context.Context) error {
 				_, done := c.listen()
 				defer done()
+				close(listens)
 				<-released
 				return nil
 			})

@@ -54,6 +54,9 @@ const (
 	bootedDir = "/run/systemd/system"
 	// hostOutputCap is how large a job's output may grow on the host before it is dropped there.
 	hostOutputCap = 32 << 20
+	// hostRoomy is so much room, in bytes, on the disk of a host's state directory that no job fills it between two looks at
+	// its output: one that writes at the speed of memory needs seconds, the looks are a quarter of one apart.
+	hostRoomy = 8 << 30
 )
 
 var (
@@ -215,12 +218,13 @@ func (sh shell) place(t engine.Ticket, j Job, loginUser string) (placement, erro
 	sum := sha256.Sum256([]byte(j.Text))
 	values := map[string]string{
 		"d": sh.dir, "j": sh.dir + "/jobs/" + t.ID, "epoch": strconv.FormatInt(t.Epoch, 10), "cap": strconv.Itoa(sh.cap),
-		"name": strings.ReplaceAll(j.Name, "\n", " "), "digest": hex.EncodeToString(sum[:]), "private": yes(len(j.Secret) > 0),
+		"roomy": strconv.FormatInt(hostRoomy, 10),
+		"name":  strings.ReplaceAll(j.Name, "\n", " "), "digest": hex.EncodeToString(sum[:]), "private": yes(len(j.Secret) > 0),
 	}
-	forget := "unset boot now " + strings.Join(slices.Sorted(maps.Keys(values)), " ")
+	forget := "unset -f take abandon shorten keep_short write_down\nunset boot now durable room word keep reader " + strings.Join(slices.Sorted(maps.Keys(values)), " ")
 	return placement{
 		text: assigns(values) + "exec >>\"$j.out\" 2>&1\n[ \"${1-}\" = held ] || { exec 8>>\"$j.out\" && flock -x 8; }\n" +
-			"{\n" + sh.settings() + "cd /\n" + takeScript + jobScript + "(\nset -eu\n" + forget + "\n" + text + "\n)\n" + endedScript + "}\n",
+			"{\n" + sh.settings() + "cd /\n" + takeScript + jobScript + "(\nset -eu\n" + forget + "\n" + text + "\n) 9<&-\n" + endedScript + "}\n",
 		name: j.Name, private: len(j.Secret) > 0,
 	}, nil
 }

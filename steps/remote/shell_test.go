@@ -163,50 +163,57 @@ func TestAsUser(t *testing.T) {
 	}
 }
 
-// The scripts of the job runner run alike in every shell that is /bin/sh somewhere: the session's part and the job's own.
+// The scripts of the job runner run alike in every shell that is /bin/sh somewhere: the session's part and the job's own,
+// on a disk with room and on one that a job would fill before anybody looks.
 func TestJobsRunInEveryShell(t *testing.T) {
 	for _, name := range []string{"dash", "bash", "busybox"} {
-		t.Run(name, func(t *testing.T) {
-			path, err := exec.LookPath(name)
-			if err != nil {
-				t.Skip("not installed")
-			}
-			alias := filepath.Join(t.TempDir(), "sh") // as /bin/sh it goes by this name
-			if err := os.Symlink(path, alias); err != nil {
-				t.Fatal(err)
-			}
-			sh := testShell(filepath.Join(hostDir(t), "state"))
-			sh.booted = "/nonexistent"
-			run := func(m mode, id, text string) string {
-				job := ticket(id, 1, nil)
-				p, err := sh.place(job, Job{Name: "x", Script: Script{Text: text}}, "root")
-				if err != nil {
-					t.Fatal(err)
-				}
-				cmd := exec.CommandContext(t.Context(), alias)
-				cmd.Stdin = strings.NewReader(strings.ReplaceAll(sh.jobProgram("m", m, job, p, 0, false)+closing("m"), "/bin/sh", alias))
-				out, err := cmd.CombinedOutput()
-				if err != nil {
-					t.Errorf("%v\n%s", err, out)
-				}
-				return string(out)
-			}
-			for _, c := range []struct {
-				m                mode
-				id, text, expect string
-			}{
-				{launch, "t-1", "echo one; exit 7", "\nm at 0\none\n\nm end rc 7\nm done 0\n"},
-				{launch, "t-1", "echo again", "\nm at 0\none\n\nm end rc 7\nm done 0\n"},
-				{launch, "t-2", "echo begun; sleep 0.5; echo over", "\nm end rc 0\nm done 0\n"},
-				{launch, "t-3", "kill -9 $$", "\nm end cut killed\nm done 0\n"},
-				{launch, "t-4", "if true; then echo x", "\nm unstarted "},
-				{settle, "t-5", "", "\nm end abandoned epoch 1 asked and found it not started\nm done 0\n"},
-				{settle, "t-1", "", "\nm end rc 7\nm done 0\n"},
-			} {
-				if out := run(c.m, c.id, c.text); !strings.Contains(out, c.expect) {
-					t.Errorf("%s %s %q: want %q in\n%s", c.m, c.id, c.text, c.expect, out)
-				}
-			}
-		})
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Logf("%s is not installed", name)
+			continue
+		}
+		t.Run(name, func(t *testing.T) { jobsRun(t, path, hostDir(t)) })
+		t.Run(name+" small", func(t *testing.T) { jobsRun(t, path, smallDisk(t, "size=64m")) })
+	}
+}
+
+func jobsRun(t *testing.T, path, dir string) {
+	alias := filepath.Join(t.TempDir(), "sh") // as /bin/sh it goes by this name
+	if err := os.Symlink(path, alias); err != nil {
+		t.Fatal(err)
+	}
+	sh := testShell(filepath.Join(dir, "state"))
+	sh.booted, sh.cap = "/nonexistent", hostOutputCap
+	run := func(m mode, id, text string) string {
+		job := ticket(id, 1, nil)
+		p, err := sh.place(job, Job{Name: "x", Script: Script{Text: text}}, "root")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), alias)
+		cmd.Stdin = strings.NewReader(strings.ReplaceAll(sh.jobProgram("m", m, job, p, 0, false)+closing("m"), "/bin/sh", alias))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("%v\n%.4096s", err, out)
+		}
+		return string(out)
+	}
+	for _, c := range []struct {
+		m                mode
+		id, text, expect string
+	}{
+		{launch, "t-1", "echo one; exit 7", "\nm at 0\none\n\nm end rc 7\nm done 0\n"},
+		{launch, "t-1", "echo again", "\nm at 0\none\n\nm end rc 7\nm done 0\n"},
+		{launch, "t-2", "echo begun; sleep 0.5; echo over", "\nm end rc 0\nm done 0\n"},
+		{launch, "t-3", "kill -9 $$", "\nm end cut killed\nm done 0\n"},
+		{launch, "t-4", "if true; then echo x", "\nm unstarted "},
+		{settle, "t-5", "", "\nm end abandoned epoch 1 asked and found it not started\nm done 0\n"},
+		{settle, "t-1", "", "\nm end rc 7\nm done 0\n"},
+		{launch, "t-6", "yes 'a line' | head -c 60000000; sleep 0.5; echo last; exit 6", "last\n\nm end rc 6\nm done 0\n"},
+		{launch, "t-7", "command -v take shorten || echo \"${reader-none ${cap-of} ${j-ours}}\"", "\nm at 0\nnone of ours\n\nm end rc 0\n"},
+	} {
+		if out := run(c.m, c.id, c.text); !strings.Contains(out, c.expect) {
+			t.Errorf("%s %s %q: want %q at the end of\n%s", c.m, c.id, c.text, c.expect, out[max(0, len(out)-4096):])
+		}
 	}
 }

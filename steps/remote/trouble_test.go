@@ -63,6 +63,59 @@ func TestAFullDiskDoesNotTurnSuccessIntoFailure(t *testing.T) {
 	}
 }
 
+// A job that prints faster than anybody can look does not fill its disk with that, is not cut short, and says how it ended.
+// Where its disk is full of other things it goes on as well, though there is no room for the last word.
+func TestOutputDoesNotFillASmallDisk(t *testing.T) {
+	for _, c := range []struct{ name, disk, text, end string }{
+		{"64 MiB", "size=64m", `yes 'of many lines' | head -c 2000000000`, "\n98\nlast"},
+		{"1 MiB", "size=1m", `yes 'of many lines' | head -c 100000000`, "\n98\nlast"},
+		{"full", "size=4m", `dd if=/dev/zero of="$D/fill" bs=64k 2>/dev/null || true; yes | head -c 2000000000; rm -f "$D/fill"`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			disk, r := smallDisk(t, c.disk), atSmall(t)
+			_, h := r.other(t, filepath.Join(disk, "state"), "/none", "")
+			err := h.Do(t.Context(), ticket("t-1", 1, nil), Job{Name: "loud", Script: Script{
+				Text: c.text + `; i=0; while [ $i -lt 99 ]; do echo $i; i=$((i+1)); done; echo last; exit 6`, Env: map[string]string{"D": disk}}})
+			exit, ok := errors.AsType[*ExitError](err)
+			if !ok || exit.Code != 6 || !strings.HasSuffix(exit.Tail, c.end) {
+				t.Errorf("Do = %.2000v", err)
+			}
+			var free syscall.Statfs_t
+			if err := syscall.Statfs(disk, &free); err != nil || free.Bavail < free.Blocks/3 {
+				t.Errorf("%d of %d blocks are left (%v)", free.Bavail, free.Blocks, err)
+			}
+		})
+	}
+}
+
+// What reads a job's output is not what the job lives by, nor the other way round: it may be killed, the job may leave a
+// daemon that never closes its output, and that may go on.
+func TestAPipeHoldsNobody(t *testing.T) {
+	disk, r := smallDisk(t, "size=64m"), atSmall(t)
+	_, h := r.other(t, filepath.Join(disk, "state"), "/none", "")
+	beats := filepath.Join(disk, "beats")
+	const reader = `sleep 0.3; me=$(exec sh -c 'echo $PPID'); reader=$(pgrep -P $$ | grep -vx $me); `
+	for id, c := range map[string]struct{ text, last string }{
+		"t-dd":     {reader + `pkill -P $reader dd; echo after; sleep 0.3; echo last`, "after\nlast\n"},
+		"t-reader": {reader + `pkill -KILL -P $reader; kill -9 $reader; sleep 0.3; echo after; sleep 0.3; echo last`, ""},
+		"t-daemon": {`(while echo beat && echo beat >>"$B"; do sleep 0.1; done) & echo last`, ""},
+	} {
+		t.Run(id, func(t *testing.T) {
+			began := time.Now()
+			err := h.Do(t.Context(), ticket(id, 1, nil), Job{Name: id, Script: Script{Text: c.text, Env: map[string]string{"B": beats}}})
+			if took := time.Since(began); err != nil || took > 20*time.Second {
+				t.Errorf("Do = %v after %s", err, took)
+			}
+			out, _ := os.ReadFile(filepath.Join(disk, "state/jobs", id+".out"))
+			if !strings.HasSuffix(string(out), c.last) {
+				t.Errorf("printed %q", out)
+			}
+		})
+	}
+	size := func() int64 { info, _ := os.Stat(beats); return info.Size() }
+	eventually(t, "the daemon goes on", func(was int64) func() bool { return func() bool { return size() > was+50 } }(size()))
+}
+
 // A disk with no room for a job says so, at once, and nothing is in doubt: nothing was begun.
 func TestAFullDiskIsNamed(t *testing.T) {
 	disk, r := smallDisk(t, "size=256k,nr_inodes=8"), atSmall(t)

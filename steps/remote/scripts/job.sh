@@ -21,24 +21,69 @@ if [ "${#now}" -gt 18 ] || ! [ "$now" -le "$epoch" ] 2>/dev/null; then
 	exit 0
 fi
 if [ "$private" = yes ]; then rm -f "$0"; fi
-# The claim is durable before the text runs: after a power cut, no claim means that nothing happened.
-if ! sync "$j.claim" "$d/jobs"; then
+# The claim is durable before the text runs: after a power cut, no claim means that nothing happened. How much room there is
+# is found out meanwhile. A disk that does not say has enough.
+sync "$j.claim" "$d/jobs" &
+durable=$! room=
+for word in $(stat -f -c '%a %S' "$d" 2>/dev/null); do room=$((${room:-1} * word)); done
+if ! wait "$durable"; then
 	abandon "the disk of $d cannot be synced"
 	exit 0
 fi
-# Output without end must not fill the disk. A pipe could cap it, but its reader's death would kill the job. So what is
-# too much is dropped, but for its end, which says how it went.
-(
-	while kill -0 $$ 2>/dev/null; do
+# shorten drops what the job has printed but for its end, which says how it went.
+shorten() {
+	tail -c "$keep" "$j.out" >"$j.out.end"
+	if [ "$private" = yes ]; then sed -i 1d "$j.out.end"; fi # nobody would know the rest of a secret for one
+	: >"$j.out"
+	echo '[upgrader: there was too much output, most of it was dropped]' >>"$j.out"
+	cat "$j.out.end" >>"$j.out"
+	rm -f "$j.out.end"
+}
+# keep_short shortens the output whenever it has become too much, until the job has ended. The job goes on meanwhile: what it
+# prints between two looks has to fit the disk.
+keep_short() {
+	while kill -0 $$; do
 		sleep 0.25
 		if [ -f "$j.done" ]; then break; fi
-		if [ "$(stat -c %s "$j.out" 2>/dev/null)" -gt "$cap" ] 2>/dev/null; then
-			tail -c 65536 "$j.out" >"$j.out.end"
-			if [ "$private" = yes ]; then sed -i 1d "$j.out.end"; fi # nobody would know the rest of a secret for one
-			: >"$j.out"
-			echo '[upgrader: there was too much output, most of it was dropped]' >>"$j.out"
-			cat "$j.out.end" >>"$j.out"
-			rm -f "$j.out.end"
-		fi
+		if [ "$(stat -c %s "$j.out")" -gt "$cap" ]; then shorten; fi
 	done
-) </dev/null >/dev/null 2>&1 8>&- &
+}
+# write_down reads what comes through a pipe, in parts no larger than the output may be, and shortens it between them: the job
+# waits. A disk that is full of other things does not stop it: more and more is dropped then. When the job has ended, a
+# daemon of it may still hold the pipe.
+write_down() {
+	drop=1
+	while :; do
+		part=$(dd bs=4096 count="$((cap / 4096 + 1))" 2>&1 >>"$j.out")
+		case $part in 0+0*) break ;; esac
+		if [ -f "$j.done" ] || [ ! -f "$j.out" ]; then
+			cat >/dev/null
+			break
+		fi
+		case $part in
+		*error*)
+			shorten
+			dd bs=4096 count="$drop" of=/dev/null
+			if [ "$drop" -lt 4096 ]; then drop=$((drop * 2)); fi
+			;;
+		*)
+			if [ "$(stat -c %s "$j.out")" -gt "$cap" ]; then shorten; fi
+			drop=1
+			;;
+		esac
+	done
+}
+# Output without end must not fill the disk. A look at it four times a second is enough on most. Where the fastest job could
+# fill the disk in between, its output goes through a pipe, of which this shell keeps an end too: the death of who reads it
+# must not kill the job.
+keep=65536 reader=
+if [ "${room:-$roomy}" -lt "$roomy" ] && mkfifo "$j.job.pipe" 2>/dev/null; then
+	if [ "$cap" -gt "$((room / 4))" ]; then cap=$((room / 4)); fi
+	if [ "$keep" -gt "$((cap / 4))" ]; then keep=$((cap / 4)); fi
+	exec 7<>"$j.job.pipe" 9<"$j.job.pipe" >"$j.job.pipe" 2>&1 7>&-
+	rm -f "$j.job.pipe"
+	(write_down) <&9 >/dev/null 2>&1 8>&- 9<&- &
+	reader=$!
+else
+	(keep_short) </dev/null >/dev/null 2>&1 8>&- &
+fi

@@ -24,6 +24,17 @@ func CheckSecret(ref string) error {
 	return errors.New("this is no reference to a secret (it is not shown, since it may be one): write env:NAME, file:PATH or cmd:COMMAND")
 }
 
+// SecretAtHand says whether the secret of a reference can be read here and now. It runs no command: that one works is seen
+// only when it is used.
+func SecretAtHand(ctx context.Context, ref string) error {
+	if strings.HasPrefix(ref, "cmd:") {
+		return nil
+	}
+	value, err := resolveSecret(ctx, ref)
+	clear(value)
+	return err
+}
+
 // ReadSecret reads the secret that a reference names. Errors name the reference, never the value.
 func ReadSecret(ctx context.Context, ref string) (string, error) {
 	value, err := resolveSecret(ctx, ref)

@@ -96,6 +96,9 @@ func (r *run) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, err
 			return nil, err
 		}
 	}
+	if err := r.atHand(ctx); err != nil {
+		return nil, err
+	}
 	c := engine.Change{
 		Say:    "run: " + headline(r.Script),
 		Repeat: engine.Once,
@@ -124,6 +127,16 @@ func (r *run) holds(ctx context.Context, h remote.Host) (bool, error) {
 		return false, fmt.Errorf("asking `unless` of %s: %w", h.Name(), err)
 	}
 	return false, nil
+}
+
+// atHand has a dry run say already that a secret will not be found.
+func (r *run) atHand(ctx context.Context) error {
+	for _, name := range slices.Sorted(maps.Keys(r.Secret)) {
+		if err := remote.SecretAtHand(ctx, r.Secret[name]); err != nil {
+			return fmt.Errorf("secretEnv: %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // script reads the secrets, at this moment and no earlier.

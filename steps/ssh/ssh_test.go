@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -230,6 +233,29 @@ func TestHeadline(t *testing.T) {
 		if got := headline(script); got != want {
 			t.Errorf("%q: %q", script, got)
 		}
+	}
+}
+
+// A secret that is not there is told when somebody looks, as a dry run does, and not only when the script is to begin. No
+// command is run for a look.
+func TestASecretIsMissedAtTheFirstLook(t *testing.T) {
+	host := &remotetest.Host{}
+	ran := filepath.Join(t.TempDir(), "ran")
+	t.Setenv("THERE", "hunter2")
+	for ref, want := range map[string]string{
+		"env:THERE":      "",
+		"env:NOT_THERE":  "secretEnv: TOKEN: the secret env:NOT_THERE is empty: set the environment variable NOT_THERE",
+		"file:/dev/none": "secretEnv: TOKEN: the secret file:/dev/none cannot be read: stat /dev/none: no such file or directory",
+		"cmd:>" + ran:    "",
+	} {
+		r := &run{hosts: remotetest.One("w1", host), Script: "ls", Secret: map[string]string{"TOKEN": ref}}
+		changes, err := r.Observe(t.Context(), scene)
+		if got := fmt.Sprint(err); err != nil && got != want || err == nil && (want != "" || len(changes) != 1) {
+			t.Errorf("%s: %d changes, %v", ref, len(changes), err)
+		}
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("the command of a secret was run for a look")
 	}
 }
 

@@ -99,12 +99,26 @@ func passwords(word []byte) []span {
 		if end := bytes.IndexAny(authority, "/?#"); end >= 0 {
 			authority = authority[:end]
 		}
-		user := authority[:max(0, bytes.LastIndexByte(authority, '@'))]
+		end := max(0, bytes.LastIndexByte(authority, '@'))
+		user := authority[:end]
+		if isDigest(authority[end:]) {
+			continue
+		}
 		if colon := bytes.IndexByte(user, ':'); colon >= 0 && colon+1 < len(user) {
 			found = append(found, span{at + colon + 1, at + len(user)})
 		}
 	}
 }
+
+// isDigest says whether this goes on as an image's name does, as in docker-pullable://nginx:1.25@sha256:0f4b4d. It is no
+// host's name with a port, which has five digits at most.
+func isDigest(at []byte) bool {
+	const shortest = 6
+	algorithm, digest, _ := bytes.Cut(at, []byte(":"))
+	return bytes.HasPrefix(algorithm, []byte("@sha")) && len(digest) >= shortest && !slices.ContainsFunc(digest[:shortest], isNoHex)
+}
+
+func isNoHex(c byte) bool { return c < '0' || c > '9' && c < 'a' || c > 'f' }
 
 // webTokens finds JSON web tokens: two or more parts of base64, the first of which begins with {".
 func webTokens(word []byte) []span {

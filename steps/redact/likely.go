@@ -1,12 +1,10 @@
 package redact
 
-import (
-	"bytes"
-	"io"
-)
+import "io"
 
 // Likely takes out of a text for people what looks like a secret: bootstrap tokens of kubeadm and its certificate keys,
-// JSON web tokens, bearer tokens, passwords in URLs, private keys. What a program goes on to read must not come this way.
+// JSON web tokens, bearer tokens, passwords in URLs and behind --password or curl's -u, private keys, keys of AWS. What a
+// program goes on to read must not come this way.
 func Likely(text string) string {
 	return through(text, func(to io.Writer) Writer { return LikelyWriter(to) })
 }
@@ -132,8 +130,8 @@ func (w *likelyWriter) take(word []byte) {
 	}
 	w.out = append(w.out, w.key.gap()...)
 	found := secretsIn(word)
-	if n := w.before.secret(word); n > 0 {
-		found = []span{{0, n}}
+	if s, ok := w.before.secret(word); ok {
+		found = []span{s}
 	}
 	w.before.after(word)
 	w.replace(word, found)
@@ -157,81 +155,4 @@ func (w *likelyWriter) between(c byte) {
 	}
 	w.before.gap(c)
 	w.out = append(append(w.out, w.key.gap()...), c)
-}
-
-// A context is what the words before one say of it.
-type context struct {
-	header bool // a header Authorization is being printed
-	token  bool // the name of a scheme came last, as Bearer
-	key    bool // the name of kubeadm's certificate key came last
-}
-
-// after takes in a word.
-func (b *context) after(word []byte) {
-	if len(word) == 1 && (word[0] == ':' || word[0] == '=') {
-		return // `"Authorization": "Bearer x"`
-	}
-	was := *b
-	*b = context{}
-	if len(word) < 5 || len(word) > 24 || bytes.IndexByte([]byte("aApPbBtTcCnN-"), word[0]) < 0 {
-		return
-	}
-	name, scheme, joined := bytes.Cut(bytes.ToLower(word), []byte(":"))
-	name = bytes.TrimSuffix(name, []byte("="))
-	switch string(name) {
-	case "authorization", "proxy-authorization":
-		b.header = true
-		b.token = joined && isScheme(scheme)
-	case "bearer":
-		b.header, b.token = was.header, true
-	case "--certificate-key", "certificate-key", "certificatekey":
-		b.key = true
-	default:
-		b.header, b.token = was.header && isScheme(name), was.header && isScheme(name)
-	}
-}
-
-func isScheme(name []byte) bool {
-	switch string(name) {
-	case "bearer", "basic", "token", "apikey", "negotiate":
-		return true
-	}
-	return false
-}
-
-// gap takes in what stands between words: a header ends with its line.
-func (b *context) gap(c byte) {
-	if c == '\n' {
-		*b = context{}
-	}
-}
-
-// secret is how much of the beginning of a word is a secret because of what was before. "Bearer" alone is a word of
-// prose too: what follows it there has neither digits nor such a length.
-func (b *context) secret(word []byte) int {
-	if !b.token && !b.key {
-		return 0
-	}
-	n := 0
-	digits := 0
-	for n < len(word) && isTokenByte(word[n]) {
-		if word[n] >= '0' && word[n] <= '9' {
-			digits++
-		}
-		n++
-	}
-	switch {
-	case b.key && n == 64, b.token && b.header && n >= 6, b.token && n >= 16 && digits > 0:
-		return n
-	}
-	return 0
-}
-
-// isTokenByte says what a token of RFC 6750 consists of.
-func isTokenByte(c byte) bool {
-	return isLetter(c) || c == '-' || c == '.' || c == '_' || c == '~' || c == '+' || c == '/' || c == '='
-}
-
-func isLetter(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }

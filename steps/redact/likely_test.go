@@ -27,6 +27,15 @@ func TestLikely(t *testing.T) {
 		{"--certificate-key " + strings.Repeat("0af1", 16), "--certificate-key ***"},
 		{"--certificate-key=" + strings.Repeat("0af1", 16) + " x", "--certificate-key=*** x"},
 		{"certificateKey: " + strings.Repeat("0af1", 16), "certificateKey: ***"},
+		{"[upload-certs] Using certificate key:\n" + strings.Repeat("0af1", 16) + "\n" + strings.Repeat("1af2", 16), "[upload-certs] Using certificate key:\n***\n" + strings.Repeat("1af2", 16)},
+		{"  token-id: MDEyMzQ1\n  token-secret: MDEyMzQ1Njc4OWFiY2RlZg==\n", "  token-id: MDEyMzQ1\n  token-secret: ***\n"},
+		{`{"auths":{"r.example":{"auth":"YWRtaW46aHVudGVyMg=="}}}`, `{"auths":{"r.example":{"auth":"***"}}}`},
+		{"+ curl -fsS -u admin:hunter2 https://r.example/v2/", "+ curl -fsS -u admin:*** https://r.example/v2/"},
+		{"curl --user 'admin:hun ter2' x", "curl --user 'admin:*** ter2' x"},
+		{"+ docker login --username admin --password hunter2 r.example", "+ docker login --username admin --password *** r.example"},
+		{"--password=hunter2, POSTGRES_PASSWORD=hunter2", "--password=*** POSTGRES_PASSWORD=***"},
+		{"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG+bPxRfiCY\naws_secret_access_key = wJalrXUtnFEMI/K7MDENG+bPxRfiCY", "AWS_SECRET_ACCESS_KEY=***\naws_secret_access_key = ***"},
+		{`{"AccessKeyId":"AKIAIOSFODNN7EXAMPLE","SecretAccessKey":"wJalrXUtnFEMI/K7MDENG+bPxRfiCY"}`, `{"AccessKeyId":"AKIAIOSFODNN7EXAMPLE","SecretAccessKey":"***"}`},
 		{"token: " + webToken + "\n", "token: ***\n"},
 		{"Authorization: Bearer abc.def-1\n", "Authorization: Bearer ***\n"},
 		{"authorization: bearer opaquetoken\nmode", "authorization: bearer ***\nmode"},
@@ -130,7 +139,7 @@ func BenchmarkLikely(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for name, text := range map[string][]byte{"lines": bytes.Repeat(text, 1+(32<<10)/len(text)), "one-line": bytes.Repeat([]byte("x"), 32<<10)} {
+	for name, text := range map[string][]byte{"lines": bytes.Repeat(text, 1+(32<<10)/len(text)), "one-line": bytes.Repeat([]byte("x"), 32<<10), "pairs": bytes.Repeat([]byte("password=="), 4<<10)} {
 		b.Run(name, func(b *testing.B) {
 			w := LikelyWriter(discard{})
 			b.SetBytes(int64(len(text)))

@@ -17,6 +17,7 @@ func secretsIn(word []byte) []span {
 	found = append(found, webTokens(word)...)
 	found = append(found, encodedKeys(word)...)
 	found = append(found, certificateKey(word)...)
+	found = append(found, assigned(word)...)
 	if len(found) < 2 {
 		return found
 	}
@@ -179,4 +180,52 @@ func certificateKey(word []byte) []span {
 	}
 	from := i + len(flag)
 	return []span{{from, from + length}}
+}
+
+// assigned finds what is given to a name in the same word: POSTGRES_PASSWORD=hunter2, --password=hunter2.
+func assigned(word []byte) []span {
+	var found []span
+	for at := 0; ; {
+		i := bytes.IndexByte(word[at:], '=')
+		if i < 0 {
+			return found
+		}
+		name := word[at : at+i]
+		at += i + 1
+		if !isSecretName(name) {
+			continue
+		}
+		value, _, _ := bytes.Cut(word[at:], []byte("&")) // in a URL's query
+		if isValue(value) {
+			found = append(found, span{at, at + len(value)})
+		}
+		at += len(value)
+	}
+}
+
+func isSecretName(name []byte) bool {
+	const longest = 24
+	if len(name) == 0 || bytes.IndexByte([]byte("dDyYnN"), name[len(name)-1]) < 0 {
+		return false
+	}
+	var small [longest]byte
+	name = appendSmall(small[:0], name[max(0, len(name)-longest):])
+	for _, ending := range []string{"password", "passwd", "secret_access_key", "session_token"} {
+		if before, ok := bytes.CutSuffix(name, []byte(ending)); ok {
+			return len(before) == 0 || !isLetter(before[len(before)-1])
+		}
+	}
+	return false
+}
+
+// isValue tells a password from what else is given to such a name: a switch, another variable, a file.
+func isValue(value []byte) bool {
+	if len(value) < minSecret || bytes.IndexByte([]byte("$/%*"), value[0]) >= 0 {
+		return false
+	}
+	switch string(value) {
+	case "true", "false", "none", "null", "required":
+		return false
+	}
+	return true
 }

@@ -88,7 +88,10 @@ func waysToPrint(v string) []string {
 	ways = append(ways, percentWays(v)...)
 	ways = append(ways, markupWays(v)...)
 	ways = append(ways, hexWays(v)...)
-	return append(ways, base64Ways(v)...)
+	ways = append(ways, base64Ways(v)...)
+	ways = append(ways, twiceWays(v)...)
+	ways = append(ways, byteWays(v)...)
+	return append(ways, dumpWays(v)...)
 }
 
 // jsonWays are a JSON string's, of one inside another too, and those of Go's %q.

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"bytes"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -45,9 +46,24 @@ func forms(t *testing.T, v string) map[string]string {
 		"HTML": html.EscapeString(v), "hex": hex.EncodeToString([]byte(v)), "HEX": strings.ToUpper(hex.EncodeToString([]byte(v))),
 		"xxd": fmt.Sprintf("% x", v), "base64": b64(v), "URL base64": base64.RawURLEncoding.EncodeToString([]byte(v)),
 		"basic": b64("admin:" + v), "basic 1": b64("admin1:" + v), "basic 2": b64("admin12:" + v), "inside": b64("{\"a\":1," + v + "}"), "echo": b64(v + "\n"),
+		"base64 twice": b64(b64(v)), "query twice": url.QueryEscape(url.QueryEscape(v)), "HTML twice": html.EscapeString(html.EscapeString(v)),
+		"base32": base32.StdEncoding.EncodeToString([]byte(v)), "inside base32": base32.StdEncoding.EncodeToString([]byte("user:" + v)),
+		"CSV": `"` + strings.ReplaceAll(v, `"`, `""`) + `"`, "bytes in Go": fmt.Sprint([]byte(v)), "bytes in JSON": strings.Join(strings.Fields(fmt.Sprint([]byte(v))), ","),
+	}
+	for _, auth := range []string{"u:", "me:", "admin:"} { // as in the Secret of a registry
+		f["base64 in base64 of "+auth] = b64(`{"auths":{"r.example":{"auth":"` + b64(auth+v) + `"}}}`)
+	}
+	for _, c := range []byte(v) {
+		f["C"] += fmt.Sprintf(`\x%02x`, c)
+	}
+	for _, r := range v {
+		f["HTML by number"] += fmt.Sprintf("&#%d;", r)
+		f["HTML by hex"] += fmt.Sprintf("&#x%x;", r)
 	}
 	if bash, err := exec.LookPath("bash"); err == nil {
-		for name, format := range map[string]string{"printf %q": `printf %q "$1"`, "@Q": `printf %s "${1@Q}"`} {
+		for name, format := range map[string]string{
+			"printf %q": `printf %q "$1"`, "@Q": `printf %s "${1@Q}"`, "sed l": `printf %s "$1" | sed -n 'l 0'`, "systemd-escape": `systemd-escape -- "$1" 2>/dev/null || printf %q "$1"`,
+		} {
 			out, err := exec.CommandContext(t.Context(), bash, "-c", format, "-", v).Output()
 			if err != nil {
 				t.Fatal(err)
@@ -56,6 +72,11 @@ func forms(t *testing.T, v string) map[string]string {
 		}
 	}
 	return f
+}
+
+// waysOfFiles are the forms of what is longer than a password.
+func waysOfFiles() []string {
+	return []string{"raw", "trimmed", "JSON", "JSON for HTML", "Go", "shell", "query", "path", "HTML", "hex", "HEX", "base64", "URL base64", "basic", "basic 1", "basic 2", "inside", "echo"}
 }
 
 // traces are the ways to print each few bytes in a row of a secret: none of them may be left.
@@ -83,7 +104,7 @@ func TestEveryFormIsTakenOut(t *testing.T) {
 	for _, secret := range []string{hard, "hunter2secret", "correct horse battery staple", "0123456789abcdef0123456789abcdef", strings.Repeat("Long-Secret/", 12), strings.Repeat("Quite-\"Long\" <Secret>/\n", 50)} {
 		known, traces := NewKnown(secret), traces(secret)
 		for name, form := range forms(t, secret) {
-			if len(secret) > longSecret && slices.Contains([]string{"every byte", "small", "xxd"}, name) {
+			if len(secret) > longSecret && !slices.Contains(waysOfFiles(), name) {
 				continue
 			}
 			text := "before " + form + " after"
@@ -111,6 +132,35 @@ func TestWrappedFormsAreTakenOut(t *testing.T) {
 		}
 		if got := NewKnown(secret).Text(wrapped); strings.Trim(got, "*\n=") != "" {
 			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// A dump shows a secret in lines of sixteen bytes, as numbers and as letters.
+func TestDumpsAreTakenOut(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("there is no bash")
+	}
+	for _, secret := range []string{"correct-horse_battery42", "p'a\"ss <w>&%/ö+$\\ß-and-more-of-it", strings.Repeat("0123456789abcdeF", 4)} {
+		for _, dump := range []string{"xxd", "xxd -p", "hexdump -C", "hexdump -v -C", "od -c", "od -An -tx1", "od -v -t x1z", "od -A x -t x1"} {
+			tool, _, _ := strings.Cut(dump, " ")
+			if _, err := exec.LookPath(tool); err != nil {
+				continue
+			}
+			out, err := exec.CommandContext(t.Context(), bash, "-c", `printf %s "$1" | `+dump, "-", secret).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := NewKnown(secret).Text(string(out))
+			for line := range strings.Lines(got) {
+				if !strings.Contains(line, Stars) && len(line) > len("00000040\n") && !strings.HasPrefix(line, "*") {
+					t.Errorf("%s: %q in\n%s", dump, line, got)
+				}
+			}
+			if remains(got, traces(secret)) {
+				t.Errorf("%s: something is left in\n%s", dump, got)
+			}
 		}
 	}
 }

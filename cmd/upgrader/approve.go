@@ -193,11 +193,11 @@ func leave(run listing, seal []byte, f decisionFile) error {
 
 // wasEdited says whether a run's plan file asks another question by now than the run does. A plan that cannot be read asks none.
 func wasEdited(run listing, pinned *engine.Graph, n *engine.Node) bool {
-	edited, _, err := reread(run, pinned)
-	if err != nil || edited == nil {
+	edited, err := reread(run, pinned)
+	if err != nil || edited.graph == nil {
 		return false
 	}
-	now := edited.Lookup(n.ID)
+	now := edited.graph.Lookup(n.ID)
 	return now == nil || now.Digest != n.Digest
 }
 

@@ -89,7 +89,7 @@ func killedWhenDone(t *testing.T, s store, env map[string]string, m manifest) st
 		t.Fatal(err)
 	}
 	file.Seal(key.of(dir))
-	if err := dir.pin(file, m, &plan.Plan{}, &engine.Graph{Plan: m.Plan}); err != nil {
+	if err := dir.pin(file, m, &plan.Plan{}, &engine.Graph{Plan: m.Plan}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := file.Append(journal.Record{Kind: journal.Begin}, journal.Record{Kind: journal.End, State: engine.Done}); err != nil {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -27,8 +26,9 @@ const (
 
 // pin writes everything down that a resume needs: the plan's files, the inventory, the graph and, last, the manifest, which makes the
 // directory a run. The journal says before what they will be, so that a resume finds out if they are something else.
-func (d runDir) pin(file *journal.File, m manifest, p *plan.Plan, g *engine.Graph) error {
-	files, err := d.contents(m, p, g)
+// inventory is its text; empty if there is none, or if what was pinned before stays.
+func (d runDir) pin(file *journal.File, m manifest, p *plan.Plan, g *engine.Graph, inventory []byte) error {
+	files, err := d.contents(m, p, g, inventory)
 	if err != nil {
 		return err
 	}
@@ -55,20 +55,19 @@ func (d runDir) pin(file *journal.File, m manifest, p *plan.Plan, g *engine.Grap
 }
 
 // contents are the files that a resume needs, by their names in the run's directory.
-func (d runDir) contents(m manifest, p *plan.Plan, g *engine.Graph) (map[string][]byte, error) {
+func (d runDir) contents(m manifest, p *plan.Plan, g *engine.Graph, inventory []byte) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for name, data := range p.Files() {
 		files["plan/"+safeName(name)] = data
 	}
-	if m.Inventory != "" {
-		data, err := os.ReadFile(m.Inventory)
-		if errors.Is(err, fs.ErrNotExist) { // gone since the run began: what was pinned stays
-			data, err = private.ReadFile(d.path(inventoryName))
-		}
-		if err != nil {
+	if m.Inventory != "" && len(inventory) == 0 {
+		var err error
+		if inventory, err = private.ReadFile(d.path(inventoryName)); err != nil {
 			return nil, fmt.Errorf("pinning the inventory: %w", err)
 		}
-		files[inventoryName] = data
+	}
+	if m.Inventory != "" {
+		files[inventoryName] = inventory
 	}
 	graph, err := json.Marshal(g) // on one line: a large one would be mostly blanks
 	if err != nil {

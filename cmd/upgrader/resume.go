@@ -15,6 +15,7 @@ import (
 	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/engine/plan"
 	"upgrader.dev/upgrader/engine/private"
+	"upgrader.dev/upgrader/steps/remote"
 )
 
 // resumeOptions are the flags of resume.
@@ -144,11 +145,12 @@ func (o *resumeOptions) takeUp(s *session, run listing) (done bool, err error) {
 // edit finds out whether the plan was edited since it was pinned, and goes on with the edited one if that is accepted.
 func (o *resumeOptions) edit(s *session, run listing) error {
 	c, pinned := s.console, s.graph
-	edited, p, err := reread(run, pinned)
+	now, err := reread(run, pinned)
 	if err != nil {
 		c.say("run %s began with another text of its plan and inventory, kept in %s: put that back, or mend what is wrong now:", run.ID, run.dir)
 		return err
 	}
+	edited := now.graph
 	if edited == nil || edited.Same(pinned) {
 		return nil
 	}
@@ -168,7 +170,7 @@ func (o *resumeOptions) edit(s *session, run listing) error {
 	if err := keepOld(run.dir); err != nil {
 		return err
 	}
-	return run.dir.pin(s.journal, run.manifest, p, edited)
+	return run.dir.pin(s.journal, run.manifest, now.plan, edited, now.inventory)
 }
 
 // keepOld keeps the pinned plan and graph aside before another one takes its place.
@@ -206,28 +208,37 @@ func copyFiles(to, from string) error {
 	return nil
 }
 
+// An edition is what a run's files say now.
+type edition struct {
+	graph     *engine.Graph // nil: the plan is gone
+	plan      *plan.Plan
+	inventory []byte // empty: it is gone, or there was none
+}
+
 // reread expands the run's plan file anew, over its inventory file as it is now, to see whether they were edited. A file
-// that is gone has not been: the run goes on with what was pinned. It returns nil then.
-func reread(run listing, pinned *engine.Graph) (*engine.Graph, *plan.Plan, error) {
+// that is gone has not been: the run goes on with what was pinned.
+func reread(run listing, pinned *engine.Graph) (now edition, err error) {
 	catalog, err := offline()
 	if err != nil {
-		return nil, nil, err
+		return now, err
 	}
-	p, err := loadPlan(run.PlanPath, catalog)
+	now.plan, err = loadPlan(run.PlanPath, catalog)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
+		return now, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return now, err
 	}
 	targets := pinned.Targets
 	if _, err := os.Stat(run.Inventory); run.Inventory != "" && err == nil {
-		if targets, err = targetsFor(run.Inventory); err != nil {
-			return nil, nil, err
+		inventory, err := remote.LoadInventory(run.Inventory)
+		if err != nil {
+			return now, asInvalid(err)
 		}
+		targets, now.inventory = inventory.Targets(), inventory.Text()
 	}
-	g, err := p.Expand(plan.Options{Catalog: catalog, Targets: targets, Vars: run.Vars})
-	return g, p, asInvalid(err)
+	now.graph, err = now.plan.Expand(plan.Options{Catalog: catalog, Targets: targets, Vars: run.Vars})
+	return now, asInvalid(err)
 }
 
 // findNode finds the step that a person means: step@host, or a step that is on one target only.

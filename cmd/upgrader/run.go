@@ -220,7 +220,7 @@ func (o *runOptions) begin(ctx context.Context, c *console, s store, w *world, p
 	defer closeQuietly(file)
 	seal := key.of(dir)
 	file.Seal(seal)
-	if err := dir.pin(file, m, prep.plan, prep.graph); err != nil {
+	if err := dir.pin(file, m, prep.plan, prep.graph, w.inventory.Text()); err != nil {
 		return err
 	}
 	session := &session{

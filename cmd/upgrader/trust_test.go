@@ -14,6 +14,7 @@ import (
 	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/engine/plan"
 	"upgrader.dev/upgrader/engine/private"
+	"upgrader.dev/upgrader/steps/remote"
 )
 
 const tinyPlan = `apiVersion: upgrader.dev/v1
@@ -81,15 +82,15 @@ func (p pinning) pin(t *testing.T, file *journal.File, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	targets, err := targetsFor(p.Inventory)
+	inventory, err := remote.LoadInventory(p.Inventory)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := loaded.Expand(plan.Options{Catalog: catalog, Targets: targets})
+	g, err := loaded.Expand(plan.Options{Catalog: catalog, Targets: inventory.Targets()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.dir.pin(file, p.manifest, loaded, g); err != nil {
+	if err := p.dir.pin(file, p.manifest, loaded, g, inventory.Text()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"upgrader.dev/upgrader/steps/identity"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/redact"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -48,7 +49,7 @@ func connect(ctx context.Context, at place, run string) (*world, error) {
 	if err != nil {
 		return nil, asInvalid(err)
 	}
-	w.id = clusterID{Server: w.client.Host(), Name: at.context}
+	w.id = clusterID{Server: redact.Likely(w.client.Host()), Name: at.context} // it is written down
 	if err := w.meet(ctx); err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ type Inventory struct {
 
 	file string // for messages
 	path string // empty: it is not in a file
+	text []byte // of the file
 }
 
 // Machine is one host of an inventory.
@@ -75,7 +76,7 @@ func LoadInventoryOf(path, dir string) (*Inventory, error) {
 	if err := limits.Decode(path, data, &inv); err != nil {
 		return nil, err
 	}
-	inv.file, inv.path = path, path
+	inv.file, inv.path, inv.text = path, path, data
 	if err := inv.Check(); err != nil {
 		return nil, err
 	}
@@ -85,6 +86,9 @@ func LoadInventoryOf(path, dir string) (*Inventory, error) {
 
 // File is where the inventory was read from; empty if it was not a file.
 func (inv *Inventory) File() string { return inv.path }
+
+// Text is what the file said; empty if it was not a file. A pipe says it only once.
+func (inv *Inventory) Text() []byte { return inv.text }
 
 // readFile reads a file up to a little more than an inventory may have.
 func readFile(path string) ([]byte, error) {

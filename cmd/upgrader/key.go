@@ -61,7 +61,7 @@ func findKey(env map[string]string) (sealKey, error) {
 	if err != nil {
 		return sealKey{}, fmt.Errorf("reading the key that runs are sealed with (another place for it is named as UPGRADER_KEY_FILE): %w", err)
 	}
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+	if info, err := os.Stat(path); err == nil && private.Shared(info) {
 		return sealKey{}, invalid("the key %s that runs are sealed with can be read by others: chmod 600 %s", path, path)
 	}
 	if k.bytes, err = hex.DecodeString(strings.TrimSpace(string(text))); err != nil || len(k.bytes) < sha256.Size {

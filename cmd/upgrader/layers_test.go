@@ -34,7 +34,7 @@ func layers() []struct{ pkg, may string } {
 		{"steps/promise", ""},
 		{"steps/redact", ""},
 		{"steps/skew", "github.com/Masterminds/semver/v3"},
-		{"steps/remote", "engine engine/document engine/printable steps/redact golang.org/x/crypto/... golang.org/x/sys/unix github.com/skeema/knownhosts github.com/hashicorp/go-multierror"},
+		{"steps/remote", "engine engine/document engine/printable engine/private steps/redact golang.org/x/crypto/... golang.org/x/sys/unix github.com/skeema/knownhosts github.com/hashicorp/go-multierror"},
 		{"steps/remote/remotetest", "engine steps/remote"},
 		{"steps/kube", "engine engine/printable steps/redact k8s.io/... golang.org/x/sys/unix"},
 		{"steps/kube/kubetest", "engine steps/kube k8s.io/..."},

@@ -38,6 +38,13 @@ func judge(path string, info fs.FileInfo) error {
 	return nil
 }
 
+// Shared says whether a file with a secret can be read by more than those it is meant for: by everybody, or by the group if it is
+// this user's own. That of another owner, as in the mount of a Kubernetes Secret, is this user's by its group alone.
+func Shared(info fs.FileInfo) bool {
+	mode := info.Mode().Perm()
+	return mode&0o007 != 0 || mode&0o070 != 0 && int64(ownerOf(info)) == int64(os.Geteuid())
+}
+
 // Stranger is the name of the user that a directory belongs to, if that is neither this user nor root.
 func Stranger(dir string) (name string, is bool) {
 	info, err := os.Stat(dir)

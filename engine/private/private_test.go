@@ -15,6 +15,29 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// A secret may be read by the group that another owner has given it to, as a Kubernetes Secret is mounted for a user that is
+// not root; never by everybody.
+func TestShared(t *testing.T) {
+	const stranger = 4242
+	for _, tt := range []struct {
+		mode  fs.FileMode
+		owner int
+		want  bool
+	}{{0o600, os.Getuid(), false}, {0o400, os.Getuid(), false}, {0o640, os.Getuid(), true}, {0o604, os.Getuid(), true}, {0o440, stranger, false}, {0o444, stranger, true}} {
+		path := filepath.Join(t.TempDir(), "secret")
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chmod(path, tt.mode)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(path, tt.owner, -1); err != nil {
+			continue // only root can
+		}
+		info, err := os.Stat(path)
+		if err != nil || Shared(info) != tt.want {
+			t.Errorf("%v of %d: %v, %v", tt.mode, tt.owner, Shared(info), err)
+		}
+	}
+}
+
 // TestWhatIsRefused proves that nothing which somebody else can have made is opened, wherever in the directory it is, and that the
 // words tell the path, the owner, the mode and the command that mends it.
 func TestWhatIsRefused(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"upgrader.dev/upgrader/engine/private"
 )
 
 // CheckSecret says whether a text is a reference to a secret. It reads nothing. The error does not repeat the text: where
@@ -80,7 +82,7 @@ func secretFile(ref, path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the secret %s cannot be read: %w", ref, err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if private.Shared(info) {
 		return nil, fmt.Errorf("the secret %s can be read by others: chmod 600 %s", ref, filepath.Clean(path))
 	}
 	data, err := os.ReadFile(path)

@@ -25,6 +25,8 @@ func judge(path string, info fs.FileInfo) error {
 	case isLink(info):
 		return &Error{path, "is a symbolic link, which is followed nowhere in a state directory (" + describe(info) + ")",
 			"find out who put it there, then: rm " + quote(path)}
+	case mode&fs.ModeDevice != 0:
+		return &Error{path, "is neither a file nor a directory (" + describe(info) + ")", "name another place"}
 	case !mode.IsRegular() && !mode.IsDir():
 		return &Error{path, "is neither a file nor a directory (" + describe(info) + ")", "find out who put it there, then: rm " + quote(path)}
 	case !trusted(owner):

@@ -63,6 +63,8 @@ func TestValidate(t *testing.T) {
 		{"a key for everybody", approval{Message: "?", Approvers: []string{"ann"}, AllowedSigners: "# ours\n\n" + keyOfAnn + "\n"}, ""},
 		{"options, several names and patterns", approval{Message: "?", Approvers: []string{"bob@example.org", "cy"},
 			AllowedSigners: strings.Replace(keyOfAnn, "ann ", `*@example.org,cy namespaces="upgrader.dev" `, 1)}, ""},
+		{"blanks and quotes as ssh-keygen takes them", approval{Message: "?", Approvers: []string{"ann"},
+			AllowedSigners: strings.Replace(keyOfAnn, "ann ", "\"ann\"\tnamespaces=\"a b\"\t", 1)}, ""},
 		{"one without a key", approval{Message: "?", Approvers: []string{"ann", "bob"}, AllowedSigners: keyOfAnn},
 			"approvers: bob has no key in allowedSigners, and could not answer"},
 		{"a name of a file", approval{Message: "?", AllowedSigners: "signers.txt"},

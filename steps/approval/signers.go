@@ -20,11 +20,11 @@ func parseSigners(text string) (signers, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		names, rest, _ := strings.Cut(line, " ")
-		if !hasKey(strings.Fields(rest)) {
+		fields := strings.Fields(line)
+		if !hasKey(fields[1:]) {
 			return nil, fmt.Errorf("line %d, %q: want names and a public key, as in: ann ssh-ed25519 AAAA", i+1, line)
 		}
-		found = append(found, strings.Split(names, ",")...)
+		found = append(found, strings.Split(strings.Trim(fields[0], `"`), ",")...)
 	}
 	if len(found) == 0 {
 		return nil, errors.New("holds no key; leave it out if answers need no signature")

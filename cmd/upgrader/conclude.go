@@ -149,7 +149,7 @@ func (s *session) tellWhere(n *engine.Node) {
 		s.console.say("  in the plan: %s", n.At)
 	}
 	path := s.dir.log(n)
-	tail := tailOf(path, 20)
+	tail := tailOf(path)
 	if len(tail) > 0 {
 		s.console.say("  last output (%s):", path)
 	}

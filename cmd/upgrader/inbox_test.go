@@ -198,7 +198,13 @@ func TestOutputs(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if tail := tailOf(path, 2); len(tail) != 2 || !strings.HasPrefix(tail[0], "second") {
+	if tail := strings.Join(tailOf(path), "|"); tail != "first|second|100% done" {
 		t.Errorf("tail %q", tail)
+	}
+	if err := os.WriteFile(path, []byte(strings.Repeat("a long line ", 1<<20)+"\nE: broken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if tail := strings.Join(tailOf(path), "|"); len(tail) > 4<<10 || !strings.HasSuffix(tail, "|E: broken") {
+		t.Errorf("tail of %d bytes, %.100q", len(tail), tail)
 	}
 }

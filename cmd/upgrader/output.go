@@ -9,6 +9,7 @@ import (
 
 	"upgrader.dev/upgrader/engine/private"
 	"upgrader.dev/upgrader/steps/redact"
+	"upgrader.dev/upgrader/steps/remote"
 )
 
 // Outputs keep the output of a run's effects in files, and remember the last line of each for the live view. What is
@@ -150,8 +151,8 @@ func (w *output) shut() error {
 	return w.file.Close()
 }
 
-// tailOf returns the last lines of a log file, or nothing if there is none.
-func tailOf(path string, lines int) []string {
+// tailOf returns the last lines of a log file, as an error shows them, or nothing if there is none.
+func tailOf(path string) []string {
 	const most = 64 << 10 // bytes looked at
 	f, err := private.Open(path)
 	if err != nil {
@@ -167,10 +168,9 @@ func tailOf(path string, lines int) []string {
 	if err != nil {
 		return []string{fmt.Sprintf("(the log cannot be read: %v)", err)}
 	}
-	text := strings.TrimRight(string(data), "\r\n")
-	if text == "" {
+	last := remote.LastLines(string(data))
+	if last == "" {
 		return nil
 	}
-	all := strings.Split(text, "\n")
-	return all[max(0, len(all)-lines):]
+	return strings.Split(last, "\n")
 }

@@ -76,7 +76,7 @@ func FuzzLastLines(f *testing.F) {
 	f.Add("0%\r50%\r100%\r\n")
 	f.Add(hostile.Text())
 	f.Fuzz(func(t *testing.T, text string) {
-		got := lastLines(text)
+		got := LastLines(text)
 		if what, found := hostile.Obeyed(got); found || len(got) > tailBytes || strings.Count(got, "\n") >= tailLines {
 			t.Errorf("%s in %d bytes: %q", what, len(got), got)
 		}
@@ -127,7 +127,7 @@ func TestReadingAStreamCostsInProportion(t *testing.T) {
 			inPieces([]byte(text), 100, func(p []byte) { _, _ = frame.Write(p) })
 		},
 		"known hosts": func(text string) { badLines([]byte(text)) },
-		"last lines":  func(text string) { lastLines(text) },
+		"last lines":  func(text string) { LastLines(text) },
 	} {
 		for _, line := range []string{"hello\n", "\nU1 x\n", "U1 don"} {
 			if growth := hostile.Growth(line, read); growth > 6 {

@@ -176,7 +176,7 @@ func (h *host) once(ctx context.Context, s Script, c call, asUser bool) (Result,
 	}
 	result := Result{Stdout: out.String(), Stderr: errs.String()}
 	if e.code != 0 || e.signal != "" {
-		return result, &ExitError{Host: h.name, Code: e.code, Signal: e.signal, Tail: lastLines(said(result.Stderr, result.Stdout))}
+		return result, &ExitError{Host: h.name, Code: e.code, Signal: e.signal, Tail: LastLines(said(result.Stderr, result.Stdout))}
 	}
 	return result, nil
 }
@@ -214,7 +214,7 @@ func (h *host) judge(e ending, mark string, known redact.Known) error {
 // afterWhat tells where in its answer a host hangs: the line before.
 func afterWhat(err error, said string) error {
 	const enough = 120
-	last := lastLines(said)
+	last := LastLines(said)
 	last = last[strings.LastIndexByte(last, '\n')+1:]
 	if last == "" || len(last) > enough || !Hangs(err) {
 		return err
@@ -241,7 +241,7 @@ func (h *host) notBegun(e ending, mark string, known redact.Known) error {
 			return fmt.Errorf("%s: %s must be a directory of mode 0700 that belongs to root alone, but is: %s", h.name, dir, rest)
 		}
 	}
-	tail := lastLines(strings.ReplaceAll(before, mark, ""))
+	tail := LastLines(strings.ReplaceAll(before, mark, ""))
 	if strings.Contains(before, "sudo:") {
 		return fmt.Errorf("%s: sudo refused: %s; allow it without a password, or say in the inventory where the password is (ssh.sudo: env:NAME); examples/sudoers has the rules", h.name, tail)
 	}

@@ -107,7 +107,7 @@ func (h *host) identify(ctx context.Context, l *link, lent call) (Identity, erro
 	answer := out.String()
 	seen, ok := readIdentity(answer)
 	if !ok {
-		return seen, engine.Transient(fmt.Errorf("%s: the host does not say which machine it is: %s", h.name, lastLines(answer)))
+		return seen, engine.Transient(fmt.Errorf("%s: the host does not say which machine it is: %s", h.name, LastLines(answer)))
 	}
 	l.seen = &seen
 	return seen, nil

@@ -228,7 +228,7 @@ func (w *watch) session(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("%s: following the job: %w", w.h.name,
-		&ExitError{Host: w.h.name, Code: e.code, Signal: e.signal, Tail: lastLines(w.known.Text(complaints.String()))})
+		&ExitError{Host: w.h.name, Code: e.code, Signal: e.signal, Tail: LastLines(w.known.Text(complaints.String()))})
 }
 
 // outcome is what Do returns for a verdict.
@@ -243,7 +243,7 @@ func (w *watch) outcome(verdict string) error {
 		if code == 0 {
 			return nil
 		}
-		return &ExitError{Host: w.h.name, Code: code, Signal: signalOf(code), Tail: lastLines(w.tail.String())}
+		return &ExitError{Host: w.h.name, Code: code, Signal: signalOf(code), Tail: LastLines(w.tail.String())}
 	case "cut":
 		why := "its processes were killed"
 		if rest == "reboot" {
@@ -251,9 +251,9 @@ func (w *watch) outcome(verdict string) error {
 		}
 		return engine.InDoubt(fmt.Errorf("%s: the job was cut: %s", w.h.name, why))
 	case "unstarted":
-		return fmt.Errorf("%s: the job could not be started, and never will be: %s", w.h.name, lastLines(w.known.Text(rest)))
+		return fmt.Errorf("%s: the job could not be started, and never will be: %s", w.h.name, LastLines(w.known.Text(rest)))
 	case "abandoned":
-		return fmt.Errorf("%s: the ticket %s was given up before its job started, and needs a new one: %s", w.h.name, w.t.ID, lastLines(w.known.Text(rest)))
+		return fmt.Errorf("%s: the ticket %s was given up before its job started, and needs a new one: %s", w.h.name, w.t.ID, LastLines(w.known.Text(rest)))
 	}
 	w.h.gone.Store(w.t.ID, true)
 	return engine.InDoubt(fmt.Errorf("%s: the record of job %s is gone from %s; somebody removed it", w.h.name, w.t.ID, w.h.fleet.sh.dir))

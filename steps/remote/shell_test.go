@@ -128,17 +128,17 @@ func TestMuchOutputIsCapped(t *testing.T) {
 // An error shows the end of what a command put out: whole lines where they are short, of a long one its head and tail,
 // and never more than fits a screen.
 func TestLastLines(t *testing.T) {
-	if got := lastLines("0%\r50%\r100%\r\n" + strings.Repeat("x\n", 30)); strings.Count(got, "\n") != tailLines-1 {
+	if got := LastLines("0%\r50%\r100%\r\n" + strings.Repeat("x\n", 30)); strings.Count(got, "\n") != tailLines-1 {
 		t.Errorf("%d lines", strings.Count(got, "\n")+1)
 	}
-	if got := lastLines("0%\r50%\r100%\r\n"); got != "100%" {
+	if got := LastLines("0%\r50%\r100%\r\n"); got != "100%" {
 		t.Errorf("a progress bar: %q", got)
 	}
-	if got := lastLines("begins" + strings.Repeat("x", 60<<10) + "ends"); !strings.HasPrefix(got, "begins") || !strings.HasSuffix(got, "ends") || len(got) > tailLine {
+	if got := LastLines("begins" + strings.Repeat("x", 60<<10) + "ends"); !strings.HasPrefix(got, "begins") || !strings.HasSuffix(got, "ends") || len(got) > tailLine {
 		t.Errorf("a long line: %q", got)
 	}
 	for _, text := range append(hostile.Texts(), strings.Repeat(hostile.Text()+"\n", 100), strings.Repeat("\u202e\n", 1<<20)) {
-		got := lastLines(text + "\nE: broken")
+		got := LastLines(text + "\nE: broken")
 		if what, found := hostile.Obeyed(got); found || len(got) > tailBytes || !strings.HasSuffix(got, "E: broken") {
 			t.Errorf("%s in %d bytes: %q", what, len(got), got)
 		}

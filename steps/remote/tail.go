@@ -16,10 +16,10 @@ const (
 	tailRead  = 64 << 10 // bytes looked at for it
 )
 
-// lastLines returns the last lines of a command's output as a person would have seen them, escaped: where a progress
-// bar wrote over its line with carriage returns, only what was left standing. Of a long line it has head and tail. What looks like a secret is left out: these lines are for
-// people.
-func lastLines(s string) string {
+// LastLines returns the last lines of a command's output as a person would have seen them, escaped: where a progress
+// bar wrote over its line with carriage returns, only what was left standing. Of a long line it has head and tail, and no
+// more than 20 lines or 3 KiB in all. What looks like a secret is left out: these lines are for people.
+func LastLines(s string) string {
 	s = redact.Likely(s)
 	s = s[max(0, len(s)-tailRead):]
 	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(s, "\r\n", "\n"), "\r\n\t "), "\n")

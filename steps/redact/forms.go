@@ -63,7 +63,7 @@ func partsOf(v string) []string {
 
 // longSecret is the length from which only the main forms of a value are looked for. The automaton of all would take
 // some KiB for each byte, and a key or a kubeconfig has thousands.
-const longSecret = 512
+const longSecret = 256
 
 // mainWays are those in which programs print a whole file. Forms that write each byte by itself, as %41%42 or 41:42, are
 // none of them.
@@ -74,8 +74,11 @@ func mainWays(v string) []string {
 	}
 	small := hex.EncodeToString([]byte(v))
 	ways = append(ways, small, strings.ToUpper(small))
+	ways = append(ways, linesOf(small, hexLine)...)
 	for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		ways = append(ways, linesOf(e.EncodeToString([]byte(v)), mimeLine)...)
+		for _, width := range []int{pemLine, mimeLine} {
+			ways = append(ways, linesOf(e.EncodeToString([]byte(v)), width)...)
+		}
 		ways = append(ways, shifted(v, e)...)
 	}
 	return ways
@@ -211,11 +214,10 @@ func markupWays(v string) []string {
 }
 
 func hexWays(v string) []string {
-	const line = 60 // of xxd -p
 	small := hex.EncodeToString([]byte(v))
 	spaced, colons := fmt.Sprintf("% x", v), strings.ReplaceAll(fmt.Sprintf("% x", v), " ", ":")
 	ways := []string{small, spaced, colons}
-	ways = append(ways, linesOf(small, line)...)
+	ways = append(ways, linesOf(small, hexLine)...)
 	for _, w := range slices.Clone(ways) {
 		ways = append(ways, strings.ToUpper(w))
 	}
@@ -237,8 +239,8 @@ func base64Ways(v string) []string {
 	return ways
 }
 
-// The lengths of lines of base64; the second is that of the program base64.
-const pemLine, mimeLine = 64, 76
+// The lengths of lines of xxd -p and of base64; the last is that of the program base64.
+const hexLine, pemLine, mimeLine = 60, 64, 76
 
 // shifted are the letters that show a value in the base64 of a longer text, for each place that it may have there. Those
 // that hold bits of a neighbour as well are not known.

@@ -16,7 +16,11 @@ type node struct {
 }
 
 func newTrie(words []string) *trie {
-	t := &trie{nodes: make([]node, 1)}
+	letters := 0
+	for _, w := range words {
+		letters += len(w)
+	}
+	t := &trie{nodes: make([]node, 1, 1+letters)}
 	for _, w := range words {
 		t.add(w)
 	}

@@ -155,6 +155,14 @@ func TestSecretReferences(t *testing.T) {
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	large := filepath.Join(t.TempDir(), "large")
+	write(t, large, strings.Repeat("x", mostSecret+1))
+	t.Setenv("LARGE", strings.Repeat("x", mostSecret+1))
+	for _, ref := range []string{"file:" + large, "env:LARGE", "cmd:yes | tr -d '\n'"} {
+		if _, err := resolveSecret(t.Context(), ref); err == nil || !strings.Contains(err.Error(), "more than 64 KiB") {
+			t.Errorf("%s: %.200v", ref, err)
+		}
+	}
 	for _, ref := range []string{"file:" + file, "env:NOT_SET", "cmd:false", "cmd:printf 'two\nlines'", "plain"} {
 		if got, err := resolveSecret(t.Context(), ref); err == nil {
 			t.Errorf("%s = %q, want an error", ref, got)

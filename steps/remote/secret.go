@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,25 +57,59 @@ func resolveSecret(ctx context.Context, ref string) ([]byte, error) {
 		if !ok || v == "" {
 			return nil, fmt.Errorf("the secret %s is empty: set the environment variable %s", ref, what)
 		}
+		if len(v) > mostSecret {
+			return nil, tooLarge(ref)
+		}
 		return []byte(v), nil
 	case "file":
 		return secretFile(ref, what)
 	case "cmd":
-		within, cancel := context.WithTimeoutCause(ctx, secretWithin, fmt.Errorf("no answer within %s", secretWithin))
-		defer cancel()
-		cmd := exec.CommandContext(within, "/bin/sh", "-c", what)
-		cmd.Stderr = os.Stderr                 // a password manager asks there
-		cmd.WaitDelay = 100 * time.Millisecond // what the shell has started may keep its output open
-		out, err := cmd.Output()
-		if cause := context.Cause(within); err != nil && cause != nil {
-			err = cause
-		}
-		if err != nil {
-			return nil, fmt.Errorf("the command of the secret %s failed: %w", ref, err)
-		}
-		return trimNewline(ref, out)
+		return secretOf(ctx, ref, what)
 	}
 	return nil, CheckSecret(ref)
+}
+
+// mostSecret is how large a secret may be. What it takes to find one in an output is hundreds of times as much.
+const mostSecret = 64 << 10
+
+func tooLarge(ref string) error {
+	return fmt.Errorf("the secret %s has more than 64 KiB: put what is so large into a file on the host", ref)
+}
+
+// secretOf is what a command prints.
+func secretOf(ctx context.Context, ref, command string) ([]byte, error) {
+	within, cancel := context.WithTimeoutCause(ctx, secretWithin, fmt.Errorf("no answer within %s", secretWithin))
+	defer cancel()
+	var out little
+	cmd := exec.CommandContext(within, "/bin/sh", "-c", command)
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr // a password manager asks there
+	cmd.WaitDelay = 100 * time.Millisecond   // what the shell has started may keep its output open
+	err := cmd.Run()
+	if cause := context.Cause(within); err != nil && cause != nil {
+		err = cause
+	}
+	switch {
+	case out.over:
+		return nil, tooLarge(ref)
+	case err != nil:
+		return nil, fmt.Errorf("the command of the secret %s failed: %w", ref, err)
+	}
+	return trimNewline(ref, out.text)
+}
+
+// little takes in as much as a secret may have.
+type little struct {
+	text []byte
+	over bool
+}
+
+// Write refuses what is more, which ends a program that would print without end.
+func (l *little) Write(p []byte) (int, error) {
+	if l.over = l.over || len(l.text)+len(p) > mostSecret+len("\r\n"); l.over {
+		return 0, io.ErrShortBuffer
+	}
+	l.text = append(l.text, p...)
+	return len(p), nil
 }
 
 func secretFile(ref, path string) ([]byte, error) {
@@ -85,7 +120,12 @@ func secretFile(ref, path string) ([]byte, error) {
 	if private.Shared(info) {
 		return nil, fmt.Errorf("the secret %s can be read by others: chmod 600 %s", ref, filepath.Clean(path))
 	}
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("the secret %s cannot be read: %w", ref, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, mostSecret+int64(len("\r\n"))+1))
 	if err != nil {
 		return nil, fmt.Errorf("the secret %s cannot be read: %w", ref, err)
 	}
@@ -94,6 +134,10 @@ func secretFile(ref, path string) ([]byte, error) {
 
 func trimNewline(ref string, b []byte) ([]byte, error) {
 	b = bytes.TrimRight(b, "\r\n")
+	if len(b) > mostSecret {
+		clear(b)
+		return nil, tooLarge(ref)
+	}
 	if len(b) == 0 || bytes.ContainsAny(b, "\n\x00") {
 		clear(b)
 		return nil, fmt.Errorf("the secret %s is empty or has more than one line", ref)

@@ -51,7 +51,8 @@ func runPlugin(ctx context.Context, within time.Duration, argv []string, in *os.
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stderr = in, errs
-	cmd.Stdout = struct{ io.Writer }{out} // through a pipe: whatever it leaves behind does not hold the real one
+	answer := &credentials{to: out}
+	cmd.Stdout = answer // through a pipe: whatever it leaves behind does not hold the real one
 	asks := term.IsTerminal(int(in.Fd()))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: !asks}
 	end := func(sig syscall.Signal) error {
@@ -63,16 +64,36 @@ func runPlugin(ctx context.Context, within time.Duration, argv []string, in *os.
 	cmd.Cancel = func() error { return end(syscall.SIGTERM) }
 	cmd.WaitDelay = 300 * time.Millisecond
 	err := cmd.Run()
-	if ctx.Err() != nil {
-		if cmd.Process != nil {
-			_ = end(syscall.SIGKILL) // what is left of its group
-		}
+	if (ctx.Err() != nil || answer.over) && cmd.Process != nil {
+		_ = end(syscall.SIGKILL) // what is left of its group
+	}
+	switch {
+	case answer.over:
+		err = errors.New("it printed more than 1 MiB, and was ended: no credentials are as large")
+	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}
 	if err != nil && !errors.Is(err, exec.ErrWaitDelay) { // the latter: it has left something behind, and answered
 		return fmt.Errorf("the credential plugin %s of the kubeconfig: %w", argv[0], err)
 	}
 	return nil
+}
+
+// credentials pass on what a plugin prints, as much as credentials can have: client-go keeps all of it in memory.
+type credentials struct {
+	to   io.Writer
+	size int
+	over bool
+}
+
+// Write refuses what is more, so that the plugin's end of the pipe is closed.
+func (c *credentials) Write(p []byte) (int, error) {
+	const most = 1 << 20
+	if c.size += len(p); c.size > most {
+		c.over = true
+		return 0, io.ErrShortWrite
+	}
+	return c.to.Write(p)
 }
 
 // whileParentLives ends ctx soon after the process that started this one has ended, in whatever way.

@@ -101,3 +101,17 @@ func TestAPluginThatAnswers(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A plugin that prints without end is ended: client-go would keep all of it in memory.
+func TestAPluginThatPrintsWithoutEndIsEnded(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	var out bytes.Buffer
+	err = runPlugin(t.Context(), time.Minute, []string{"/bin/sh", "-c", "head -c 100000000 /dev/zero"}, null, &out, null)
+	if err == nil || !strings.Contains(err.Error(), "more than 1 MiB") || out.Len() > 1<<20 {
+		t.Errorf("%d bytes, %v", out.Len(), err)
+	}
+}

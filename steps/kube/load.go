@@ -96,8 +96,24 @@ func (c *Client) through(config *rest.Config) (rest.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rest.UnversionedRESTClientForConfigAndClient(config, &http.Client{Transport: transport})
+	return rest.UnversionedRESTClientForConfigAndClient(config, &http.Client{Transport: transport, CheckRedirect: stayHere})
 }
+
+// stayHere follows no answer to another server: client-go would hand it the credentials.
+func stayHere(next *http.Request, before []*http.Request) error {
+	first := before[0].URL
+	if next.URL.Scheme != first.Scheme || next.URL.Host != first.Host {
+		return fmt.Errorf("%w: to %s://%s; name the API server itself in the kubeconfig", errElsewhere, next.URL.Scheme, next.URL.Host)
+	}
+	const most = 3
+	if len(before) > most {
+		return fmt.Errorf("%w, again and again", errElsewhere)
+	}
+	return nil
+}
+
+// errElsewhere says that an answer leads to another server.
+var errElsewhere = errors.New("the answer sends this client elsewhere")
 
 // Host is the address of the API server, for people.
 func (c *Client) Host() string { return c.config.Host }

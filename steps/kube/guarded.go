@@ -30,7 +30,7 @@ func (c *Client) Under(l *Lock) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the lock's client: %w", err)
 	}
-	client, err := rest.UnversionedRESTClientForConfigAndClient(c.config, &http.Client{Transport: &guarded{l, reads, writes}})
+	client, err := clientBy(c.config, &guarded{l, reads, writes})
 	if err != nil {
 		return nil, fmt.Errorf("making the lock's client: %w", err)
 	}

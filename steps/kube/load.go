@@ -96,6 +96,11 @@ func (c *Client) through(config *rest.Config) (rest.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
+	return clientBy(config, transport)
+}
+
+// clientBy makes the client of a configuration, whose requests go by a transport.
+func clientBy(config *rest.Config, transport http.RoundTripper) (rest.Interface, error) {
 	return rest.UnversionedRESTClientForConfigAndClient(config, &http.Client{Transport: transport, CheckRedirect: stayHere})
 }
 

@@ -32,11 +32,14 @@ contexts: [{name: c, context: {cluster: c, user: u}}], users: [{name: u, user: {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Node(t.Context(), "w1")
-	if err == nil || !strings.Contains(err.Error(), "elsewhere") {
-		t.Errorf("got %v", err)
+	locked, err := c.Under(kube.NewLock(c, kube.Identity{}))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(heard) > 0 {
-		t.Errorf("elsewhere came %q", heard)
+	for name, c := range map[string]*kube.Client{"": c, "that only reads": c.ReadOnly(), "under a lock": locked} {
+		_, err := c.Node(t.Context(), "w1")
+		if err == nil || !strings.Contains(err.Error(), "elsewhere") || len(heard) > 0 {
+			t.Errorf("client %s: %v, elsewhere came %q", name, err, heard)
+		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-multierror"
 	"golang.org/x/term"
 
+	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/engine/printable"
 )
 
@@ -196,6 +197,9 @@ func (c *console) complain(err error) {
 		return
 	}
 	writeLine(c.errs, "upgrader: "+printable.Text(err.Error()))
+	if errors.Is(err, journal.ErrDamaged) {
+		c.say("put it back as it was; if it is lost, `upgrader run` begins anew: it looks at what is done already, but scripts without `unless` it runs again")
+	}
 }
 
 // oneLine makes a message fit for a line of a view: escaped, and without the line breaks that it may have.

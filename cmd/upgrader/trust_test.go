@@ -372,3 +372,18 @@ func TestTheKeyBehindLinks(t *testing.T) {
 		t.Errorf("%+v, %v", named, err)
 	}
 }
+
+// A journal that was damaged is not gone on with, and a person is told how to go on without it.
+func TestADamagedJournalSaysWhatToDo(t *testing.T) {
+	p := newPinning(t)
+	path := p.dir.path(journal.Name)
+	if err := os.WriteFile(path, append([]byte(textOf(t, path)), "garbage\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := p.trusted(t, false)
+	var out bytes.Buffer
+	newConsole(nil, &bytes.Buffer{}, &out, p.env, nil).complain(err)
+	if !errors.Is(err, journal.ErrDamaged) || !strings.Contains(out.String(), "put it back as it was") || !strings.Contains(out.String(), "upgrader run") {
+		t.Errorf("%v: %s", err, out.String())
+	}
+}

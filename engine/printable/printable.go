@@ -68,10 +68,20 @@ func isPlain(s string) bool {
 	return true
 }
 
-// shows tells whether a terminal draws a rune and does nothing else about it. Those of the table are letters by name and
-// invisible.
-func shows(r rune) bool {
-	return r == '\n' || r == '\t' || unicode.IsPrint(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+// shows tells whether a terminal draws a rune and does nothing else about it.
+func shows(r rune) bool { return r == '\n' || r == '\t' || unicode.IsPrint(r) && !isInvisible(r) }
+
+// isInvisible says whether a rune is a letter or a mark by name and nothing to see. Of those that choose among the forms
+// of the sign before them, the two that people write choose between colour and none.
+func isInvisible(r rune) bool {
+	const blank, plain, coloured = '\u2800', '\ufe0e', '\ufe0f'
+	switch r {
+	case blank:
+		return true
+	case plain, coloured:
+		return false
+	}
+	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 func appendRune(b []byte, r rune, raw string) []byte {

@@ -41,6 +41,8 @@ func TestText(t *testing.T) {
 		"grün ✓ 語 हिन्दी עברית 👍🏽": "grün ✓ 語 हिन्दी עברית 👍🏽",
 		"zero\u200bwidth\u2028":    `zero\u200bwidth\u2028`,
 		"\x00\x7f":                 `\x00\u007f`,
+		"w1\ufe00\U000e0100\u2800": `w1\ufe00\udb40\udd00\u2800`, // seen by nobody
+		"⚠\ufe0f":                  "⚠\ufe0f",                    // the sign in colour
 		"\U000e0041":               `\udb40\udc41`,
 		`a \ stays`:                `a \ stays`,
 	} {

@@ -15,7 +15,7 @@ import (
 func Texts() []string {
 	return []string{
 		"\x1b]8;;http://evil\x07click\x1b]8;;\x07", "\x1b]52;c;eA==\x07", "\x1b[2J\x1b[1;1H", "\u009b31m", "\x9b31m", "\x7f\x00\x08",
-		"a\rb", "\u202egnp.exe", "zero\u200bwidth\ufeff\u2060", "\u2028\u2029", "\xff\xfe", "\U000e0041", "\u3164\u115f",
+		"a\rb", "\u202egnp.exe", "zero\u200bwidth\ufeff\u2060", "\u2028\u2029", "\xff\xfe", "\U000e0041", "\u3164\u115f", "\U000e0100\ufe00",
 		strings.Repeat("x", 4<<20), strings.Repeat("\u202e", 4<<20/3),
 	}
 }
@@ -32,7 +32,7 @@ func Obeyed(text string) (what string, found bool) {
 		if r == utf8.RuneError && text[i] != "\ufffd"[0] {
 			return fmt.Sprintf("the byte %#x", text[i]), true
 		}
-		if r != '\n' && r != '\t' && !unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) {
+		if r != '\n' && r != '\t' && !unicode.IsPrint(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
 			return fmt.Sprintf("%U", r), true
 		}
 	}

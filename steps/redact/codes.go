@@ -79,8 +79,8 @@ func dumpWays(v string) []string {
 	var ways []string
 	for ; len(v) >= shortest; v = v[min(line, len(v)):] {
 		part := v[:min(line, len(v))]
-		if len(part) >= minLine {
-			ways = append(ways, dotted(part))
+		if letters := strings.TrimSpace(dotted(part)); len(letters) >= minLine { // blanks about it may be anybody's
+			ways = append(ways, letters)
 		}
 		pairs := ""
 		for i := 0; i < len(part); i += 2 {

@@ -48,7 +48,7 @@ func forms(t *testing.T, v string) map[string]string {
 		"basic": b64("admin:" + v), "basic 1": b64("admin1:" + v), "basic 2": b64("admin12:" + v), "inside": b64("{\"a\":1," + v + "}"), "echo": b64(v + "\n"),
 		"base64 twice": b64(b64(v)), "query twice": url.QueryEscape(url.QueryEscape(v)), "HTML twice": html.EscapeString(html.EscapeString(v)),
 		"base32": base32.StdEncoding.EncodeToString([]byte(v)), "inside base32": base32.StdEncoding.EncodeToString([]byte("user:" + v)),
-		"CSV": `"` + strings.ReplaceAll(v, `"`, `""`) + `"`, "bytes in Go": fmt.Sprint([]byte(v)), "bytes in JSON": strings.Join(strings.Fields(fmt.Sprint([]byte(v))), ","),
+		"CSV": `"` + strings.ReplaceAll(v, `"`, `""`) + `"`, "bytes in Go": fmt.Sprintf("%d", []byte(v)), "bytes in JSON": strings.Join(strings.Fields(fmt.Sprintf("%d", []byte(v))), ","),
 	}
 	for _, auth := range []string{"u:", "me:", "admin:"} { // as in the Secret of a registry
 		f["base64 in base64 of "+auth] = b64(`{"auths":{"r.example":{"auth":"` + b64(auth+v) + `"}}}`)

@@ -26,7 +26,7 @@ func TestRecordRemovedWhileItIsRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			sh, job := testShell(filepath.Join(t.TempDir(), "state")), ticket("removed", 1, nil)
-			sh.booted = "/nonexistent"
+			sh.booted = filepath.Join(t.TempDir(), "no-systemd")
 			record := filepath.Join(sh.dir, "jobs", job.ID)
 			put(t, record, c.files)
 			sh.path = tools(t, map[string]string{
@@ -46,7 +46,7 @@ func TestRecordRemovedWhileItIsRead(t *testing.T) {
 // Between making a claim and saying whose it is there is a moment. Who looks just then waits for the word.
 func TestAClaimWithoutAWordIsGivenAMoment(t *testing.T) {
 	sh, job := testShell(filepath.Join(t.TempDir(), "state")), ticket("moment", 1, nil)
-	sh.booted = "/nonexistent"
+	sh.booted = filepath.Join(t.TempDir(), "no-systemd")
 	record := filepath.Join(sh.dir, "jobs", job.ID)
 	put(t, record, map[string]string{".out": "", ".claim": ""})
 	sh.path = tools(t, map[string]string{"sleep": fmt.Sprintf("echo somebody asked >%s.abandoned", record)}) + ":" + sh.path

@@ -183,7 +183,7 @@ func jobsRun(t *testing.T, path, dir string) {
 		t.Fatal(err)
 	}
 	sh := testShell(filepath.Join(dir, "state"))
-	sh.booted, sh.cap = "/nonexistent", hostOutputCap
+	sh.booted, sh.cap = filepath.Join(dir, "no-systemd"), hostOutputCap
 	run := func(m mode, id, text string) string {
 		job := ticket(id, 1, nil)
 		p, err := sh.place(job, Job{Name: "x", Script: Script{Text: text}}, "root")

@@ -88,6 +88,35 @@ func TestOutputDoesNotFillASmallDisk(t *testing.T) {
 	}
 }
 
+// What is shortened shows no part of a secret, which nobody would know for one: neither where the job prints faster than
+// anybody can look, nor where the disk has no room for what is kept.
+func TestShortenedOutputShowsNoPartOfASecret(t *testing.T) {
+	secret := strings.Repeat("0123456789", 8)
+	for name, fill := range map[string]string{"with room": "0", "no room to work": "665", "no room": "900"} {
+		t.Run(name, func(t *testing.T) {
+			r, dir := atSmall(t), hostDir(t)
+			if fill != "0" {
+				dir = smallDisk(t, "size=1m")
+			}
+			f, h := r.other(t, filepath.Join(dir, "state"), "/none", "")
+			f.sh.cap = 1 << 20
+			var out safeBuffer
+			err := h.Do(t.Context(), ticket("t-1", 1, &out), Job{Name: "loud", Script: Script{
+				Text: `dd if=/dev/zero of="$D/fill" bs=1k count="$N" 2>/dev/null; yes "word $S" | head -n 1000000; rm -f "$D/fill"; exit 6`,
+				Env:  map[string]string{"D": dir, "N": fill}, Secret: map[string]string{"S": secret}}})
+			exit, ok := errors.AsType[*ExitError](err)
+			if !ok || exit.Code != 6 || !strings.Contains(out.String(), "dropped") {
+				t.Errorf("Do = %v, %.200q", err, out.String())
+			}
+			for _, line := range strings.Split(out.String(), "\n") {
+				if strings.Contains(line, "234567") {
+					t.Fatalf("part of a secret: %q", line)
+				}
+			}
+		})
+	}
+}
+
 // What reads a job's output is not what the job lives by, nor the other way round: it may be killed, the job may leave a
 // daemon that never closes its output, and that may go on.
 func TestAPipeHoldsNobody(t *testing.T) {

@@ -40,10 +40,18 @@ forget_copies() {
 	set -- "$j".job.secret-*
 	if [ -f "$1" ]; then rm -f "$@"; fi
 }
-# send passes on what was printed since the last time. At the end of a short job that is all there is.
+# send passes on what was printed since the last time. At the end of a short job that is all there is. Of a job with secrets,
+# only the beginning is sent before the end: what is shortened meanwhile and grows again has a seam, at which half a secret
+# would show.
 send() {
 	size=134217728
-	if [ -z "$end" ] || [ "$off" -gt 0 ]; then size=$(stat -c %s "$j.out" 2>/dev/null) || size=0; fi
+	if [ -z "$end" ] || [ "$off" -gt 0 ]; then
+		size=$(stat -c %s "$j.out" 2>/dev/null) || size=0
+		if [ "$size" -gt 32768 ] && told 'private yes'; then
+			if [ -z "$end" ]; then return; fi
+			if head -c 10 "$j.out" | grep -q -x '.upgrader:'; then off=0; fi
+		fi
+	fi
 	if [ "$size" -lt "$off" ]; then off=0; fi
 	if [ "$size" -eq "$off" ]; then return; fi
 	if [ "$UPGRADER_MODE" = settle ] && told 'private yes'; then

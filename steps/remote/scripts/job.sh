@@ -30,13 +30,17 @@ if ! wait "$durable"; then
 	abandon "the disk of $d cannot be synced"
 	exit 0
 fi
-# shorten drops what the job has printed but for its end, which says how it went.
+# shorten drops what the job has printed but for its end, which says how it went. Of a job with secrets it drops the rest of a
+# line too: nobody would know the rest of a secret for one. Where that cannot be found, or kept, the output is lost.
 shorten() {
-	tail -c "$keep" "$j.out" >"$j.out.end"
-	if [ "$private" = yes ]; then sed -i 1d "$j.out.end"; fi # nobody would know the rest of a secret for one
+	tail -c "$keep" "$j.out" >"$j.out.end" || lost=yes
 	: >"$j.out"
 	echo '[upgrader: there was too much output, most of it was dropped]' >>"$j.out"
-	cat "$j.out.end" >>"$j.out"
+	if [ "$private" = no ]; then
+		cat "$j.out.end" >>"$j.out"
+	elif [ "$(wc -l <"$j.out.end")" -eq 0 ] || ! sed 1d "$j.out.end" >>"$j.out"; then
+		lost=yes
+	fi
 	rm -f "$j.out.end"
 }
 # keep_short shortens the output whenever it has become too much, until the job has ended. The job goes on meanwhile: what it
@@ -60,7 +64,8 @@ write_down() {
 			cat >/dev/null
 			break
 		fi
-		case $part in
+		case $private$part in
+		yes*error*) lost=yes ;;
 		*error*)
 			shorten
 			dd bs=4096 count="$drop" of=/dev/null
@@ -71,19 +76,28 @@ write_down() {
 			drop=1
 			;;
 		esac
+		if [ "$private $lost" = 'yes yes' ]; then
+			echo '[upgrader: there was no room for the output, or it has no lines; it was dropped, since the job has secrets]' >"$j.out"
+			cat >/dev/null
+			break
+		fi
 	done
 }
 # Output without end must not fill the disk. A look at it four times a second is enough on most. Where the fastest job could
-# fill the disk in between, its output goes through a pipe, of which this shell keeps an end too: the death of who reads it
-# must not kill the job.
+# fill the disk in between, or where what it prints between a look and the shortening must not be lost (half a secret shows the
+# other half), its output goes through a pipe, of which this shell keeps an end too: the death of who reads it must not kill the
+# job.
 keep=65536 reader=
-if [ "${room:-$roomy}" -lt "$roomy" ] && mkfifo "$j.job.pipe" 2>/dev/null; then
+: "${room:=$roomy}"
+if { [ "$private" = yes ] || [ "$room" -lt "$roomy" ]; } && mkfifo "$j.job.pipe" 2>/dev/null; then
 	if [ "$cap" -gt "$((room / 4))" ]; then cap=$((room / 4)); fi
 	if [ "$keep" -gt "$((cap / 4))" ]; then keep=$((cap / 4)); fi
 	exec 7<>"$j.job.pipe" 9<"$j.job.pipe" >"$j.job.pipe" 2>&1 7>&-
 	rm -f "$j.job.pipe"
+	trap '' TERM HUP # to the whole process group are not for what reads its last words
 	(write_down) <&9 >/dev/null 2>&1 8>&- 9<&- &
 	reader=$!
+	trap - TERM HUP
 else
 	(keep_short) </dev/null >/dev/null 2>&1 8>&- &
 fi

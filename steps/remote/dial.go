@@ -124,34 +124,35 @@ func (t *trunk) dial(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	defer chain.close()
-	conn, err := t.connect(within)
+	conn, hangs, err := t.connect(within)
 	if err != nil {
-		return nil, t.explainDial(ctx, within, err)
+		return nil, t.explainDial(ctx, within, hangs, err)
 	}
 	l, err := t.login(within, yielding{conn}, ring, chain)
 	if err != nil {
 		_ = conn.Close()
 		if ctx.Err() == nil && within.Err() != nil {
-			return nil, t.explainDial(ctx, within, err)
+			return nil, t.explainDial(ctx, within, "its port takes connections, but its sshd lets nobody in: it may wait for a disk, a name server or PAM", err)
 		}
 		return nil, err
 	}
 	return l, nil
 }
 
-func (t *trunk) connect(ctx context.Context) (net.Conn, error) {
+// connect makes the connection that the login goes over. Where there is none in time, hangs says what to look at.
+func (t *trunk) connect(ctx context.Context) (conn net.Conn, hangs string, err error) {
 	if t.via == nil {
-		return t.fleet.dial(ctx, "tcp", t.e.hostport())
+		conn, err = t.fleet.dial(ctx, "tcp", t.e.hostport())
+		return conn, "is the host up and its port reachable?", err
 	}
 	jump, err := t.via.get(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("through %s: %w", t.via.e.alias, err)
+		return nil, fmt.Sprintf("there is no connection to its jump host %s: is that up, and does it let you in?", t.via.e), fmt.Errorf("through %s: %w", t.via.e.alias, err)
 	}
-	conn, err := jump.carry(ctx, t.e.hostport())
-	if err != nil {
-		return nil, fmt.Errorf("through %s: %w", t.via.e.alias, err)
+	if conn, err = jump.carry(ctx, t.e.hostport()); err != nil {
+		err = fmt.Errorf("through %s: %w", t.via.e.alias, err)
 	}
-	return conn, nil
+	return conn, fmt.Sprintf("is the host up and its port reachable from its jump host %s?", t.via.e), err
 }
 
 // carry connects to another host through this one, which is not closed before that connection is: a host that hangs may be
@@ -184,12 +185,12 @@ func (c *carried) Close() error {
 	return c.Conn.Close()
 }
 
-func (t *trunk) explainDial(ctx, within context.Context, err error) error {
+func (t *trunk) explainDial(ctx, within context.Context, hangs string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: connecting: %w", t.e, ctx.Err())
 	}
 	if cause := context.Cause(within); cause != nil {
-		return engine.Transient(fmt.Errorf("%s: connecting: %w; is the host up and its port reachable?", t.e, cause))
+		return engine.Transient(fmt.Errorf("%s: connecting: %w; %s", t.e, cause, hangs))
 	}
 	if permanent(err) {
 		return fmt.Errorf("%s: connecting: %w", t.e, err)

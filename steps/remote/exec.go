@@ -122,7 +122,9 @@ func (l *link) runIn(ctx context.Context, s *standing, release func(), c call) e
 		if !pre.hasBegun() {
 			l.retire() // its session may be one of the host's few for as long as this lasts
 		}
-		return ending{sent: d.started(), begun: pre.hasBegun(), err: err}
+		e := pre.ending(d.started(), nil)
+		e.err = err
+		return e
 	case <-ctx.Done():
 		l.end(s, d, release)
 		return ending{sent: d.started(), begun: pre.hasBegun(), err: ctx.Err()}

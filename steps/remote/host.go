@@ -190,6 +190,9 @@ func said(stderr, stdout string) string {
 
 // judge turns an ending without an exit status of the text itself into an error.
 func (h *host) judge(e ending, mark string, known redact.Known) error {
+	if !e.begun {
+		e.err = afterWhat(e.err, known.Text(e.before)) // sudo may ask for more than a password
+	}
 	switch {
 	case errors.Is(e.err, errWrongPassword):
 		return fmt.Errorf("%s: %w from %s; it was tried once, so as not to lock the account", h.name, e.err, h.want.Sudo)
@@ -213,10 +216,13 @@ func (h *host) judge(e ending, mark string, known redact.Known) error {
 
 // afterWhat tells where in its answer a host hangs: the line before.
 func afterWhat(err error, said string) error {
+	if !Hangs(err) {
+		return err
+	}
 	const enough = 120
 	last := LastLines(said)
 	last = last[strings.LastIndexByte(last, '\n')+1:]
-	if last == "" || len(last) > enough || !Hangs(err) {
+	if last == "" || len(last) > enough {
 		return err
 	}
 	return fmt.Errorf("%w; its last word was %q", err, last)

@@ -40,7 +40,7 @@ func (d door) hurried(t *testing.T, sudo string, l limits) (*Fleet, Host) {
 func withHangingSudo(t *testing.T) (door, *smallServer, func()) {
 	gate := filepath.Join(t.TempDir(), "gate")
 	open := func() { write(t, gate, "") }
-	d, s := startSmall(t, tools(t, map[string]string{"sudo": fmt.Sprintf(`while [ ! -e %s ]; do sleep 0.1; done; [ "$1" = -n ] && shift; exec "$@"`, gate)}))
+	d, s := startSmall(t, tools(t, map[string]string{"sudo": fmt.Sprintf(`[ "$1" = -n ] || printf "Verification code: " >&2; while [ ! -e %s ]; do sleep 0.1; done; [ "$1" = -n ] && shift; exec "$@"`, gate)}))
 	t.Cleanup(open) // nobody else ends it
 	return d, s, open
 }
@@ -58,7 +58,7 @@ func TestWhatHangsIsNamed(t *testing.T) {
 	}{
 		{"it starts no shell", true, "never", limits{session: 300 * time.Millisecond}, "true", "sshd, told to start a shell, has not answered for 300ms"},
 		{"sudo waits", false, "auto", limits{begin: 300 * time.Millisecond}, "true", "sudo has not answered for 300ms"},
-		{"sudo with a password waits", false, "cmd:echo secret", limits{begin: 300 * time.Millisecond}, "true", "sudo has not answered for 300ms"},
+		{"sudo asks for something else", false, "cmd:echo ask", limits{begin: 3 * time.Second}, "true", `sudo has not answered for 3s; its last word was "Verification code:"`},
 		{"a program waits", false, "never", limits{query: 300 * time.Millisecond}, "echo df; sleep 1000", `what it was asked has not answered for 300ms; its last word was "df"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -73,26 +73,31 @@ func TestWhatHangsIsNamed(t *testing.T) {
 	}
 }
 
-// A host that takes a connection and never says a word is given up as well.
+// A host that takes a connection and never says a word is given up as well, and named: it may be the jump host.
 func TestAHostThatNeverSpeaksIsGivenUp(t *testing.T) {
-	d, _ := startSmall(t, "")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close() // the kernel takes connections for it
-	d.addr = l.Addr().String()
-	inv := d.inventory()
-	inv.SSH.ConnectTimeout = 300 * time.Millisecond
-	f := NewFleet(Config{Inventory: inv})
-	defer f.Close()
-	h, err := f.Host("w1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = h.Query(t.Context(), Script{Text: "true"})
-	if _, transient := errors.AsType[*engine.TransientError](err); !transient || !strings.Contains(err.Error(), "no answer within 300ms") {
-		t.Errorf("Query = %v", err)
+	d, _ := startSmall(t, "")
+	for _, c := range []struct{ host, jump, says string }{
+		{l.Addr().String(), "", "no answer within 300ms; its port takes connections, but its sshd lets nobody in"},
+		{d.addr, "admin@" + l.Addr().String(), "no answer within 300ms; there is no connection to its jump host"},
+	} {
+		d.addr = c.host
+		inv := d.inventory()
+		inv.SSH.ConnectTimeout, inv.SSH.ProxyJump = 300*time.Millisecond, c.jump
+		f := NewFleet(Config{Inventory: inv})
+		defer f.Close()
+		h, err := f.Host("w1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.Query(t.Context(), Script{Text: "true"})
+		if _, transient := errors.AsType[*engine.TransientError](err); !transient || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("Query = %v, want %q", err, c.says)
+		}
 	}
 }
 

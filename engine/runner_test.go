@@ -424,7 +424,7 @@ func TestNothingStartsWithoutTheLock(t *testing.T) {
 		w := newWorld()
 		_, err := startIn(t.Context(), &Runner{Graph: one("x"), Run: "r", Log: &memory{w: w}, Settler: w, Guard: &guard{err: ErrFenced},
 			Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}}}, nil)
-		if !errors.Is(err, ErrFenced) || len(w.effects) != 0 {
+		if !errors.Is(err, ErrFenced) || strings.Count(err.Error(), ErrFenced.Error()) != 1 || len(w.effects) != 0 {
 			t.Errorf("fenced: %v with %v", err, w.effects)
 		}
 	})

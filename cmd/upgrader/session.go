@@ -48,6 +48,9 @@ func (s *session) perform(ctx context.Context) error {
 	}
 	detached, err := s.carryOut(ctx, lock, signals)
 	release(detached || errors.Is(err, engine.ErrFenced) || s.underway()) // fenced, it is somebody else's
+	if errors.Is(err, engine.ErrFenced) {
+		s.console.say("run %[1]s does nothing more here; once the cluster's lock is free: upgrader resume %[1]s", s.manifest.ID)
+	}
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,13 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,7 +48,8 @@ type Witness struct {
 	seen   map[machine]string   // hosts that the API does not tell of, by the machine that they were seen to be
 }
 
-// A machine is one in one boot: no two have both IDs in common, unless they are containers.
+// A machine is one in one boot: no two have both IDs in common, unless they are containers. One without an ID has its
+// addresses for that.
 type machine struct{ id, boot string }
 
 // NewWitness makes a witness. It asks nobody yet.
@@ -90,12 +95,12 @@ func (w *Witness) remember(host string, seen remote.Identity) error {
 			Remedy: w.correct(host) + "; or, if the machine was replaced, have it join the cluster first, whose word counts, or begin a new run",
 		}
 	}
-	if seen.MachineID == "" {
+	m := machine{cmp.Or(seen.MachineID, addresses(seen)), seen.BootID}
+	if m.id == "" {
 		return nil // it cannot be told from others
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	m := machine{seen.MachineID, seen.BootID}
 	if other, there := w.seen[m]; there && other != host {
 		return &remote.StrangerError{
 			Why:    fmt.Sprintf("%s is the same machine as host %s: %s", named(host, seen), other, idsOf(seen)),
@@ -104,6 +109,12 @@ func (w *Witness) remember(host string, seen remote.Identity) error {
 	}
 	w.seen[m] = host
 	return nil
+}
+
+// addresses stand for the ID of a machine that has none, in one order.
+func addresses(seen remote.Identity) string {
+	all := slices.SortedFunc(slices.Values(seen.Addresses), netip.Addr.Compare)
+	return strings.Trim(fmt.Sprint(all), "[]")
 }
 
 func (w *Witness) correct(host string) string {

@@ -126,6 +126,12 @@ func TestNothingIsKnownOfNodes(t *testing.T) {
 	wants(t, w.Recognise(t.Context(), "w2", seenAs("m1", "b1")), "host w2 (192.0.2.1:22) is the same machine as host w1", "correct the address of w2 or of w1 in prod.yaml")
 	wants(t, w.Recognise(t.Context(), "w3", seenAs("m1", "b3"))) // a clone
 	wants(t, w.Recognise(t.Context(), "w4", seenAs("", "b1")))
+
+	// Without machine IDs, the addresses tell containers of one kernel apart.
+	wants(t, w.Recognise(t.Context(), "c1", seenAs("", "b", "10.0.0.1", "172.17.0.1")))
+	wants(t, w.Recognise(t.Context(), "c2", seenAs("", "b", "10.0.0.2", "172.17.0.1")))
+	wants(t, w.Recognise(t.Context(), "c1", seenAs("", "b", "172.17.0.1", "10.0.0.1")))
+	wants(t, w.Recognise(t.Context(), "c3", seenAs("", "b", "172.17.0.1", "10.0.0.1")), "host c3 (192.0.2.1:22) is the same machine as host c1: machine ID none, boot ID b")
 }
 
 // A host that the API does not tell of stays the machine that the run knows, until the API tells.

@@ -130,11 +130,11 @@ func readIdentity(answer string) (seen Identity, ok bool) {
 	return seen, ok
 }
 
-// identifier is a word that can be an ID: a UUID, or one without its dashes.
+// identifier is a word that can be an ID: a UUID, or one without its dashes. machine-id(5) has a word for none.
 func identifier(words []string) string {
 	const longest = 64
 	odd := func(r rune) bool { return r <= ' ' || r > '~' }
-	if len(words) != 1 || len(words[0]) > longest || strings.ContainsFunc(words[0], odd) {
+	if len(words) != 1 || words[0] == "uninitialized" || len(words[0]) > longest || strings.ContainsFunc(words[0], odd) {
 		return ""
 	}
 	return words[0]

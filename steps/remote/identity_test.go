@@ -213,6 +213,7 @@ func TestReadIdentity(t *testing.T) {
 			"0f3a", "11-22", "2001:db8:0::5", "10.0.0.6", true},
 		{"machine \nboot 11-22\n4: tun0    inet 10.8.0.1 peer 10.8.0.2/32 scope global tun0\n", "", "11-22", "10.8.0.1", "10.8.0.2", true},
 		{"machine a\nboot b\n9: kube-ipvs0    inet 10.0.0.9/32 scope global kube-ipvs0\n1: lo    inet 127.0.0.1/8 scope host lo\n", "a", "b", "", "10.0.0.9", true},
+		{"machine uninitialized\nboot b\n", "", "b", "", "10.0.0.1", true}, // as systemd has it on a read-only disk
 		{"machine a\x1b[31m\nboot b\n", "", "b", "", "127.0.0.1", true},
 		{"machine " + long + "\nboot " + long + "\n", "", "", "", "fe80::1", true},
 		{"Last login: yesterday\nmachine a\n", "a", "", "", "", false},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -94,7 +95,7 @@ func fromLease(o *coordinationv1.Lease) lease {
 }
 
 func toLease(namespace, name string, l lease) *coordinationv1.Lease {
-	seconds, transitions := int32(cmp.Or(l.duration, lockDuration)/time.Second), int32(l.epoch) //nolint:gosec // the API counts both in an int32 too
+	seconds, transitions := int32(cmp.Or(l.duration, lockDuration)/time.Second), int32(l.epoch) //nolint:gosec // the API counts both in an int32 too, and writeLease has looked
 	o := &coordinationv1.Lease{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "coordination.k8s.io/v1", Kind: "Lease"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(l.uid), ResourceVersion: l.version, Annotations: l.notes},
@@ -109,8 +110,14 @@ func toLease(namespace, name string, l lease) *coordinationv1.Lease {
 	return o
 }
 
+// errNoEpochLeft says that the Lease counts as far as its field goes. Only somebody who edited it can have made that so.
+var errNoEpochLeft = errors.New("its leaseTransitions leave no higher epoch, so somebody has edited it")
+
 // writeLease creates or replaces the Lease on condition that it is still the one read (or none), in one request.
 func (c *Client) writeLease(ctx context.Context, namespace, name string, l lease) (lease, error) {
+	if l.epoch > math.MaxInt32 {
+		return lease{}, fmt.Errorf("the Lease %[1]s/%[2]s: %[3]w; once no upgrader is at work: `kubectl -n %[1]s delete lease %[2]s`", namespace, name, errNoEpochLeft)
+	}
 	body, err := json.Marshal(toLease(namespace, name, l))
 	if err != nil {
 		return lease{}, fmt.Errorf("encoding the lock: %w", err)

@@ -327,6 +327,29 @@ func TestEpochSurvivesDeletion(t *testing.T) {
 	})
 }
 
+// A Lease that somebody edited leaves no higher epoch. Who is to take it, or to take it away, is told at once.
+func TestAnEpochThatNothingIsAbove(t *testing.T) {
+	const path = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/upgrader"
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		s.Set(t, path, `{"metadata": {"name": "upgrader", "namespace": "kube-system"}, "spec": {"leaseTransitions": 2147483647}}`)
+		err := kube.NewLock(s.Client(t, "x"), ann("r1")).Acquire(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "`kubectl -n kube-system delete lease upgrader`") || len(s.Requests()) != 1 {
+			t.Errorf("taken: %v with %v", err, s.Requests())
+		}
+		s.Set(t, path, `{"metadata": {"name": "upgrader", "namespace": "kube-system"}, "spec": {"holderIdentity": "r1@ann@bastion/0", "leaseTransitions": 2147483647}}`)
+		l := kube.NewLock(s.Client(t, "x"), ann("r2"))
+		holder, _, err := l.Holder(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = l.Unlock(t.Context(), holder, false, func(time.Duration) {})
+		if err == nil || !strings.Contains(err.Error(), "`kubectl -n kube-system delete lease upgrader`") {
+			t.Errorf("taken away: %v", err)
+		}
+	})
+}
+
 // Every request of a lock's life goes wrong once in every way; it is still held while it should be, free afterwards,
 // and nobody else got in.
 func TestLockSurvivesAFaultAtEveryRequest(t *testing.T) {

@@ -48,7 +48,8 @@ func judge(err error) verdict {
 	switch {
 	case err == nil:
 		return fine
-	case errors.Is(err, engine.ErrReadOnly), errors.Is(err, engine.ErrFenced), errors.Is(err, errTooLarge), errors.Is(err, errElsewhere), errors.Is(err, context.Canceled):
+	case errors.Is(err, engine.ErrReadOnly), errors.Is(err, engine.ErrFenced), errors.Is(err, context.Canceled),
+		errors.Is(err, errTooLarge), errors.Is(err, errElsewhere), errors.Is(err, errNoEpochLeft):
 		return permanent
 	case isTransient(err): // the lock could not be proved, so the request was not sent
 		return turned

@@ -53,13 +53,18 @@ func (l lease) said(name string) string {
 	return printable.Cut(l.notes[notePrefix+name], printable.Message)
 }
 
+// longestDuration is what a Lease may say of itself: no version writes more, and a person who edits it may.
+const longestDuration = 10 * lockDuration
+
 // readLease returns the zero lease if there is none.
 func (c *Client) readLease(ctx context.Context, namespace, name string) (lease, error) {
 	l, err := c.getLease(ctx, "the lock "+namespace+"/"+name, namespace, name)
 	if errors.Is(err, ErrNotFound) {
 		return lease{}, nil
 	}
-	l.duration = cmp.Or(l.duration, lockDuration)
+	if l.duration <= 0 || l.duration > longestDuration {
+		l.duration = lockDuration
+	}
 	return l, err
 }
 

@@ -164,6 +164,23 @@ func TestOutwait(t *testing.T) {
 	}
 }
 
+// A Lease whose duration somebody has edited is outwaited as one of ours is.
+func TestOutwaitOfAnEditedLease(t *testing.T) {
+	for _, seconds := range []string{"2147483647", "0", "-5"} {
+		synctest.Test(t, func(t *testing.T) {
+			s, began := kubetest.New(), time.Now()
+			s.Set(t, "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/upgrader",
+				`{"metadata": {"name": "upgrader", "namespace": "kube-system"}, "spec": {"holderIdentity": "r1@ann@bastion/0", "leaseDurationSeconds": `+seconds+`}}`)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			err := kube.NewLock(s.Client(t, "x"), ann("r1")).Outwait(ctx)
+			if took := time.Since(began); err != nil || took < time.Minute || took > 75*time.Second {
+				t.Errorf("%s: %v after %s", seconds, err, took)
+			}
+		})
+	}
+}
+
 // Hold believes a renewal for 20 seconds without a request, then asks; an API that is away is a transient error and the
 // lock is held again, under the same epoch, when it is back.
 func TestHoldThroughAnOutage(t *testing.T) {

@@ -210,7 +210,7 @@ func jobsRun(t *testing.T, path, dir string) {
 		{settle, "t-5", "", "\nm end abandoned epoch 1 asked and found it not started\nm done 0\n"},
 		{settle, "t-1", "", "\nm end rc 7\nm done 0\n"},
 		{launch, "t-6", "yes 'a line' | head -c 60000000; sleep 0.5; echo last; exit 6", "last\n\nm end rc 6\nm done 0\n"},
-		{launch, "t-8", "echo before; trap '' TERM; kill 0; sleep 0.5; echo after", "after\n\nm end cut killed\nm done 0\n"}, // TERM for all but the text
+		{launch, "t-8", "echo before; trap '' TERM; kill 0; sleep 0.3; echo after; sleep 0.5", "after\n\nm end cut killed\nm done 0\n"}, // TERM for all but the text
 		{launch, "t-7", "command -v take shorten || echo \"${reader-none ${cap-of} ${j-ours}}\"", "\nm at 0\nnone of ours\n\nm end rc 0\n"},
 	} {
 		if out := run(c.m, c.id, c.text); !strings.Contains(out, c.expect) {

@@ -221,7 +221,7 @@ func (sh shell) place(t engine.Ticket, j Job, loginUser string) (placement, erro
 		"roomy": strconv.FormatInt(hostRoomy, 10),
 		"name":  strings.ReplaceAll(j.Name, "\n", " "), "digest": hex.EncodeToString(sum[:]), "private": yes(len(j.Secret) > 0),
 	}
-	forget := "unset -f take abandon shorten keep_short write_down\nunset boot now durable room word keep reader " + strings.Join(slices.Sorted(maps.Keys(values)), " ")
+	forget := "unset -f take abandon shorten keep_short write_down\nunset boot now durable room word keep reader lost " + strings.Join(slices.Sorted(maps.Keys(values)), " ")
 	return placement{
 		text: assigns(values) + "exec >>\"$j.out\" 2>&1\n[ \"${1-}\" = held ] || { exec 8>>\"$j.out\" && flock -x 8; }\n" +
 			"{\n" + sh.settings() + "cd /\n" + takeScript + jobScript + "(\nset -eu\n" + forget + "\n" + text + "\n) 9<&-\n" + endedScript + "}\n",

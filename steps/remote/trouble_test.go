@@ -125,7 +125,7 @@ func TestAPipeHoldsNobody(t *testing.T) {
 	beats := filepath.Join(disk, "beats")
 	const reader = `sleep 0.3; me=$(exec sh -c 'echo $PPID'); reader=$(pgrep -P $$ | grep -vx $me); `
 	for id, c := range map[string]struct{ text, last string }{
-		"t-dd":     {reader + `killed=$(pgrep -P $reader dd); kill $killed; while kill -0 $killed 2>/dev/null; do sleep 0.02; done; echo after; sleep 0.3; echo last`, "after\nlast\n"},
+		"t-dd":     {reader + `killed=$(pgrep -P $reader dd); kill -9 $killed; while kill -0 $killed 2>/dev/null; do sleep 0.02; done; echo after; sleep 0.3; echo last`, "after\nlast\n"},
 		"t-reader": {reader + `pkill -KILL -P $reader; kill -9 $reader; sleep 0.3; echo after; sleep 0.3; echo last`, ""},
 		"t-daemon": {`(while echo beat && echo beat >>"$B"; do sleep 0.1; done) & echo last`, ""},
 	} {

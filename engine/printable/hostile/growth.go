@@ -9,7 +9,7 @@ import (
 // about 4 where its cost is in proportion, 16 where it is squared.
 func Growth(line string, parse func(text string)) float64 {
 	small, large := strings.Repeat(line, 4_000), strings.Repeat(line, 16_000)
-	parse(small) // what is made once does not count
+	parse(small)                         // what is made once does not count
 	least := uint64(len(small)) + 16<<10 // what takes less than its text is cheap, and what the runtime takes beside is not its own
 	return float64(worked(func() { parse(large) })) / float64(max(worked(func() { parse(small) }), least))
 }

@@ -87,7 +87,7 @@ write_down() {
 # fill the disk in between, or where what it prints between a look and the shortening must not be lost (half a secret shows the
 # other half), its output goes through a pipe, of which this shell keeps an end too: the death of who reads it must not kill the
 # job.
-keep=65536 reader=
+keep=65536 reader= lost=
 : "${room:=$roomy}"
 if { [ "$private" = yes ] || [ "$room" -lt "$roomy" ]; } && mkfifo "$j.job.pipe" 2>/dev/null; then
 	if [ "$cap" -gt "$((room / 4))" ]; then cap=$((room / 4)); fi
@@ -95,7 +95,7 @@ if { [ "$private" = yes ] || [ "$room" -lt "$roomy" ]; } && mkfifo "$j.job.pipe"
 	exec 7<>"$j.job.pipe" 9<"$j.job.pipe" >"$j.job.pipe" 2>&1 7>&-
 	rm -f "$j.job.pipe"
 	trap '' TERM HUP # to the whole process group are not for what reads its last words
-	(write_down) <&9 >/dev/null 2>&1 8>&- 9<&- &
+	(write_down) <&9 >/dev/null 2>&1 9<&- & # it keeps the lock: the job has not ended before its last words are there
 	reader=$!
 	trap - TERM HUP
 else

@@ -31,11 +31,8 @@ func FuzzHost(f *testing.F) {
 				_ = telling(l.texts(), mostLines)
 			}
 		}
-		hostile.Walk([]any{h, expiration, forbidden}, func(path, text string) {
-			if what, found := hostile.Obeyed(text); found || path[:3] == "[0]" && len(text) > printable.Message {
-				t.Errorf("%s: %s in %d bytes", path, what, len(text))
-			}
-		})
+		hostile.Check(t, h, printable.Message)
+		hostile.Check(t, []any{expiration, forbidden}, 0)
 	})
 }
 
@@ -52,13 +49,7 @@ func FuzzReadable(f *testing.F) {
 
 func TestReadingCostsInProportion(t *testing.T) {
 	for _, section := range endless() {
-		read := func(text string) { (&Host{}).read(text) }
-		if growth := hostile.Growth(section, read); growth > 6 {
-			t.Errorf("four times as many of %.40q cost %.1f times as much", section, growth)
-		}
+		hostile.InProportion(t, section, func(text string) { (&Host{}).read(text) })
 	}
-	log := func(text string) { telling(strings.Split(text, "\n"), mostLines) }
-	if growth := hostile.Growth("nothing of interest\n", log); growth > 6 {
-		t.Errorf("a log four times as long cost %.1f times as much", growth)
-	}
+	hostile.InProportion(t, "nothing of interest\n", func(text string) { telling(strings.Split(text, "\n"), mostLines) })
 }

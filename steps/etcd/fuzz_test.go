@@ -21,19 +21,13 @@ func FuzzReport(f *testing.F) {
 		} else if err := r.judge("cp1", "complaint"); err != nil {
 			words = err.Error()
 		}
-		hostile.Walk([]any{r, words}, func(path, text string) {
-			if what, found := hostile.Obeyed(text); found {
-				t.Errorf("%s: %s", path, what)
-			}
-		})
+		hostile.Check(t, []any{r, words}, 0)
 	})
 }
 
 func TestReadingAReportCostsInProportion(t *testing.T) {
 	for _, line := range []string{"x\n", "== kind\nx\n", "== alarms\nmemberID:1 alarm:NOSPACE\n"} {
-		if growth := hostile.Growth(line, func(text string) { _, _ = read(text) }); growth > 6 {
-			t.Errorf("four times as many of %q cost %.1f times as much", line, growth)
-		}
+		hostile.InProportion(t, line, func(text string) { _, _ = read(text) })
 	}
 }
 

@@ -17,24 +17,19 @@ func FuzzTracks(f *testing.F) {
 	f.Add([]byte(`{"f:\u001b]52":{},"k:{\"name\":\"\u202e\"}":[]}`), `{"apiVersion":"\u009b"}`)
 	f.Fuzz(func(t *testing.T, fields []byte, applied string) {
 		m := &metav1.ObjectMeta{Annotations: map[string]string{lastApplied: applied}, ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: &metav1.FieldsV1{Raw: fields}}}}
-		hostile.Walk(tracks(m), func(path, text string) {
-			if what, found := hostile.Obeyed(text); found || len(text) > printable.Message {
-				t.Errorf("%s: %s in %d bytes", path, what, len(text))
-			}
-		})
+		hostile.Check(t, tracks(m), printable.Message)
 	})
 }
 
 // A set of fields may be nested as deep as JSON goes.
 func TestReadingFieldsCostsInProportion(t *testing.T) {
 	for _, half := range []struct{ open, close string }{{`{"f:a":`, "}"}, {`{"k:{\"name\":\"a\"}":`, "}"}} {
-		growth := hostile.Growth("x", func(text string) {
-			n := len(text) / 4 // JSON is read ten thousand levels deep
-			paths([]byte(strings.Repeat(half.open, n) + "{}" + strings.Repeat(half.close, n)))
+		t.Run(half.open, func(t *testing.T) {
+			hostile.InProportion(t, "x", func(text string) {
+				n := len(text) / 4 // JSON is read ten thousand levels deep
+				paths([]byte(strings.Repeat(half.open, n) + "{}" + strings.Repeat(half.close, n)))
+			})
 		})
-		if growth > 6 {
-			t.Errorf("four times as deep in %s cost %.1f times as much", half.open, growth)
-		}
 	}
 }
 

@@ -19,10 +19,6 @@ func FuzzLocal(f *testing.F) {
 		if err := l.whole("cp1", true); err != nil {
 			said = append(said, err.Error())
 		}
-		hostile.Walk(said, func(path, text string) {
-			if what, found := hostile.Obeyed(text); found {
-				t.Errorf("%s: %s", path, what)
-			}
-		})
+		hostile.Check(t, said, 0)
 	})
 }

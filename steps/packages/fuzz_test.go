@@ -24,25 +24,18 @@ func FuzzWorld(f *testing.F) {
 			src, err := (&repository{URL: officialURL}).source(w, "1.28")
 			said = append(said, src, fmt.Sprint(err), w.choice("kubelet"), fmt.Sprint(w.missing(revisions{"kubelet": "1"}, "")))
 		}
-		hostile.Walk(said, func(path, text string) {
-			if what, found := hostile.Obeyed(text); found || len(text) > 4*printable.Message {
-				t.Errorf("%s: %s in %d bytes", path, what, len(text))
-			}
-		})
+		hostile.Check(t, said, 4*printable.Message)
 	})
 }
 
 func TestReadingAWorldCostsInProportion(t *testing.T) {
 	for _, line := range []string{"offer|kubelet|1.28.15-1.1|x\n", "state|kubelet|ii|1\n", "broken|x|iF\n", "source a:1:deb https://pkgs.k8s.io/core:/stable:/v1.27/deb/ /\n"} {
-		growth := hostile.Growth(line, func(text string) {
+		hostile.InProportion(t, line, func(text string) {
 			if w, err := readWorld("w1", text); err == nil {
 				_, _ = (&repository{URL: officialURL}).source(w, "1.28")
 				_ = w.choice("kubelet")
 			}
 		})
-		if growth > 6 {
-			t.Errorf("four times as many of %q cost %.1f times as much", line, growth)
-		}
 	}
 }
 

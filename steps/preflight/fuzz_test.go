@@ -19,24 +19,15 @@ func FuzzSettings(f *testing.F) {
 		text = printable.Text(text) // as it was read
 		scalar, _ := scalarOf(text, "apiServer", "certSANs")
 		said := []any{flagsIn(text), extraArgs(text, "apiServer"), gatesOf(text, setting{}), scalar, flatten(tree(text))}
-		hostile.Walk(said, func(path, text string) {
-			if what, found := hostile.Obeyed(text); found {
-				t.Errorf("%s: %s", path, what)
-			}
-		})
+		hostile.Check(t, said, 0)
 	})
 }
 
 func TestReadingSettingsCostsInProportion(t *testing.T) {
 	for _, line := range []string{"--flag=value\n", "-- \n", "\"\n", "KUBELET=--a --b --c\n"} {
-		if growth := hostile.Growth(line, func(text string) { flagsIn(text) }); growth > 6 {
-			t.Errorf("four times as many of %q cost %.1f times as much", line, growth)
-		}
+		hostile.InProportion(t, line, func(text string) { flagsIn(text) })
 	}
 	for _, part := range []string{"- a\n", "{", "[", "a: {b: c}\n", "? a\n", "\"", "- &a b\n"} {
-		part := strings.Repeat(part, 10)
-		if growth := hostile.Growth(part, func(text string) { tree(text) }); growth > 6 {
-			t.Errorf("YAML of four times as many %q cost %.1f times as much", part, growth)
-		}
+		hostile.InProportion(t, strings.Repeat(part, 10), func(text string) { tree(text) })
 	}
 }

@@ -47,16 +47,8 @@ func FuzzRead(f *testing.F) {
 		}
 		files, difference := h.Files, h.Difference
 		h.Files, h.Difference = nil, ""
-		hostile.Walk(h, func(path, text string) {
-			if what, found := hostile.Obeyed(text); found || len(text) > printable.Message {
-				t.Errorf("%s: %s in %d bytes", path, what, len(text))
-			}
-		})
-		hostile.Walk([]any{files, difference}, func(path, text string) {
-			if what, found := hostile.Obeyed(text); found {
-				t.Errorf("%s: %s", path, what)
-			}
-		})
+		hostile.Check(t, h, printable.Message)
+		hostile.Check(t, []any{files, difference}, 0)
 	})
 }
 
@@ -90,10 +82,7 @@ func TestNamesInCertificates(t *testing.T) {
 
 func TestReadingCostsInProportion(t *testing.T) {
 	for _, line := range endless() {
-		growth := hostile.Growth(line, func(text string) { Read("w1", text, time.Time{}, time.Time{}) })
-		if growth > 6 {
-			t.Errorf("four times as many of %.40q cost %.1f times as much", line, growth)
-		}
+		hostile.InProportion(t, line, func(text string) { Read("w1", text, time.Time{}, time.Time{}) })
 	}
 }
 

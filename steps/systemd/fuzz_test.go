@@ -20,18 +20,12 @@ func FuzzUnit(f *testing.F) {
 		if u.busy() {
 			said = append(said, u.words())
 		}
-		hostile.Walk(said, func(path, text string) {
-			if what, found := hostile.Obeyed(text); found {
-				t.Errorf("%s: %s", path, what)
-			}
-		})
+		hostile.Check(t, said, 0)
 	})
 }
 
 func TestReadingAUnitCostsInProportion(t *testing.T) {
 	for _, line := range []string{"A=b\n", "says x\n", "file x\n", "x\n"} {
-		if growth := hostile.Growth(line, func(text string) { _, _ = parse(text) }); growth > 6 {
-			t.Errorf("four times as many of %q cost %.1f times as much", line, growth)
-		}
+		hostile.InProportion(t, line, func(text string) { _, _ = parse(text) })
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"testing"
 	"unicode"
 	"unicode/utf8"
 )
@@ -37,6 +38,17 @@ func Obeyed(text string) (what string, found bool) {
 		}
 	}
 	return "", false
+}
+
+// Check fails a test for each text to be reached from v that a terminal would do something about, or hide, or that has more than
+// most bytes; 0 sets no bound.
+func Check(t testing.TB, v any, most int) {
+	t.Helper()
+	Walk(v, func(path, text string) {
+		if what, found := Obeyed(text); found || most > 0 && len(text) > most {
+			t.Errorf("%s: %s in %d bytes", path, what, len(text))
+		}
+	})
 }
 
 // Walk calls see with every string that can be reached from v, exported or not, and the way to it.

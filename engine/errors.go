@@ -78,6 +78,12 @@ func InDoubt(err error) error {
 // ErrFenced says that a newer process of this run, or another run, has taken over: this one must not act any more.
 var ErrFenced = errors.New("another upgrader has taken over")
 
+// A fencedError is the end of a run that was taken over, in the words of who found that out: they hold those of ErrFenced.
+type fencedError struct{ why string }
+
+func (e *fencedError) Error() string { return e.why }
+func (e *fencedError) Unwrap() error { return ErrFenced }
+
 // ErrReadOnly is what clients of a dry run return for every attempt to write.
 var ErrReadOnly = errors.New("this is a dry run: nothing may be written")
 

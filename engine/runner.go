@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
-	"strings"
 	"sync"
 	"time"
 
@@ -280,21 +278,12 @@ func split(records []journal.Record, why error) (kept []journal.Record, un unwri
 	return kept, un
 }
 
-// fenced is the end of a run that another upgrader has taken over. Most reasons say that themselves.
-func fenced(why string) error {
-	why = strings.TrimPrefix(strings.Replace(why, ErrFenced.Error(), "", 1), ": ")
-	if why == "" {
-		return ErrFenced
-	}
-	return fmt.Errorf("%w: %s", ErrFenced, why)
-}
-
 // obey carries out one command, or has a goroutine do it.
 func (x *execution) obey(ctx context.Context, c *Command, un unwritten) (ended bool, err error) {
 	switch c.Do {
 	case Finish:
 		if c.State == Fenced {
-			return true, fenced(c.Why)
+			return true, &fencedError{c.Why}
 		}
 		return true, nil
 	case Wake:

@@ -422,10 +422,13 @@ func TestNothingStartsWithoutTheLock(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		_, err := startIn(t.Context(), &Runner{Graph: one("x"), Run: "r", Log: &memory{w: w}, Settler: w, Guard: &guard{err: ErrFenced},
-			Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}}}, nil)
-		if !errors.Is(err, ErrFenced) || strings.Count(err.Error(), ErrFenced.Error()) != 1 || len(w.effects) != 0 {
-			t.Errorf("fenced: %v with %v", err, w.effects)
+		said := "w1: " + ErrFenced.Error() + ": the host has seen epoch 7" // in whatever place the words stand
+		for why, fence := range map[string]error{ErrFenced.Error(): ErrFenced, said: fmt.Errorf("w1: %w: the host has seen epoch 7", ErrFenced)} {
+			_, err := startIn(t.Context(), &Runner{Graph: one("x"), Run: "r", Log: &memory{w: w}, Settler: w, Guard: &guard{err: fence},
+				Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}}}, nil)
+			if !errors.Is(err, ErrFenced) || err.Error() != why || strings.Count(err.Error(), ErrFenced.Error()) != 1 || len(w.effects) != 0 {
+				t.Errorf("fenced: %v with %v, want %s", err, w.effects, why)
+			}
 		}
 	})
 }

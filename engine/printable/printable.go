@@ -56,7 +56,10 @@ func Cut(s string, most int) string {
 // Line is Cut for what stands in one line, such as a version in a table: the breaks and tabs in it are written out too, so
 // that it cannot look like lines of our own.
 func Line(s string, most int) string {
-	return Cut(strings.NewReplacer("\r\n", `\n`, "\n", `\n`, "\t", `\t`).Replace(s), most)
+	if strings.ContainsAny(s, "\n\t") { // few words have any, and a cluster has thousands
+		s = strings.NewReplacer("\r\n", `\n`, "\n", `\n`, "\t", `\t`).Replace(s)
+	}
+	return Cut(s, most)
 }
 
 func isPlain(s string) bool {

@@ -60,13 +60,13 @@ func (d runDir) contents(m manifest, p *plan.Plan, g *engine.Graph, inventory []
 	for name, data := range p.Files() {
 		files["plan/"+safeName(name)] = data
 	}
-	if m.Inventory != "" && len(inventory) == 0 {
-		var err error
-		if inventory, err = private.ReadFile(d.path(inventoryName)); err != nil {
-			return nil, fmt.Errorf("pinning the inventory: %w", err)
-		}
-	}
 	if m.Inventory != "" {
+		if len(inventory) == 0 {
+			var err error
+			if inventory, err = private.ReadFile(d.path(inventoryName)); err != nil {
+				return nil, fmt.Errorf("pinning the inventory: %w", err)
+			}
+		}
 		files[inventoryName] = inventory
 	}
 	graph, err := json.Marshal(g) // on one line: a large one would be mostly blanks

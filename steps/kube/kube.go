@@ -1,6 +1,7 @@
 // Package kube is a narrow client of one Kubernetes cluster: nodes, pods, disruption budgets, evictions, leases and the
 // few objects that an upgrade looks at. It is the only importer of client-go. It may import engine (for its error
-// answers) and engine/printable, and speaks in types of its own, so that no step depends on a version of the Kubernetes API's Go types.
+// answers) and engine/printable, and speaks in types of its own, so that no step depends on a version of the Kubernetes
+// API's Go types.
 //
 // Reads are repeated with jitter and honour Retry-After; what still fails is an engine.Transient error. Writes are
 // conditional; before one is made again the object is read, so that a lost answer is settled and not guessed. What

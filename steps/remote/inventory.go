@@ -67,7 +67,7 @@ func LoadInventory(path string) (*Inventory, error) { return LoadInventoryOf(pat
 
 // LoadInventoryOf reads a copy of an inventory whose relative paths begin at dir, where the original was.
 func LoadInventoryOf(path, dir string) (*Inventory, error) {
-	data, err := readFile(path)
+	data, err := readFile(path, maxBytes)
 	if err != nil {
 		return nil, fmt.Errorf("reading the inventory: %w", err)
 	}
@@ -90,14 +90,14 @@ func (inv *Inventory) File() string { return inv.path }
 // Text is what the file said; empty if it was not a file. A pipe says it only once.
 func (inv *Inventory) Text() []byte { return inv.text }
 
-// readFile reads a file up to a little more than an inventory may have.
-func readFile(path string) ([]byte, error) {
+// readFile reads a file of at most so many bytes. One more of a longer one shows that it is too long.
+func readFile(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxBytes+1))
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // Node is what the cluster tells about one of its hosts.

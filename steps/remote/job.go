@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/redact"
 )
 
@@ -53,7 +54,7 @@ func (b bothWriter) Write(p []byte) (int, error) {
 
 // Do runs a durable job and waits for its end.
 func (h *host) Do(ctx context.Context, t engine.Ticket, j Job) (err error) {
-	defer cleaned(&Result{}, &err)
+	defer func() { err = printable.Error(err) }()
 	if !ticketID.MatchString(t.ID) {
 		return fmt.Errorf("%s: %q is no ticket: want [a-z0-9-], at most 120 characters", h.name, t.ID)
 	}
@@ -87,7 +88,7 @@ func (h *host) Do(ctx context.Context, t engine.Ticket, j Job) (err error) {
 
 // Settle waits until the job of a ticket has ended and makes sure that it never starts if it has not.
 func (f *Fleet) Settle(ctx context.Context, target engine.Target, t engine.Ticket) (fate engine.Settlement, err error) {
-	defer cleanedSettlement(&fate, &err)
+	defer func() { fate.Err, err = printable.Error(fate.Err), printable.Error(err) }()
 	h, err := f.host(target.Name)
 	if err != nil {
 		return engine.Settlement{}, err

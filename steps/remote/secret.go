@@ -120,12 +120,7 @@ func secretFile(ref, path string) ([]byte, error) {
 	if private.Shared(info) {
 		return nil, fmt.Errorf("the secret %s can be read by others: chmod 600 %s", ref, filepath.Clean(path))
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("the secret %s cannot be read: %w", ref, err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, mostSecret+int64(len("\r\n"))+1))
+	data, err := readFile(path, mostSecret+int64(len("\r\n")))
 	if err != nil {
 		return nil, fmt.Errorf("the secret %s cannot be read: %w", ref, err)
 	}

@@ -3,7 +3,6 @@ package remote
 import (
 	"strings"
 
-	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/redact"
 )
@@ -48,8 +47,4 @@ func leftStanding(line string) string {
 func cleaned(r *Result, err *error) {
 	r.Stdout, r.Stderr = printable.Text(r.Stdout), printable.Text(r.Stderr)
 	*err = printable.Error(*err)
-}
-
-func cleanedSettlement(s *engine.Settlement, err *error) {
-	s.Err, *err = printable.Error(s.Err), printable.Error(*err)
 }

@@ -95,8 +95,7 @@ func (r *run) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, err
 		if holds || err != nil {
 			return nil, err
 		}
-	}
-	if err := r.atHand(ctx); err != nil {
+	} else if err := r.atHand(ctx); err != nil { // `unless` has read them
 		return nil, err
 	}
 	c := engine.Change{

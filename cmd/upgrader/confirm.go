@@ -7,7 +7,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 )
 
 // confirmRun shows what a run would do, in short, and asks. It looks at the cluster as a dry run does, so that a closed
@@ -65,7 +65,7 @@ func (r *rehearsal) target() string {
 	return r.graph.From + " to " + r.graph.To
 }
 
-func before(facts engine.Facts, host string) string { return facts[promise.Kubelet(host)] }
+func before(known engine.Facts, host string) string { return known[facts.Kubelet(host)] }
 
 func hostNames(g *engine.Graph) []string {
 	var names []string

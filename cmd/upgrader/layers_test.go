@@ -17,7 +17,7 @@ const module = "upgrader.dev/upgrader/"
 // /... means everything below. The first row that fits a package counts.
 func layers() []struct{ pkg, may string } {
 	// What families may lean on. Never each other.
-	const ground = " engine engine/document engine/printable steps/promise steps/skew steps/remote steps/kube steps/census steps/knowledge steps/corefile steps/redact "
+	const ground = " engine engine/document engine/printable steps/facts steps/skew steps/remote steps/kube steps/census steps/knowledge steps/corefile steps/redact "
 	return []struct{ pkg, may string }{
 		{"engine", "engine/journal engine/printable"},
 		{"engine/private", ""},
@@ -31,7 +31,7 @@ func layers() []struct{ pkg, may string } {
 		{"schemas", ""},
 
 		{"steps", "engine steps/..."},
-		{"steps/promise", ""},
+		{"steps/facts", ""},
 		{"steps/redact", ""},
 		{"steps/skew", "github.com/Masterminds/semver/v3"},
 		{"steps/remote", "engine engine/document engine/printable engine/private steps/redact golang.org/x/crypto/... golang.org/x/sys/unix github.com/skeema/knownhosts github.com/hashicorp/go-multierror"},
@@ -49,7 +49,7 @@ func layers() []struct{ pkg, may string } {
 		{"steps/sandbox/...", "steps/sandbox/... golang.org/x/crypto/... k8s.io/api/... k8s.io/apimachinery/... golang.org/x/sys/unix mvdan.cc/sh/v3/..."},
 		{"steps/...", ground},
 
-		{"cmd/upgrader", "engine engine/... steps steps/doctor steps/finding steps/identity steps/kube steps/preflight steps/promise steps/redact steps/remote steps/sandbox plans schemas " +
+		{"cmd/upgrader", "engine engine/... steps steps/doctor steps/finding steps/identity steps/kube steps/preflight steps/facts steps/redact steps/remote steps/sandbox plans schemas " +
 			"github.com/spf13/cobra charm.land/lipgloss/v2 github.com/hashicorp/go-multierror golang.org/x/term golang.org/x/sys/unix"},
 
 		// The lab is a customer of the program like any other: it shares no code with what it tests.

@@ -10,7 +10,7 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"upgrader.dev/upgrader/engine"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 )
 
 // A screen lays out the live table. It is a pure function from what is known to lines, none wider than asked for.
@@ -52,7 +52,7 @@ func (sc screen) rows(p *engine.Progress, now time.Time, room int) [][]string {
 		if len(rows) == fit {
 			break
 		}
-		rows = append(rows, sc.row(n, p.Fact(promise.Kubelet(n.Host)), now))
+		rows = append(rows, sc.row(n, p.Fact(facts.Kubelet(n.Host)), now))
 	}
 	for _, q := range queues[:min(len(queues), fit-len(rows))] {
 		rows = append(rows, []string{"", "", sc.style.mark(engine.Waiting) + " " + oneLine(q.group), spell(q.since), oneLine("waits: " + q.why)})

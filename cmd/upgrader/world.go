@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/identity"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/redact"
 	"upgrader.dev/upgrader/steps/remote"
 )
@@ -104,13 +104,13 @@ func newFleet(inventory *remote.Inventory, from identity.Sources, warn func(stri
 	return remote.NewFleet(remote.Config{Inventory: inventory, Warn: warn, Recognise: identity.NewWitness(from).Recognise})
 }
 
-// versions are the kubelets' versions as facts, for the record of a run's beginning.
+// versions are the kubelets' versions as known, for the record of a run's beginning.
 func versions(nodes []kube.Node) engine.Facts {
-	facts := engine.Facts{}
+	known := engine.Facts{}
 	for _, n := range nodes {
-		facts[promise.Kubelet(n.Name)] = n.KubeletVersion
+		known[facts.Kubelet(n.Name)] = n.KubeletVersion
 	}
-	return facts
+	return known
 }
 
 // whoami names the person at this machine, for locks and decisions.

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/skew"
 )
 
@@ -129,14 +129,14 @@ func Component(p kube.Pod) string { return strings.TrimSuffix(p.Name, "-"+p.Node
 func (c *Census) Promise(expect engine.Promises) {
 	c.promised, c.kubelets = map[string]skew.Version{}, map[string]skew.Version{}
 	for _, n := range c.Nodes {
-		if v, err := skew.Parse(expect.Promised(promise.ControlPlane(n.Name))); err == nil {
+		if v, err := skew.Parse(expect.Promised(facts.ControlPlane(n.Name))); err == nil {
 			c.promised[n.Name] = v
 		}
-		if v, err := skew.Parse(expect.Promised(promise.Kubelet(n.Name))); err == nil {
+		if v, err := skew.Parse(expect.Promised(facts.Kubelet(n.Name))); err == nil {
 			c.kubelets[n.Name] = v
 		}
 	}
-	if v, err := skew.Parse(expect.Promised(promise.ClusterVersion)); err == nil {
+	if v, err := skew.Parse(expect.Promised(facts.ClusterVersion)); err == nil {
 		c.Config.Version = v
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/census/censustest"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/skew"
 )
 
@@ -118,7 +118,7 @@ func TestObservedIsACopy(t *testing.T) {
 
 func TestPromisesOfADryRunCount(t *testing.T) {
 	got := take(t, censustest.New("1.27.3", "cp1", "w1"))
-	got.Promise(engine.Facts{promise.ControlPlane("cp1"): "1.28.15", promise.ClusterVersion: "1.28.15", promise.Kubelet("w1"): "1.28.15"})
+	got.Promise(engine.Facts{facts.ControlPlane("cp1"): "1.28.15", facts.ClusterVersion: "1.28.15", facts.Kubelet("w1"): "1.28.15"})
 	o, want := got.Observed(), v(t, "1.28.15")
 	if o.APIServers["cp1"] != want || o.Schedulers["cp1"] != want || o.Kubelets["w1"] != want || got.Config.Version != want {
 		t.Errorf("%+v, config %v", o, got.Config.Version)

@@ -10,8 +10,8 @@ import (
 	"upgrader.dev/upgrader/engine/enginetest"
 	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/census/censustest"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/promise"
 )
 
 const old, now = "1.27.3", "1.28.15"
@@ -80,9 +80,9 @@ func TestForbiddenIsOnlyWhatTheMoveItselfWouldBreak(t *testing.T) {
 }
 
 func promised(controlPlanes ...string) engine.Facts {
-	f := engine.Facts{promise.ClusterVersion: now}
+	f := engine.Facts{facts.ClusterVersion: now}
 	for _, h := range controlPlanes {
-		f[promise.ControlPlane(h)] = now
+		f[facts.ControlPlane(h)] = now
 	}
 	return f
 }

@@ -11,8 +11,8 @@ import (
 	"upgrader.dev/upgrader/engine/enginetest"
 	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/census/censustest"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/promise"
 )
 
 const from, to = ">=1.27.0 <1.28.0", "1.28.15"
@@ -77,12 +77,12 @@ func TestSkewWaitsForWhatIsBeingReplaced(t *testing.T) {
 
 // promised is what a dry run of the runbook before would promise.
 func promised(version string, controlPlanes ...string) engine.Facts {
-	f := engine.Facts{promise.ClusterVersion: version}
+	f := engine.Facts{facts.ClusterVersion: version}
 	for _, h := range controlPlanes {
-		f[promise.ControlPlane(h)] = version
+		f[facts.ControlPlane(h)] = version
 	}
 	for _, h := range append(controlPlanes, "w1", "w2") {
-		f[promise.Kubelet(h)] = version
+		f[facts.Kubelet(h)] = version
 	}
 	return f
 }

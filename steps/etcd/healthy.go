@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -44,7 +44,7 @@ func (h *Healthy) Validate() error {
 
 // Observe asks every member, and for how long they have been well.
 func (h *Healthy) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
-	if s.Promised(promise.Restarted(s.Target.Name, "kubelet")) != "" {
+	if s.Promised(facts.Restarted(s.Target.Name, "kubelet")) != "" {
 		return nil, nil // a dry run restarts nothing
 	}
 	if err := h.ask(ctx, s); err != nil {

@@ -68,10 +68,10 @@ func TestCapacity(t *testing.T) {
 		}},
 		{"memory, devices and ports run out too", func() *cluster {
 			c := workers(2)
-			port := func(w *kube.Workload) { w.Ports = []kube.HostPort{{IP: "0.0.0.0", Protocol: "TCP", Port: 80}} }
-			c.pod("shop/big-a", "w1", func(w *kube.Workload) { w.Memory = 4090 * mib })
+			port := func(w *kube.PlacedPod) { w.Ports = []kube.HostPort{{IP: "0.0.0.0", Protocol: "TCP", Port: 80}} }
+			c.pod("shop/big-a", "w1", func(w *kube.PlacedPod) { w.Memory = 4090 * mib })
 			c.pod("shop/big-b", "w2")
-			c.pod("shop/gpu-a", "w1", func(w *kube.Workload) { w.Extended = map[string]int64{"nvidia.com/gpu": 1} })
+			c.pod("shop/gpu-a", "w1", func(w *kube.PlacedPod) { w.Extended = map[string]int64{"nvidia.com/gpu": 1} })
 			c.pod("shop/gpu-b", "w2")
 			c.pod("shop/web-a", "w1", port)
 			c.pod("shop/web-b", "w2", port)
@@ -126,11 +126,11 @@ func TestCapacity(t *testing.T) {
 			"shop/cart-b (100m CPU, 64Mi memory): w2 would make its topology spread by kubernetes.io/hostname uneven (maxSkew 1)]"}},
 		{"pods that must stand together move together, whoever comes first", func() *cluster {
 			c := workers(2)
-			web := kube.Workload{Pod: kube.Pod{Namespace: "shop", Labels: map[string]string{"app": "web"}}}
-			c.pod("shop/cart-a", "w1", cpu(500), func(w *kube.Workload) { w.Together = []kube.Peers{like(&web, host)} })
-			c.pod("shop/cart-b", "w1", cpu(500), func(w *kube.Workload) { w.Together = []kube.Peers{like(&web, host)} })
+			web := kube.PlacedPod{Pod: kube.Pod{Namespace: "shop", Labels: map[string]string{"app": "web"}}}
+			c.pod("shop/cart-a", "w1", cpu(500), func(w *kube.PlacedPod) { w.Together = []kube.Peers{like(&web, host)} })
+			c.pod("shop/cart-b", "w1", cpu(500), func(w *kube.PlacedPod) { w.Together = []kube.Peers{like(&web, host)} })
 			c.pod("shop/web-a", "w1")
-			c.pod("shop/web-b", "w1", func(w *kube.Workload) { w.Together = []kube.Peers{like(&web, host)} })
+			c.pod("shop/web-b", "w1", func(w *kube.PlacedPod) { w.Together = []kube.Peers{like(&web, host)} })
 			return c
 		}, one("w1"), nil},
 		{"a volume of a zone keeps its pod in the zone", func() *cluster {
@@ -160,8 +160,8 @@ func drawn(t *rapid.T) (*cluster, forecast.Plan) {
 		r.Unschedulable = rapid.IntRange(0, 9).Draw(t, "cordoned") == 0
 		nodes = append(nodes, r.Node)
 	}
-	rules := []func(*kube.Workload){
-		func(*kube.Workload) {}, apart("kubernetes.io/hostname"), apart("topology.kubernetes.io/zone"), spread("kubernetes.io/hostname"),
+	rules := []func(*kube.PlacedPod){
+		func(*kube.PlacedPod) {}, apart("kubernetes.io/hostname"), apart("topology.kubernetes.io/zone"), spread("kubernetes.io/hostname"),
 		volume("pv", nodes[0]), bare, scratch, pending, finished, terminating, owned("DaemonSet", "agent"), tolerant,
 	}
 	for i := range rapid.IntRange(0, 25).Draw(t, "workloads") {
@@ -219,7 +219,7 @@ type books struct {
 
 func newBooks(w forecast.World) books {
 	b := books{w, map[string]string{}}
-	for _, p := range w.Workloads {
+	for _, p := range w.Pods {
 		if !p.Finished && !p.Terminating {
 			b.at[p.String()] = p.Node
 		}
@@ -229,7 +229,7 @@ func newBooks(w forecast.World) books {
 
 // leave takes from a node what its drain evicts for good.
 func (b books) leave(o forecast.Outlook) {
-	for _, p := range b.Workloads {
+	for _, p := range b.Pods {
 		if p.OwnerKind == "" && b.at[p.String()] == o.Node {
 			b.at[p.String()] = ""
 		}
@@ -240,7 +240,7 @@ func (b books) leave(o forecast.Outlook) {
 // be missing.
 func (b books) within(t *rapid.T, m forecast.Move) {
 	cpu, pods, asked := int64(0), int64(0), int64(0)
-	for _, p := range b.Workloads {
+	for _, p := range b.Pods {
 		if m.To != "" && b.at[p.String()] == m.To {
 			cpu, pods = cpu+p.CPU, pods+1
 		}
@@ -264,10 +264,10 @@ func TestOrderOfTheWorldDoesNotMatter(t *testing.T) {
 		c, plan := drawn(t)
 		want := forecast.Drains(plan, c.World)
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
-		other := forecast.World{Rooms: slices.Clone(c.Rooms), Workloads: slices.Clone(c.Workloads), Budgets: slices.Clone(c.Budgets), Webhooks: slices.Clone(c.Webhooks)}
+		other := forecast.World{Rooms: slices.Clone(c.Rooms), Pods: slices.Clone(c.Pods), Budgets: slices.Clone(c.Budgets), Webhooks: slices.Clone(c.Webhooks)}
 		random.Shuffle(len(other.Rooms), func(i, j int) { other.Rooms[i], other.Rooms[j] = other.Rooms[j], other.Rooms[i] })
-		random.Shuffle(len(other.Workloads), func(i, j int) {
-			other.Workloads[i], other.Workloads[j] = other.Workloads[j], other.Workloads[i]
+		random.Shuffle(len(other.Pods), func(i, j int) {
+			other.Pods[i], other.Pods[j] = other.Pods[j], other.Pods[i]
 		})
 		if diff := cmp.Diff(want, forecast.Drains(plan, other)); diff != "" {
 			t.Fatal(diff)
@@ -278,9 +278,9 @@ func TestOrderOfTheWorldDoesNotMatter(t *testing.T) {
 // large is a cluster of 500 nodes, 15,000 pods in 300 workloads, a third of them with rules, and 200 budgets.
 func large() (*cluster, forecast.Plan) {
 	c := workers(500)
-	rules := []func(*kube.Workload){
-		func(*kube.Workload) {}, apart("kubernetes.io/hostname"), spread("topology.kubernetes.io/zone"), spread("kubernetes.io/hostname"),
-		func(*kube.Workload) {}, func(*kube.Workload) {}, func(*kube.Workload) {}, func(*kube.Workload) {}, func(*kube.Workload) {},
+	rules := []func(*kube.PlacedPod){
+		func(*kube.PlacedPod) {}, apart("kubernetes.io/hostname"), spread("topology.kubernetes.io/zone"), spread("kubernetes.io/hostname"),
+		func(*kube.PlacedPod) {}, func(*kube.PlacedPod) {}, func(*kube.PlacedPod) {}, func(*kube.PlacedPod) {}, func(*kube.PlacedPod) {},
 	}
 	for i := range 15_000 {
 		app := i % 300

@@ -38,10 +38,10 @@ type Options struct {
 
 // A World is the cluster before the first drain.
 type World struct {
-	Rooms     []kube.Room
-	Workloads []kube.Workload
-	Budgets   []kube.Budget
-	Webhooks  []kube.Webhook
+	Rooms    []kube.Room
+	Pods     []kube.PlacedPod
+	Budgets  []kube.Budget
+	Webhooks []kube.Webhook
 }
 
 // A Forecast is what the drains will meet.

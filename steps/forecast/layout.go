@@ -11,7 +11,7 @@ import (
 
 // A body is a pod that stands on a node, or its successor after an eviction.
 type body struct {
-	kube.Workload
+	kube.PlacedPod
 	at    *spot // nil: nowhere
 	moved bool
 	rank  int      // in the order in which pods are placed
@@ -75,8 +75,8 @@ func newLayout(w World) *layout {
 		l.byName[r.Node] = s
 		l.spots = append(l.spots, s)
 	}
-	for _, w := range w.Workloads {
-		l.admit(&body{Workload: w, name: w.String(), owner: owner(w.Pod), kin: kin(w.Pod)})
+	for _, w := range w.Pods {
+		l.admit(&body{PlacedPod: w, name: w.String(), owner: owner(w.Pod), kin: kin(w.Pod)})
 	}
 	slices.SortFunc(l.bodies, weightier)
 	l.relate()

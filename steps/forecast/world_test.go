@@ -32,10 +32,10 @@ func (c *cluster) controlPlane(name string) {
 }
 
 // pod adds a Ready pod of a Deployment that requests 100m and 64Mi and tolerates nothing.
-func (c *cluster) pod(name, node string, change ...func(*kube.Workload)) {
+func (c *cluster) pod(name, node string, change ...func(*kube.PlacedPod)) {
 	namespace, name, _ := strings.Cut(name, "/")
 	app, _, _ := strings.Cut(name, "-")
-	w := kube.Workload{
+	w := kube.PlacedPod{
 		Pod: kube.Pod{
 			Namespace: namespace, Name: name, UID: "uid-" + name, Node: node, Phase: "Running", Ready: true, Grace: 30 * time.Second,
 			OwnerKind: "ReplicaSet", Owner: app + "-1", Labels: map[string]string{"app": app, "pod-template-hash": "1"},
@@ -45,7 +45,7 @@ func (c *cluster) pod(name, node string, change ...func(*kube.Workload)) {
 	for _, f := range change {
 		f(&w)
 	}
-	c.Workloads = append(c.Workloads, w)
+	c.Pods = append(c.Pods, w)
 }
 
 func tainted(r kube.Room) string {
@@ -58,7 +58,7 @@ func tainted(r kube.Room) string {
 	return ""
 }
 
-func tolerant(w *kube.Workload) {
+func tolerant(w *kube.PlacedPod) {
 	w.Refuses = func(r kube.Room) string {
 		if r.Unschedulable {
 			return "is cordoned"
@@ -67,43 +67,43 @@ func tolerant(w *kube.Workload) {
 	}
 }
 
-func owned(kind, name string) func(*kube.Workload) {
-	return func(w *kube.Workload) { w.OwnerKind, w.Owner = kind, name }
+func owned(kind, name string) func(*kube.PlacedPod) {
+	return func(w *kube.PlacedPod) { w.OwnerKind, w.Owner = kind, name }
 }
 
-func bare(w *kube.Workload)        { w.OwnerKind, w.Owner = "", "" }
-func scratch(w *kube.Workload)     { w.EmptyDir = true }
-func unready(w *kube.Workload)     { w.Ready = false }
-func pending(w *kube.Workload)     { w.Phase, w.Ready = "Pending", false }
-func finished(w *kube.Workload)    { w.Phase, w.Ready, w.Finished = "Succeeded", false, true }
-func terminating(w *kube.Workload) { w.Terminating, w.Grace = true, 5*time.Minute }
-func static(w *kube.Workload)      { w.Mirror, w.OwnerKind = true, "Node" }
+func bare(w *kube.PlacedPod)        { w.OwnerKind, w.Owner = "", "" }
+func scratch(w *kube.PlacedPod)     { w.EmptyDir = true }
+func unready(w *kube.PlacedPod)     { w.Ready = false }
+func pending(w *kube.PlacedPod)     { w.Phase, w.Ready = "Pending", false }
+func finished(w *kube.PlacedPod)    { w.Phase, w.Ready, w.Finished = "Succeeded", false, true }
+func terminating(w *kube.PlacedPod) { w.Terminating, w.Grace = true, 5*time.Minute }
+func static(w *kube.PlacedPod)      { w.Mirror, w.OwnerKind = true, "Node" }
 
-func cpu(milli int64) func(*kube.Workload) { return func(w *kube.Workload) { w.CPU = milli } }
+func cpu(milli int64) func(*kube.PlacedPod) { return func(w *kube.PlacedPod) { w.CPU = milli } }
 
-func grace(d time.Duration) func(*kube.Workload) { return func(w *kube.Workload) { w.Grace = d } }
+func grace(d time.Duration) func(*kube.PlacedPod) { return func(w *kube.PlacedPod) { w.Grace = d } }
 
 // like are the pods with the app of this one, in its namespace.
-func like(w *kube.Workload, topology string) kube.Peers {
+func like(w *kube.PlacedPod, topology string) kube.Peers {
 	namespace, app := w.Namespace, w.Labels["app"]
 	return kube.Peers{Key: namespace + app + topology, Topology: topology, Selects: func(p kube.Pod) bool {
 		return p.Namespace == namespace && p.Labels["app"] == app
 	}}
 }
 
-func apart(topology string) func(*kube.Workload) {
-	return func(w *kube.Workload) { w.Apart = append(w.Apart, like(w, topology)) }
+func apart(topology string) func(*kube.PlacedPod) {
+	return func(w *kube.PlacedPod) { w.Apart = append(w.Apart, like(w, topology)) }
 }
 
-func spread(topology string) func(*kube.Workload) {
-	return func(w *kube.Workload) {
+func spread(topology string) func(*kube.PlacedPod) {
+	return func(w *kube.PlacedPod) {
 		w.Spread = append(w.Spread, kube.Spread{Peers: like(w, topology), MaxSkew: 1, MinPlaces: 1, Counts: func(r kube.Room) bool { return len(r.Taints) == 0 }})
 	}
 }
 
 // volume is one that only these nodes can reach.
-func volume(name string, nodes ...string) func(*kube.Workload) {
-	return func(w *kube.Workload) {
+func volume(name string, nodes ...string) func(*kube.PlacedPod) {
+	return func(w *kube.PlacedPod) {
 		w.Volumes = append(w.Volumes, kube.Volume{Name: name, Reaches: func(r kube.Room) bool {
 			for _, n := range nodes {
 				if n == r.Node {

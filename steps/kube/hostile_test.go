@@ -229,7 +229,7 @@ func everythingOf(t *testing.T, c *kube.Client) map[string]any {
 	keep("drivers", drivers, err)
 	rooms, err := c.Rooms(ctx)
 	keep("rooms", rooms, err)
-	workloads, err := c.Workloads(ctx)
+	workloads, err := c.PlacedPods(ctx)
 	keep("workloads", justWords(workloads, rooms), err)
 	webhooks, err := c.Webhooks(ctx)
 	keep("webhooks", webhooks, err)
@@ -244,7 +244,7 @@ func everythingOf(t *testing.T, c *kube.Client) map[string]any {
 }
 
 // justWords are the parts of workloads that somebody may show: the rest are functions.
-func justWords(workloads []kube.Workload, rooms []kube.Room) []any {
+func justWords(workloads []kube.PlacedPod, rooms []kube.Room) []any {
 	var all []any
 	for _, w := range workloads {
 		all = append(all, w.Pod, w.Extended, w.Ports, w.Bound(rooms))

@@ -8,9 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// A Workload is a pod with all that decides where the scheduler may place it, or the pod that its controller makes in
+// A PlacedPod is a pod with all that decides where the scheduler may place it, or the pod that its controller makes in
 // its place.
-type Workload struct {
+type PlacedPod struct {
 	Pod
 	CPU, Memory int64            // what it requests, as the scheduler counts it: thousandths of a core, bytes
 	Extended    map[string]int64 // other requests, such as ephemeral-storage (bytes) and nvidia.com/gpu
@@ -89,7 +89,7 @@ func (t Taint) String() string {
 
 // Refused says why the pod may not stand on a node, whatever else stands there, or "" if it may: what Refuses says, and
 // volumes that cannot be had there.
-func (w Workload) Refused(r Room) string {
+func (w PlacedPod) Refused(r Room) string {
 	if w.Refuses != nil {
 		if why := w.Refuses(r); why != "" {
 			return why
@@ -105,7 +105,7 @@ func (w Workload) Refused(r Room) string {
 
 // Bound returns the names of the pod's volumes that no other of these nodes can reach: without the pod's own node it
 // cannot have them.
-func (w Workload) Bound(rooms []Room) []string {
+func (w PlacedPod) Bound(rooms []Room) []string {
 	var bound []string
 	for _, v := range w.Volumes {
 		elsewhere := func(r Room) bool { return r.Node != w.Node && v.Reaches(r) }
@@ -124,15 +124,15 @@ func (c *Client) Rooms(ctx context.Context) ([]Room, error) {
 	return rooms, err
 }
 
-// Workloads returns all pods of the cluster, those without a node included, by namespace and name. It also reads the
+// PlacedPods returns all pods of the cluster, those without a node included, by namespace and name. It also reads the
 // claims, the persistent volumes and the namespaces, because rules of placement name them.
-func (c *Client) Workloads(ctx context.Context) ([]Workload, error) {
+func (c *Client) PlacedPods(ctx context.Context) ([]PlacedPod, error) {
 	g, err := c.ground(ctx)
 	if err != nil {
 		return nil, err
 	}
 	workloads, err := list(ctx, c, query{what: "the pods", path: []string{core, "pods"}},
-		func(l *corev1.PodList) []Workload { return convert(l.Items, g.toWorkload) })
-	slices.SortFunc(workloads, func(a, b Workload) int { return strings.Compare(a.String(), b.String()) })
+		func(l *corev1.PodList) []PlacedPod { return convert(l.Items, g.toPlacedPod) })
+	slices.SortFunc(workloads, func(a, b PlacedPod) int { return strings.Compare(a.String(), b.String()) })
 	return workloads, err
 }

@@ -70,8 +70,8 @@ func toVolume(v *corev1.PersistentVolume) (Volume, bool) {
 	}}, true
 }
 
-func (g ground) toWorkload(p *corev1.Pod) Workload {
-	w := Workload{Pod: toPod(p), Refuses: newGate(p).refuses}
+func (g ground) toPlacedPod(p *corev1.Pod) PlacedPod {
+	w := PlacedPod{Pod: toPod(p), Refuses: newGate(p).refuses}
 	w.requests(p)
 	if p.Spec.Priority != nil {
 		w.Priority = *p.Spec.Priority
@@ -92,7 +92,7 @@ func (g ground) toWorkload(p *corev1.Pod) Workload {
 }
 
 // requests are those of the pod's template, not of a later resize: that is what the pod in its place will ask for.
-func (w *Workload) requests(p *corev1.Pod) {
+func (w *PlacedPod) requests(p *corev1.Pod) {
 	requests := resource.PodRequests(p, resource.PodResourcesOptions{})
 	w.CPU, w.Memory, w.Extended = amounts(requests)
 	maps.DeleteFunc(w.Extended, func(_ string, amount int64) bool { return amount == 0 })

@@ -92,7 +92,7 @@ func (r Room) node() *corev1.Node {
 }
 
 // peers reads the pod's rules about other pods.
-func (g ground) peers(p *corev1.Pod, w *Workload) {
+func (g ground) peers(p *corev1.Pod, w *PlacedPod) {
 	if a := p.Spec.Affinity; a != nil && a.PodAntiAffinity != nil {
 		w.Apart = g.terms(p, a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution)
 	}

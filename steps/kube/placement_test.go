@@ -37,7 +37,7 @@ func TestRooms(t *testing.T) {
 }
 
 // workload reads one pod with this spec through the API.
-func workload(t *testing.T, spec string, others ...func(*kubetest.Server)) kube.Workload {
+func workload(t *testing.T, spec string, others ...func(*kubetest.Server)) kube.PlacedPod {
 	t.Helper()
 	s := kubetest.New()
 	for _, set := range others {
@@ -45,7 +45,7 @@ func workload(t *testing.T, spec string, others ...func(*kubetest.Server)) kube.
 	}
 	s.Set(t, "/api/v1/namespaces/shop/pods/cart-0",
 		`{"metadata": {"name": "cart-0", "namespace": "shop", "labels": {"app": "cart", "hash": "1"}}, "spec": `+spec+`, "status": {"phase": "Running"}}`)
-	all, err := s.Client(t, "r1").Workloads(t.Context())
+	all, err := s.Client(t, "r1").PlacedPods(t.Context())
 	if err != nil || len(all) != 1 {
 		t.Fatalf("got %v, %v", all, err)
 	}
@@ -129,7 +129,7 @@ func TestRefused(t *testing.T) {
 }
 
 // A pod follows its volumes: one that no other node can reach binds it to its own.
-func TestVolumesOfWorkloads(t *testing.T) {
+func TestVolumesOfPlacedPods(t *testing.T) {
 	const spec = `{"nodeName": "w1", "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
 		{"name": "zone", "persistentVolumeClaim": {"claimName": "zone"}}, {"name": "new", "persistentVolumeClaim": {"claimName": "new"}},
 		{"name": "logs", "hostPath": {"path": "/var/log"}}]}`
@@ -352,7 +352,7 @@ func TestPlacementSurvivesFaults(t *testing.T) {
 			if err != nil || len(rooms) != 1 {
 				t.Errorf("%s: %v, %v", fault, rooms, err)
 			}
-			workloads, err := c.Workloads(t.Context())
+			workloads, err := c.PlacedPods(t.Context())
 			if err != nil || len(workloads) != 1 {
 				t.Errorf("%s: %v, %v", fault, workloads, err)
 			}

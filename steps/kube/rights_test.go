@@ -51,7 +51,7 @@ func calls(c *kube.Client) map[string]func(ctx context.Context) {
 		"VolumesOf":       func(ctx context.Context) { _, _ = c.VolumesOf(ctx, pod) },
 		"VolumesOn":       func(ctx context.Context) { _, _ = c.VolumesOn(ctx, []string{"rbd"}) },
 		"Webhooks":        func(ctx context.Context) { _, _ = c.Webhooks(ctx) },
-		"Workloads":       func(ctx context.Context) { _, _ = c.Workloads(ctx) },
+		"PlacedPods":      func(ctx context.Context) { _, _ = c.PlacedPods(ctx) },
 
 		// No question of their own, or one that everybody may ask, or one whose resource the caller names.
 		"Host": nil, "ReadOnly": nil, "Under": nil, "Missing": nil, "Tracks": nil,

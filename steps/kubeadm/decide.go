@@ -8,8 +8,8 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/skew"
 )
 
@@ -27,9 +27,9 @@ type view struct {
 func (v *view) settled() bool {
 	if v.worker() {
 		done := v.mark.version == v.want && v.mark.finished
-		return done || v.scene.Promised(promise.Configured(v.host)) == v.want.String()
+		return done || v.scene.Promised(facts.Configured(v.host)) == v.want.String()
 	}
-	return v.scene.Promised(promise.ControlPlane(v.host)) == v.want.String()
+	return v.scene.Promised(facts.ControlPlane(v.host)) == v.want.String()
 }
 
 // possible refuses what no kubeadm can do.

@@ -12,7 +12,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/skew"
 )
@@ -84,7 +84,7 @@ func installed(host string, l local, want skew.Version, expect engine.Promises) 
 	if l.kubeadm == want {
 		return true, nil
 	}
-	promised, err := skew.OfRevision(expect.Promised(promise.Package(host, "kubeadm")))
+	promised, err := skew.OfRevision(expect.Promised(facts.Package(host, "kubeadm")))
 	if err == nil && promised == want {
 		return false, nil
 	}

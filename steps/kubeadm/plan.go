@@ -9,7 +9,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -66,7 +66,7 @@ func (p *Plan) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, er
 	}
 	note := "v" + want.String() + " " + s.Run
 	fact := "planned@" + host.Name()
-	if l.planned == note || s.Promised(fact) == want.String() || s.Promised(promise.ControlPlane(host.Name())) == want.String() ||
+	if l.planned == note || s.Promised(fact) == want.String() || s.Promised(facts.ControlPlane(host.Name())) == want.String() ||
 		config.Version == want && l.reached(want) {
 		return nil, nil
 	}

@@ -9,7 +9,7 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/enginetest"
 	"upgrader.dev/upgrader/steps/census/censustest"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/remote/remotetest"
 )
@@ -31,9 +31,9 @@ func TestPlanAsksKubeadmOncePerRun(t *testing.T) {
 		"upgraded already":      {host: "cp1", files: newFiles, cluster: first()},
 		"half upgraded":         {host: "cp1", files: newFiles, cluster: cluster(), says: "kubeadm upgrade plan v1.28.15"},
 		"no kubeadm":            {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), refuses: "let packages.install bring kubeadm"},
-		"dry run, promised":     {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), expect: engine.Facts{promise.Package("cp1", "kubeadm"): "1.28.15-1.1"}, says: "kubeadm upgrade plan v1.28.15"},
+		"dry run, promised":     {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), expect: engine.Facts{facts.Package("cp1", "kubeadm"): "1.28.15-1.1"}, says: "kubeadm upgrade plan v1.28.15"},
 		"dry run, planned":      {host: "cp1", files: oldFiles, cluster: cluster(), expect: engine.Facts{"planned@cp1": want}},
-		"dry run, upgraded too": {host: "cp1", files: oldFiles, cluster: cluster(), expect: engine.Facts{promise.ControlPlane("cp1"): want}},
+		"dry run, upgraded too": {host: "cp1", files: oldFiles, cluster: cluster(), expect: engine.Facts{facts.ControlPlane("cp1"): want}},
 		"a worker":              {host: "w1", files: worker, cluster: cluster(), refuses: "w1 is no control plane"},
 	} {
 		t.Run(name, func(t *testing.T) {

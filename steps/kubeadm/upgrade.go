@@ -12,7 +12,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/skew"
 )
@@ -156,13 +156,13 @@ func (u *Upgrade) change(host remote.Host, v *view, verb string) engine.Change {
 		Say:     "kubeadm upgrade node (" + version + ")",
 		Repeat:  engine.Guarded,
 		Expects: v.words() + "; kubeadm-config " + v.census.Config.Version.String(),
-		Then:    engine.Facts{promise.Configured(v.host): v.want.String()},
+		Then:    engine.Facts{facts.Configured(v.host): v.want.String()},
 	}
 	if verb == "apply" {
 		c.Say = "kubeadm upgrade apply " + version
 	}
 	if !v.worker() {
-		c.Then = engine.Facts{promise.ControlPlane(v.host): v.want.String(), promise.ClusterVersion: v.want.String()}
+		c.Then = engine.Facts{facts.ControlPlane(v.host): v.want.String(), facts.ClusterVersion: v.want.String()}
 		c.Outage = outageAmong
 		if v.census.ControlPlanes() <= 1 {
 			c.Outage = outageAlone

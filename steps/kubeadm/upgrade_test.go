@@ -14,7 +14,7 @@ import (
 	"upgrader.dev/upgrader/engine/enginetest"
 	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/census/censustest"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/remote/remotetest"
 )
@@ -109,11 +109,11 @@ func TestUpgradeRunsWhatIsLeftToRun(t *testing.T) {
 		"worker, cut":                         {host: "w1", files: with(worker, func(f *files) { f.mark = "node v1.28.15 started" }), cluster: both(), says: node},
 		"worker of the upgrade before":        {host: "w1", files: with(worker, func(f *files) { f.mark = "node v1.27.3 done" }), cluster: both(), says: node},
 		"worker done":                         {host: "w1", files: with(worker, func(f *files) { f.mark = "node v1.28.15 done" }), cluster: &censustest.Cluster{Err: errors.New("must not be asked")}},
-		"dry run, package promised":           {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), expect: engine.Facts{promise.Package("cp1", "kubeadm"): "1.28.15-1.1"}, says: apply},
-		"dry run, itself promised":            {host: "cp1", files: oldFiles, cluster: cluster(), expect: engine.Facts{promise.ControlPlane("cp1"): want, promise.ClusterVersion: want}},
-		"dry run, second after first":         {host: "cp2", files: oldFiles, cluster: cluster(), expect: engine.Facts{promise.ControlPlane("cp1"): want, promise.ClusterVersion: want}, says: node},
-		"dry run, worker after control plane": {host: "w1", files: worker, cluster: cluster(), expect: engine.Facts{promise.ControlPlane("cp1"): want, promise.ControlPlane("cp2"): want, promise.ClusterVersion: want}, says: node},
-		"dry run, worker promised":            {host: "w1", files: worker, cluster: cluster(), expect: engine.Facts{promise.ClusterVersion: want, promise.Configured("w1"): want}},
+		"dry run, package promised":           {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), expect: engine.Facts{facts.Package("cp1", "kubeadm"): "1.28.15-1.1"}, says: apply},
+		"dry run, itself promised":            {host: "cp1", files: oldFiles, cluster: cluster(), expect: engine.Facts{facts.ControlPlane("cp1"): want, facts.ClusterVersion: want}},
+		"dry run, second after first":         {host: "cp2", files: oldFiles, cluster: cluster(), expect: engine.Facts{facts.ControlPlane("cp1"): want, facts.ClusterVersion: want}, says: node},
+		"dry run, worker after control plane": {host: "w1", files: worker, cluster: cluster(), expect: engine.Facts{facts.ControlPlane("cp1"): want, facts.ControlPlane("cp2"): want, facts.ClusterVersion: want}, says: node},
+		"dry run, worker promised":            {host: "w1", files: worker, cluster: cluster(), expect: engine.Facts{facts.ClusterVersion: want, facts.Configured("w1"): want}},
 	})
 }
 
@@ -143,7 +143,7 @@ func TestUpgradeRefuses(t *testing.T) {
 		"a host that is no node":              {host: "cp1.example.com", files: oldFiles, cluster: cluster(), refuses: `the cluster has no node "cp1.example.com"`},
 		"the API away for want of a manifest": {host: "cp1", files: alone, cluster: &censustest.Cluster{Err: engine.Transient(errors.New("connection refused"))}, refuses: "put it back with `cp /etc/kubernetes/tmp/kubeadm-backup-manifests-1/etcd.yaml"},
 		"no kubeadm of the version":           {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), refuses: "kubeadm on cp1 is 1.27.3"},
-		"another package was promised":        {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), expect: engine.Facts{promise.Package("cp1", "kubeadm"): "1.28.1-1.1"}, refuses: "kubeadm on cp1 is 1.27.3"},
+		"another package was promised":        {host: "cp1", files: with(oldFiles, func(f *files) { f.kubeadm = old }), cluster: cluster(), expect: engine.Facts{facts.Package("cp1", "kubeadm"): "1.28.1-1.1"}, refuses: "kubeadm on cp1 is 1.27.3"},
 		"begun on another host":               {host: "cp2", files: oldFiles, cluster: cluster().Roll("cp1", want, ""), refuses: "the upgrade to 1.28.15 was begun on cp1"},
 		"a cluster that is newer":             {host: "cp1", files: oldFiles, cluster: cluster().Store("1.29.0"), refuses: "kubeadm does not go back"},
 		"a manifest that was lost":            {host: "cp1", files: lost, cluster: cluster(), refuses: "put it back with `cp /etc/kubernetes/tmp/kubeadm-backup-manifests-1/kube-scheduler.yaml /etc/kubernetes/manifests/kube-scheduler.yaml` on cp1"},
@@ -218,7 +218,7 @@ func TestUpgradeRefusesAControlPlaneAmongTheWorkers(t *testing.T) {
 }
 
 func TestUpgradePromisesAndOutage(t *testing.T) {
-	control := engine.Facts{promise.ControlPlane("cp1"): want, promise.ClusterVersion: want}
+	control := engine.Facts{facts.ControlPlane("cp1"): want, facts.ClusterVersion: want}
 	for name, tt := range map[string]struct {
 		host    string
 		files   files
@@ -228,7 +228,7 @@ func TestUpgradePromisesAndOutage(t *testing.T) {
 	}{
 		"alone":  {"cp1", oldFiles, censustest.New(old, "cp1", "w1"), control, 5 * time.Minute},
 		"of two": {"cp1", oldFiles, cluster(), control, 2 * time.Minute},
-		"worker": {"w1", worker, both(), engine.Facts{promise.Configured("w1"): want}, 0},
+		"worker": {"w1", worker, both(), engine.Facts{facts.Configured("w1"): want}, 0},
 	} {
 		changes, err := upgrader(tt.host, tt.files, tt.cluster).Observe(t.Context(), scene(tt.host, nil))
 		if err != nil || len(changes) != 1 {

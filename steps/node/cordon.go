@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -44,7 +44,7 @@ func (u *uncordon) Observe(ctx context.Context, s engine.Scene) ([]engine.Change
 	if err != nil {
 		return nil, err
 	}
-	switch s.Promised(promise.Cordoned(n.Name)) {
+	switch s.Promised(facts.Cordoned(n.Name)) {
 	case "false":
 		return nil, nil
 	case "true":

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -54,7 +54,7 @@ func (d *drain) Validate() error {
 
 func (d *drain) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
 	host := s.Target.Name
-	if s.Promised(promise.Drained(host)) == "true" {
+	if s.Promised(facts.Drained(host)) == "true" {
 		return nil, nil
 	}
 	n, err := look(ctx, d.cluster, s)
@@ -71,7 +71,7 @@ func (d *drain) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, e
 	if changes, err := toCordon(ctx, d.cluster, d.hosts, n, s); err != nil || len(changes) > 0 {
 		return changes, err
 	}
-	if s.Promised(promise.Cordoned(host)) == "true" {
+	if s.Promised(facts.Cordoned(host)) == "true" {
 		return d.announce(host, load), nil
 	}
 	if len(load.evict) > 0 {
@@ -136,7 +136,7 @@ func (d *drain) eviction(n kube.Node, p kube.Pod) engine.Change {
 	}
 	return engine.Change{
 		Say: "evict its pods", Of: p.String(), Repeat: engine.Convergent, Expects: seen,
-		Then: engine.Facts{promise.Drained(n.Name): "true"},
+		Then: engine.Facts{facts.Drained(n.Name): "true"},
 		Do:   func(ctx context.Context, _ engine.Ticket) error { return d.evict(ctx, p) },
 	}
 }

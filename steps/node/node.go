@@ -1,6 +1,6 @@
 // Package node is the family of kinds that take a node out of service and put it back: node.cordon, node.drain,
 // node.ready and node.uncordon. They keep a ledger on the node itself, the annotation upgrader.dev/cordoned-by, so that
-// a cordon made by somebody else is neither taken over nor undone. It may import engine, steps/kube, steps/promise and
+// a cordon made by somebody else is neither taken over nor undone. It may import engine, steps/kube, steps/facts and
 // steps/remote.
 package node
 
@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -87,7 +87,7 @@ func ours(n kube.Node, s engine.Scene) bool {
 // cordoned and somebody else uncordoned stops the step: whoever did that wants pods on it.
 func toCordon(ctx context.Context, c Cordons, hosts remote.Hosts, n kube.Node, s engine.Scene) ([]engine.Change, error) {
 	switch {
-	case n.Unschedulable || s.Promised(promise.Cordoned(n.Name)) == "true":
+	case n.Unschedulable || s.Promised(facts.Cordoned(n.Name)) == "true":
 		return nil, nil
 	case n.UncordonedSince(s.Run):
 		return nil, engine.Refuse(
@@ -99,7 +99,7 @@ func toCordon(ctx context.Context, c Cordons, hosts remote.Hosts, n kube.Node, s
 	}
 	return []engine.Change{{
 		Say:     "cordon",
-		Then:    engine.Facts{promise.Cordoned(n.Name): "true"},
+		Then:    engine.Facts{facts.Cordoned(n.Name): "true"},
 		Repeat:  engine.Convergent,
 		Expects: "schedulable",
 		Do: func(ctx context.Context, _ engine.Ticket) error {
@@ -112,7 +112,7 @@ func toCordon(ctx context.Context, c Cordons, hosts remote.Hosts, n kube.Node, s
 func toUncordon(c Cordons, n kube.Node, s engine.Scene, say string) []engine.Change {
 	return []engine.Change{{
 		Say:     say,
-		Then:    engine.Facts{promise.Cordoned(n.Name): "false"},
+		Then:    engine.Facts{facts.Cordoned(n.Name): "false"},
 		Repeat:  engine.Convergent,
 		Expects: "cordoned by " + n.CordonedBy(),
 		Do: func(ctx context.Context, _ engine.Ticket) error {

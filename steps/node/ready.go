@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -55,7 +55,7 @@ func (r *ready) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, e
 
 func (r *ready) look(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
 	wanted := strings.TrimPrefix(r.Version, "v")
-	if promised := s.Promised(promise.Kubelet(s.Target.Name)); promised != "" {
+	if promised := s.Promised(facts.Kubelet(s.Target.Name)); promised != "" {
 		return nil, promisedIs(s.Target.Name, promised, wanted)
 	}
 	n, err := look(ctx, r.cluster, s)

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"upgrader.dev/upgrader/engine"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -36,7 +36,7 @@ func (a *available) Observe(ctx context.Context, s engine.Scene) ([]engine.Chang
 			wanted[name] = rev
 		}
 	}
-	if err := w.missing(wanted, s.Promised(promise.Repository(host))); err != nil || len(wanted) == 0 {
+	if err := w.missing(wanted, s.Promised(facts.Repository(host))); err != nil || len(wanted) == 0 {
 		return nil, err
 	}
 	return nil, busy(w)

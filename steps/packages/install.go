@@ -10,7 +10,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/skew"
 )
@@ -64,7 +64,7 @@ func (i *install) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 func (i *install) todo(w *world, expect engine.Promises) revisions {
 	left := revisions{}
 	for name, rev := range i.Packages {
-		if !w.has(name, rev) && expect.Promised(promise.Package(w.host, name)) != rev {
+		if !w.has(name, rev) && expect.Promised(facts.Package(w.host, name)) != rev {
 			left[name] = rev
 		}
 	}
@@ -86,7 +86,7 @@ func refuse(w *world, todo revisions, expect engine.Promises) error {
 				"nothing is ever downgraded: correct the revision in the plan, or downgrade this package by hand")
 		}
 	}
-	return w.missing(todo, expect.Promised(promise.Repository(w.host)))
+	return w.missing(todo, expect.Promised(facts.Repository(w.host)))
 }
 
 // forbidden returns the refusal to install a kubelet or a kubeadm that the version policy forbids here. Only the file on
@@ -148,7 +148,7 @@ func (i *install) install(w *world, todo revisions) engine.Change {
 	then := engine.Facts{}
 	var found []string
 	for _, name := range todo.names() {
-		then[promise.Package(w.host, name)] = todo[name]
+		then[facts.Package(w.host, name)] = todo[name]
 		found = append(found, name+" "+w.states[name].String())
 	}
 	return engine.Change{

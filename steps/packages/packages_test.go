@@ -12,7 +12,7 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/enginetest"
 	"upgrader.dev/upgrader/steps/census/censustest"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/remote/remotetest"
 )
 
@@ -96,9 +96,9 @@ func TestInstallObserve(t *testing.T) {
 		{name: "not on offer", says: old("offer | kubelet | 1.28.15-1.1", "offer | kubelet | 1.28.16-1.1"),
 			refused: "the repositories of w1 do not offer kubelet 1.28.15-1.1, only 1.28.16-1.1, 1.28.14-2.1"},
 		{name: "not on offer yet", says: "state | kubeadm | ii  | 1.27.3-1.1\nstate | kubelet | hi  | 1.27.3-1.1\n",
-			expect: engine.Facts{promise.Repository("w1"): "1.28"},
+			expect: engine.Facts{facts.Repository("w1"): "1.28"},
 			want:   "install kubeadm 1.28.15-1.1, kubelet 1.28.15-1.1", found: "kubeadm 1.27.3-1.1; kubelet 1.27.3-1.1, held"},
-		{name: "promised", says: world1273, expect: engine.Facts{promise.Package("w1", "kubeadm"): "1.28.15-1.1"},
+		{name: "promised", says: world1273, expect: engine.Facts{facts.Package("w1", "kubeadm"): "1.28.15-1.1"},
 			want: "install kubelet 1.28.15-1.1", found: "kubelet 1.27.3-1.1, held"},
 		{name: "an rpm host", says: "foreign | rpm\n", refused: "w1 has rpm packages"},
 	}
@@ -123,7 +123,7 @@ func TestInstallObeysTheVersionPolicy(t *testing.T) {
 	}{
 		"kubelet after the control plane":            {cluster: upgraded(), wanted: revisions{"kubelet": "1.28.15-1.1"}},
 		"kubelet before the control plane":           {cluster: old(), wanted: revisions{"kubelet": "1.28.15-1.1"}, refused: "with kubelet 1.28.15 on w1 the version skew policy would be broken"},
-		"kubelet behind a promised control plane":    {cluster: old(), wanted: revisions{"kubelet": "1.28.15-1.1"}, expect: engine.Facts{promise.ControlPlane("cp1"): "1.28.15"}},
+		"kubelet behind a promised control plane":    {cluster: old(), wanted: revisions{"kubelet": "1.28.15-1.1"}, expect: engine.Facts{facts.ControlPlane("cp1"): "1.28.15"}},
 		"kubeadm before the control plane":           {cluster: old(), wanted: revisions{"kubeadm": "1.28.15-1.1"}},
 		"kubeadm that skips a minor":                 {cluster: censustest.New("1.26.3", "cp1", "w1"), wanted: revisions{"kubeadm": "1.28.15-1.1"}, refused: "want 1.27 or older: the oldest API server (cp1) is 1.26.3"},
 		"both before the control plane":              {cluster: old(), wanted: both, refused: "with kubeadm 1.28.15 and kubelet 1.28.15 on w1"},
@@ -165,7 +165,7 @@ func TestInstallPromisesWhatItInstalls(t *testing.T) {
 	if err != nil || len(changes) != 1 {
 		t.Fatal(changes, err)
 	}
-	want := engine.Facts{promise.Package("w1", "kubeadm"): "1.28.15-1.1", promise.Package("w1", "kubelet"): "1.28.15-1.1"}
+	want := engine.Facts{facts.Package("w1", "kubeadm"): "1.28.15-1.1", facts.Package("w1", "kubelet"): "1.28.15-1.1"}
 	if diff := cmp.Diff(want, changes[0].Then); diff != "" {
 		t.Error(diff)
 	}
@@ -189,11 +189,11 @@ func TestAvailable(t *testing.T) {
 	}{
 		{name: "on offer", wanted: both},
 		{name: "installed, on offer no more", wanted: revisions{"kubeadm": "1.27.3-1.1"}},
-		{name: "in a repository to come", wanted: revisions{"kubeadm": "1.29.1-1.1"}, expect: engine.Facts{promise.Repository("w1"): "1.29"}},
+		{name: "in a repository to come", wanted: revisions{"kubeadm": "1.29.1-1.1"}, expect: engine.Facts{facts.Repository("w1"): "1.29"}},
 		{name: "several missing", wanted: revisions{"kubeadm": "1.29.1-1.1", "kubelet": "1.28.15-2.1", "containerd": "1.7.1"},
 			why: "the repositories of w1 do not offer containerd 1.7.1, only nothing of that name; kubeadm 1.29.1-1.1, only 1.28.15-1.1; " +
 				"kubelet 1.28.15-2.1, only 1.28.15-1.1, 1.28.14-2.1"},
-		{name: "in another repository to come", wanted: revisions{"kubeadm": "1.29.1-1.1"}, expect: engine.Facts{promise.Repository("w1"): "1.28"},
+		{name: "in another repository to come", wanted: revisions{"kubeadm": "1.29.1-1.1"}, expect: engine.Facts{facts.Repository("w1"): "1.28"},
 			why: "the repositories of w1 do not offer kubeadm 1.29.1-1.1, only 1.28.15-1.1"},
 	}
 	for _, tt := range tests {
@@ -225,7 +225,7 @@ func TestAvailableWaitsForTheLock(t *testing.T) {
 func TestRepositoryLooksPastAPromise(t *testing.T) {
 	h := &remotetest.Host{} // answers nothing
 	r := &repository{hosts: remotetest.One("w1", h), Version: "1.28.15", URL: officialURL}
-	changes, err := r.Observe(t.Context(), scene(engine.Facts{promise.Repository("w1"): "1.28"}))
+	changes, err := r.Observe(t.Context(), scene(engine.Facts{facts.Repository("w1"): "1.28"}))
 	if err != nil || changes != nil {
 		t.Error(changes, err)
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"upgrader.dev/upgrader/engine"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/skew"
 )
@@ -96,7 +96,7 @@ func (r *repository) want() (minor, prefix string, err error) {
 func (r *repository) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
 	host := s.Target.Name
 	minor, prefix, err := r.want()
-	if err != nil || s.Promised(promise.Repository(host)) == minor {
+	if err != nil || s.Promised(facts.Repository(host)) == minor {
 		return nil, err
 	}
 	w, err := ask(ctx, r.hosts, host, sourceScript())
@@ -134,7 +134,7 @@ func (r *repository) change(host, minor, prefix string, src source) (c engine.Ch
 		"LOCK_TIMEOUT": strconv.Itoa(int(lockTimeout.Seconds())),
 	}
 	env["KEY_URL"], env["NO_KEY"] = r.key(src, wanted)
-	c = engine.Change{Then: engine.Facts{promise.Repository(host): minor}, Repeat: engine.Guarded}
+	c = engine.Change{Then: engine.Facts{facts.Repository(host): minor}, Repeat: engine.Guarded}
 	switch src.minor {
 	case minor:
 		c.Say = "fetch the package lists of v" + minor

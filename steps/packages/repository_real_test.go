@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"upgrader.dev/upgrader/engine"
-	"upgrader.dev/upgrader/steps/promise"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -123,7 +123,7 @@ func (tt sourceCase) check(t *testing.T) {
 	if (env["KEY_URL"] == "") == (env["NO_KEY"] == "") {
 		t.Errorf("a key from %q and a reason %q", env["KEY_URL"], env["NO_KEY"])
 	}
-	if c.Then[promise.Repository("w1")] != "1.28" {
+	if c.Then[facts.Repository("w1")] != "1.28" {
 		t.Errorf("promises %v", c.Then)
 	}
 }

@@ -162,9 +162,9 @@ func TestEachTroubleIsFound(t *testing.T) {
 		"a bare pod": {func(_ *testing.T, v *View) {
 			w := pod("shop", "debug", "w1", "", "x=y")
 			w.OwnerKind = ""
-			v.Cluster.Workloads = append(v.Cluster.Workloads, w)
+			v.Cluster.Pods = append(v.Cluster.Pods, w)
 		}, "drain.bare", finding.Blocker, "w1", "without a controller", "force", ""},
-		"a drain that takes long": {func(_ *testing.T, v *View) { v.Cluster.Workloads[1].Grace = time.Hour }, "drain.slow", finding.Warning, "w1", "1h0m0s", "timeout", "drain.slow"},
+		"a drain that takes long": {func(_ *testing.T, v *View) { v.Cluster.Pods[1].Grace = time.Hour }, "drain.slow", finding.Warning, "w1", "1h0m0s", "timeout", "drain.slow"},
 		"no node of that name":    {func(_ *testing.T, v *View) { v.Goal.Drains[1].Nodes = []string{"w1.example.org"} }, "drain.unknown", finding.Blocker, "w1.example.org", "no node of this name", "call the host", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,7 +14,7 @@ func (v *View) foretell() {
 		return
 	}
 	v.Drains = forecast.Drains(forecast.Plan{Groups: v.Goal.Drains}, forecast.World{
-		Rooms: v.Cluster.Rooms, Workloads: v.Cluster.Workloads, Budgets: v.Cluster.Budgets, Webhooks: v.Cluster.Webhooks,
+		Rooms: v.Cluster.Rooms, Pods: v.Cluster.Pods, Budgets: v.Cluster.Budgets, Webhooks: v.Cluster.Webhooks,
 	})
 }
 

@@ -72,7 +72,7 @@ func cgroups(v *View) (found []finding.Finding) {
 
 // dns is the tag of the CoreDNS that runs, "" if none does.
 func (v *View) dns() string {
-	for _, w := range v.Cluster.Workloads {
+	for _, w := range v.Cluster.Pods {
 		if w.Namespace == "kube-system" && w.Labels["k8s-app"] == "kube-dns" && w.Phase == "Running" {
 			return census.Tag(w.Images, "coredns")
 		}

@@ -94,7 +94,7 @@ func healthy(t *testing.T) *View {
 		},
 		Tracks: map[survey.Resource][]kube.Track{}, Addons: map[string][]kube.Track{"Deployment coredns": {{Manager: "kubeadm", Fields: []string{"spec.template.spec.dnsPolicy"}}}},
 		Rooms: []kube.Room{{Node: "cp1", CPU: 2000, Memory: 4 << 30, Pods: 110}, {Node: "w1", CPU: 2000, Memory: 4 << 30, Pods: 110}},
-		Workloads: []kube.Workload{
+		Pods: []kube.PlacedPod{
 			pod("kube-system", "coredns-1", "w1", "coredns", "k8s-app=kube-dns"), pod("shop", "web-1", "w1", "web", "app=web"), pod("shop", "web-2", "cp1", "web", "app=web"),
 		},
 		Balancer: survey.Balancer{Tries: 1, Reached: map[string]int{"10.0.0.11:6443": 1}},
@@ -102,9 +102,9 @@ func healthy(t *testing.T) *View {
 	return v
 }
 
-func pod(namespace, name, node, owner, label string) kube.Workload {
+func pod(namespace, name, node, owner, label string) kube.PlacedPod {
 	key, value, _ := strings.Cut(label, "=")
-	return kube.Workload{CPU: 100, Memory: 64 << 20, Pod: kube.Pod{
+	return kube.PlacedPod{CPU: 100, Memory: 64 << 20, Pod: kube.Pod{
 		Namespace: namespace, Name: name, UID: name, Node: node, Labels: map[string]string{key: value}, Phase: "Running", Ready: true,
 		OwnerKind: "ReplicaSet", Owner: owner, Images: []string{"registry.k8s.io/coredns/coredns:v1.10.1"}, Grace: 30 * time.Second,
 	}}

@@ -13,20 +13,20 @@ import (
 
 // A Cluster is what the API tells of the cluster, at one time.
 type Cluster struct {
-	At        time.Time
-	Server    string // the address that the kubeconfig names
-	Census    census.Census
-	Configs   map[string]map[string]string // data of the ConfigMaps of kube-system that kubeadm keeps; one that is not there has no entry
-	Leaders   map[string]kube.Leader       // by component; one without a lease has no entry
-	Workloads []kube.Workload
-	Rooms     []kube.Room
-	Budgets   []kube.Budget
-	Webhooks  []kube.Webhook
-	Tracks    map[Resource][]kube.Track // what was left on the objects of the resources asked about
-	Addons    map[string][]kube.Track   // and on what kubeadm upgrades inside the cluster: "Deployment coredns"
-	Volumes   map[string][]string       // persistent volumes of the volume plugins asked about, by plugin
-	Drivers   []string                  // CSI drivers; asked for only where a volume needs one
-	Balancer  Balancer
+	At       time.Time
+	Server   string // the address that the kubeconfig names
+	Census   census.Census
+	Configs  map[string]map[string]string // data of the ConfigMaps of kube-system that kubeadm keeps; one that is not there has no entry
+	Leaders  map[string]kube.Leader       // by component; one without a lease has no entry
+	Pods     []kube.PlacedPod
+	Rooms    []kube.Room
+	Budgets  []kube.Budget
+	Webhooks []kube.Webhook
+	Tracks   map[Resource][]kube.Track // what was left on the objects of the resources asked about
+	Addons   map[string][]kube.Track   // and on what kubeadm upgrades inside the cluster: "Deployment coredns"
+	Volumes  map[string][]string       // persistent volumes of the volume plugins asked about, by plugin
+	Drivers  []string                  // CSI drivers; asked for only where a volume needs one
+	Balancer Balancer
 }
 
 // A Resource is a resource of the API whatever its version.
@@ -60,7 +60,7 @@ func Consult(ctx context.Context, client *kube.Client, q Questions) (*Cluster, e
 	r := &reader{client: client, into: c}
 	err := together(ctx,
 		func(ctx context.Context) (err error) { c.Census, err = census.Take(ctx, client); return err },
-		func(ctx context.Context) (err error) { c.Workloads, err = client.Workloads(ctx); return err },
+		func(ctx context.Context) (err error) { c.Pods, err = client.PlacedPods(ctx); return err },
 		func(ctx context.Context) (err error) { c.Rooms, err = client.Rooms(ctx); return err },
 		func(ctx context.Context) (err error) { c.Budgets, err = client.Budgets(ctx, ""); return err },
 		func(ctx context.Context) (err error) { c.Webhooks, err = client.Webhooks(ctx); return err },

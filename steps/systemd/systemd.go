@@ -1,5 +1,5 @@
 // Package systemd has the kind that brings a systemd unit to run what is installed: systemd.restart. It may import
-// engine, steps/remote, steps/kube, steps/census, steps/promise and steps/skew.
+// engine, steps/remote, steps/kube, steps/census, steps/facts and steps/skew.
 package systemd
 
 import (
@@ -14,8 +14,8 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/skew"
 )
@@ -99,7 +99,7 @@ func (*restart) Disrupts() {}
 
 func (r *restart) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
 	host := s.Target.Name
-	if s.Promised(promise.Restarted(host, r.name())) == "true" {
+	if s.Promised(facts.Restarted(host, r.name())) == "true" {
 		return nil, nil
 	}
 	h, err := r.hosts.Host(host)
@@ -157,7 +157,7 @@ func (r *restart) uncordoned(ctx context.Context, s engine.Scene) error {
 // the API is away that one is started all the same, and one that runs is left alone until the API is back.
 func (r *restart) forbidden(ctx context.Context, s engine.Scene, u unit) error {
 	to, err := skew.Parse(r.kubelet(s.Target.Name, s, u))
-	if err != nil || !u.moves() && s.Promised(promise.Package(s.Target.Name, r.name())) == "" {
+	if err != nil || !u.moves() && s.Promised(facts.Package(s.Target.Name, r.name())) == "" {
 		return nil //nolint:nilerr // another unit, or a host that does not tell: the installation was judged
 	}
 	err = census.Forbidden(ctx, r.cluster, s, census.Move{Host: s.Target.Name, Kubelet: to})
@@ -169,9 +169,9 @@ func (r *restart) forbidden(ctx context.Context, s engine.Scene, u unit) error {
 
 func (r *restart) change(h remote.Host, s engine.Scene, u unit, why string) engine.Change {
 	host := s.Target.Name
-	then := engine.Facts{promise.Restarted(host, r.name()): "true"}
+	then := engine.Facts{facts.Restarted(host, r.name()): "true"}
 	if v := r.kubelet(host, s, u); v != "" {
-		then[promise.Kubelet(host)] = v
+		then[facts.Kubelet(host)] = v
 	}
 	return engine.Change{
 		Say:     "restart " + r.Unit,
@@ -188,9 +188,9 @@ func (r *restart) change(h remote.Host, s engine.Scene, u unit, why string) engi
 
 // promised says why an earlier change of a dry run will make this restart necessary, or "".
 func (r *restart) promised(host string, expect engine.Promises) string {
-	keys := []string{promise.Package(host, r.name())}
+	keys := []string{facts.Package(host, r.name())}
 	if r.name() == "kubelet" { // kubeadm writes its configuration
-		keys = append(keys, promise.ControlPlane(host), promise.Configured(host))
+		keys = append(keys, facts.ControlPlane(host), facts.Configured(host))
 	}
 	for _, k := range keys {
 		if expect.Promised(k) != "" {
@@ -205,7 +205,7 @@ func (r *restart) kubelet(host string, expect engine.Promises, u unit) string {
 	if r.name() != "kubelet" {
 		return ""
 	}
-	v, err := skew.OfRevision(expect.Promised(promise.Package(host, "kubelet")))
+	v, err := skew.OfRevision(expect.Promised(facts.Package(host, "kubelet")))
 	if err != nil {
 		if v, err = skew.Parse(strings.TrimPrefix(u.version, "Kubernetes ")); err != nil {
 			return ""

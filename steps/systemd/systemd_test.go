@@ -11,8 +11,8 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/enginetest"
 	"upgrader.dev/upgrader/steps/census/censustest"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/promise"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/remote/remotetest"
 )
@@ -123,9 +123,9 @@ func TestObserve(t *testing.T) {
 	replaced := with("exe /usr/bin/kubelet", "exe /usr/bin/kubelet (deleted)", "v1.27.3", "v1.28.15")
 	looping := with("ActiveState=active", "ActiveState=activating", "SubState=running", "SubState=auto-restart", "NRestarts=0", "NRestarts=7",
 		"MainPID=812", "MainPID=0", "exe /usr/bin/kubelet\n", "") + "log failed to load kubelet config file\nlog exit status 1\n"
-	same := engine.Facts{promise.Restarted("w1", "kubelet"): "true", promise.Kubelet("w1"): "1.27.3"}
+	same := engine.Facts{facts.Restarted("w1", "kubelet"): "true", facts.Kubelet("w1"): "1.27.3"}
 	to := func(v string) engine.Facts {
-		return engine.Facts{promise.Restarted("w1", "kubelet"): "true", promise.Kubelet("w1"): v}
+		return engine.Facts{facts.Restarted("w1", "kubelet"): "true", facts.Kubelet("w1"): v}
 	}
 	tests := []restartCase{
 		{name: "in order", says: running},
@@ -141,12 +141,12 @@ func TestObserve(t *testing.T) {
 		{name: "starts again and again", says: looping,
 			notYet: "kubelet.service on w1 is activating (auto-restart), restarted 7 times by systemd: failed to load kubelet config file / exit status 1"},
 		{name: "no such unit", says: "LoadState=not-found\nActiveState=inactive\nSubState=dead\n", refused: "there is no unit kubelet.service on w1"},
-		{name: "a package is promised", says: running, expect: engine.Facts{promise.Package("w1", "kubelet"): "1.28.15-1.1"},
+		{name: "a package is promised", says: running, expect: engine.Facts{facts.Package("w1", "kubelet"): "1.28.15-1.1"},
 			why: "waits for 1.28.15-1.1", then: to("1.28.15")},
-		{name: "a configuration is promised", says: running, expect: engine.Facts{promise.Configured("w1"): "1.28.15"}, why: "waits for 1.28.15", then: same},
+		{name: "a configuration is promised", says: running, expect: engine.Facts{facts.Configured("w1"): "1.28.15"}, why: "waits for 1.28.15", then: same},
 		{name: "a restart is promised", says: replaced, expect: engine.Facts{
-			promise.Package("w1", "kubelet"): "1.28.15-1.1", promise.Restarted("w1", "kubelet"): "true"}},
-		{name: "another host's package is promised", says: running, expect: engine.Facts{promise.Package("w2", "kubelet"): "1.28.15-1.1"}},
+			facts.Package("w1", "kubelet"): "1.28.15-1.1", facts.Restarted("w1", "kubelet"): "true"}},
+		{name: "another host's package is promised", says: running, expect: engine.Facts{facts.Package("w2", "kubelet"): "1.28.15-1.1"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, tt.check)
@@ -183,8 +183,8 @@ func TestRestartObeysTheVersionPolicy(t *testing.T) {
 		"stopped, before the control plane":         {says: stopped, cluster: cluster("1.27.3", "1.27.3"), asked: 2, refused: "kubelet-too-new"},
 		"stopped, but that version ran before":      {says: stopped, cluster: cluster("1.28.15", "1.27.3"), asked: 2},
 		"the same program, its configuration new":   {says: written, cluster: cluster("1.27.3", "1.26.3")},
-		"dry run, the control plane promised":       {says: running, cluster: cluster("1.27.3", "1.27.3"), asked: 2, expect: engine.Facts{promise.Package("w1", "kubelet"): "1.28.15-1.1", promise.ControlPlane("cp1"): "1.28.15"}},
-		"dry run, the control plane not promised":   {says: running, cluster: cluster("1.27.3", "1.27.3"), asked: 2, expect: engine.Facts{promise.Package("w1", "kubelet"): "1.28.15-1.1"}, refused: "kubelet-too-new"},
+		"dry run, the control plane promised":       {says: running, cluster: cluster("1.27.3", "1.27.3"), asked: 2, expect: engine.Facts{facts.Package("w1", "kubelet"): "1.28.15-1.1", facts.ControlPlane("cp1"): "1.28.15"}},
+		"dry run, the control plane not promised":   {says: running, cluster: cluster("1.27.3", "1.27.3"), asked: 2, expect: engine.Facts{facts.Package("w1", "kubelet"): "1.28.15-1.1"}, refused: "kubelet-too-new"},
 		"the API away, the kubelet runs":            {says: replaced, cluster: away, asked: 1, waits: true},
 		"the API away, perhaps for want of it":      {says: stopped, cluster: away, asked: 1},
 		"the API away, and the program is the same": {says: written, cluster: away},

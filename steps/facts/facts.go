@@ -1,7 +1,7 @@
-// Package promise names the facts that steps promise each other in a dry run and record in a real one. A promise is
+// Package facts names the facts that steps promise each other in a dry run and record in a real one. A promise is
 // what will hold once a change has been made: it lets a later step of a dry run look past that change. It imports
 // nothing.
-package promise
+package facts
 
 // Package is the revision of a package installed on a host ("1.28.15-1.1").
 func Package(host, name string) string { return "package." + name + "@" + host }

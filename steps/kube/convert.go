@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -108,6 +109,7 @@ func toPod(p *corev1.Pod) Pod {
 		Mirror:     mirror,
 		ConfigHash: p.Annotations[configHashAnnotation],
 		Finished:   p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
+		Finalizers: p.Finalizers,
 		Ready: slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}),
@@ -124,7 +126,8 @@ func toPod(p *corev1.Pod) Pod {
 	}
 	if p.DeletionTimestamp != nil {
 		pod.Terminating = true
-		pod.TerminatingSince = asked(p)
+		pod.Grace = given(p)
+		pod.TerminatingSince = p.DeletionTimestamp.Add(-pod.Grace) // the API keeps when the grace ends
 	}
 	for _, c := range p.Spec.Containers {
 		pod.Images = append(pod.Images, c.Image)
@@ -138,13 +141,12 @@ func toPod(p *corev1.Pod) Pod {
 	return pod
 }
 
-// asked is when a pod's deletion was asked for: the API keeps when its grace ends.
-func asked(p *corev1.Pod) time.Time {
-	grace := time.Duration(0)
-	if p.DeletionGracePeriodSeconds != nil {
-		grace = time.Duration(*p.DeletionGracePeriodSeconds) * time.Second
+// given is the grace that a pod's deletion was asked for with.
+func given(p *corev1.Pod) time.Duration {
+	if s := p.DeletionGracePeriodSeconds; s != nil {
+		return time.Duration(*s) * time.Second
 	}
-	return p.DeletionTimestamp.Add(-grace)
+	return 0
 }
 
 func claimOf(p *corev1.Pod, v corev1.Volume) string {
@@ -168,8 +170,37 @@ func toBudget(b *policyv1.PodDisruptionBudget) Budget {
 		Desired: b.Status.DesiredHealthy, Expected: b.Status.ExpectedPods,
 		Pending:      b.Status.ObservedGeneration < b.Generation,
 		UnreadyMayGo: b.Spec.UnhealthyPodEvictionPolicy != nil && *b.Spec.UnhealthyPodEvictionPolicy == policyv1.AlwaysAllow,
+		Owner:        writer(b),
 		Selects:      func(set map[string]string) bool { return selector.Matches(labels.Set(set)) },
 	}
+}
+
+// writer is who writes an object: its controller, or whoever else owns it.
+func writer(o metav1.Object) string {
+	owner := metav1.GetControllerOf(o)
+	if all := o.GetOwnerReferences(); owner == nil && len(all) > 0 {
+		owner = &all[0]
+	}
+	if owner == nil {
+		return ""
+	}
+	return owner.Kind + " " + o.GetNamespace() + "/" + owner.Name
+}
+
+func toAttachment(a *storagev1.VolumeAttachment) Attachment {
+	out := Attachment{
+		Name: a.Name, Attacher: a.Spec.Attacher, Volume: attachedVolume(a), Node: a.Spec.NodeName,
+		Attached: a.Status.Attached, Since: a.CreationTimestamp.Time,
+	}
+	failed := a.Status.AttachError
+	if a.DeletionTimestamp != nil {
+		out.Deleting, out.Since = true, a.DeletionTimestamp.Time
+		failed = cmp.Or(a.Status.DetachError, failed) // one that never came to be attached may have to be detached
+	}
+	if failed != nil {
+		out.Error = failed.Message
+	}
+	return out
 }
 
 func attachedVolume(a *storagev1.VolumeAttachment) string {

@@ -44,25 +44,39 @@ type Pod struct {
 	Phase                string
 	Ready                bool
 	Terminating          bool
-	TerminatingSince     time.Time // when its deletion was asked for
-	Mirror               bool      // a static pod's image in the API
-	OwnerKind, Owner     string    // of its controller: DaemonSet, ReplicaSet, StatefulSet, Job, ...; empty: unmanaged
-	EmptyDir             bool      // has a volume that is lost with it
-	Images               []string  // of its containers, in their order
-	ConfigHash           string    // annotation kubernetes.io/config.hash of a mirror pod
-	Finished             bool      // Succeeded or Failed
-	Grace                time.Duration
-	Tolerates            bool     // the taint of a cordon: may be placed on a cordoned node
-	Claims               []string // names of the PersistentVolumeClaims it mounts, in its namespace
+	TerminatingSince     time.Time     // when its deletion was asked for
+	Mirror               bool          // a static pod's image in the API
+	OwnerKind, Owner     string        // of its controller: DaemonSet, ReplicaSet, StatefulSet, Job, ...; empty: unmanaged
+	EmptyDir             bool          // has a volume that is lost with it
+	Images               []string      // of its containers, in their order
+	ConfigHash           string        // annotation kubernetes.io/config.hash of a mirror pod
+	Finished             bool          // Succeeded or Failed
+	Grace                time.Duration // how long it may take to end: what its deletion gives it, or before that what it asks for
+	Finalizers           []string      // who must let go of it before it is gone from the API
+	Tolerates            bool          // the taint of a cordon: may be placed on a cordoned node
+	Claims               []string      // names of the PersistentVolumeClaims it mounts, in its namespace
 }
 
 // A Budget is a PodDisruptionBudget.
 type Budget struct {
 	Namespace, Name                     string
-	Allowed, Healthy, Desired, Expected int32 // disruptionsAllowed, currentHealthy, desiredHealthy, expectedPods
-	Pending                             bool  // its last change is not counted yet: the numbers are of before, and nothing is allowed
-	UnreadyMayGo                        bool  // unhealthyPodEvictionPolicy AlwaysAllow: pods that are not Ready go whatever the numbers are
+	Allowed, Healthy, Desired, Expected int32  // disruptionsAllowed, currentHealthy, desiredHealthy, expectedPods
+	Pending                             bool   // its last change is not counted yet: the numbers are of before, and nothing is allowed
+	UnreadyMayGo                        bool   // unhealthyPodEvictionPolicy AlwaysAllow: pods that are not Ready go whatever the numbers are
+	Owner                               string // who writes it: "Kafka shop/broker", by its controlling owner reference, or any; empty: nobody
 	Selects                             func(labels map[string]string) bool
+}
+
+// An Attachment is a VolumeAttachment: one volume that is to be on one node, and how far its CSI driver has come with it.
+type Attachment struct {
+	Name     string // of the object
+	Attacher string // the CSI driver
+	Volume   string // the persistent volume; of an inline volume the name of the object
+	Node     string
+	Attached bool
+	Deleting bool      // it is to be detached; the object is there until that is done
+	Since    time.Time // when it was to be attached, or if Deleting to be detached
+	Error    string    // what the driver said of its last attempt; empty: nothing went wrong
 }
 
 // A Blocked error says that an eviction was refused for now (429), by what, in words for the operator.

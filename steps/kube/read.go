@@ -64,17 +64,23 @@ func (c *Client) Budgets(ctx context.Context, namespace string) ([]Budget, error
 	return list(ctx, c, q, func(l *policyv1.PodDisruptionBudgetList) []Budget { return convert(l.Items, toBudget) })
 }
 
+// Attachments returns the volume attachments of a node, or of all nodes if it is empty, by name; those of nodes that are
+// gone too.
+func (c *Client) Attachments(ctx context.Context, node string) ([]Attachment, error) {
+	q := query{what: "the volume attachments", path: []string{storage, "volumeattachments"}}
+	all, err := list(ctx, c, q, func(l *storagev1.VolumeAttachmentList) []Attachment { return convert(l.Items, toAttachment) })
+	all = slices.DeleteFunc(all, func(a Attachment) bool { return node != "" && a.Node != node })
+	slices.SortFunc(all, func(a, b Attachment) int { return strings.Compare(a.Name, b.Name) })
+	return all, err
+}
+
 // VolumesAttached returns the names of the persistent volumes that are attached to a node.
 func (c *Client) VolumesAttached(ctx context.Context, node string) ([]string, error) {
-	q := query{what: "the volume attachments", path: []string{storage, "volumeattachments"}}
-	volumes, err := list(ctx, c, q, func(l *storagev1.VolumeAttachmentList) (names []string) {
-		for i := range l.Items {
-			if l.Items[i].Spec.NodeName == node {
-				names = append(names, attachedVolume(&l.Items[i]))
-			}
-		}
-		return names
-	})
+	all, err := c.Attachments(ctx, node)
+	var volumes []string
+	for _, a := range all {
+		volumes = append(volumes, a.Volume)
+	}
 	slices.Sort(volumes)
 	return volumes, err
 }

@@ -30,7 +30,7 @@ func TestNodesAndPodsComeBackWhole(t *testing.T) {
 	pod := kube.Pod{
 		Namespace: "shop", Name: "cart-0", UID: "p1", Node: "w1", Labels: map[string]string{"app": "cart"}, Phase: "Pending",
 		OwnerKind: "StatefulSet", Owner: "cart", EmptyDir: true, Images: []string{"cart:1"}, Grace: 30 * time.Second,
-		Claims: []string{"data"}, Terminating: true, TerminatingSince: since, Mirror: true, ConfigHash: "h",
+		Claims: []string{"data"}, Finalizers: []string{"batch.kubernetes.io/job-tracking"}, Terminating: true, TerminatingSince: since, Mirror: true, ConfigHash: "h",
 	}
 	s.SetNode(node)
 	s.SetPod(pod)
@@ -212,6 +212,73 @@ func TestReadOnlyRefusesEveryWrite(t *testing.T) {
 	}
 	if writes := s.Writes(); len(writes) > 0 {
 		t.Errorf("the server saw %v", writes)
+	}
+}
+
+// A pod's grace is what its deletion gives it, once that is asked for, and not what it asks for itself.
+func TestGraceOfADeletion(t *testing.T) {
+	s := kubetest.New()
+	s.Set(t, "/api/v1/namespaces/shop/pods/cart", `{"metadata": {"name": "cart", "namespace": "shop", "deletionTimestamp": "2026-11-23T13:00:00Z",
+		"deletionGracePeriodSeconds": 3600}, "spec": {"terminationGracePeriodSeconds": 30}}`)
+	pods, err := s.Client(t, "r1").Pods(t.Context(), kube.PodFilter{})
+	if err != nil || len(pods) != 1 || pods[0].Grace != time.Hour || !pods[0].TerminatingSince.Equal(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)) {
+		t.Errorf("%+v, %v", pods, err)
+	}
+}
+
+// A volume attachment says what the last attempt came to, for the one direction that it goes in.
+func TestAttachments(t *testing.T) {
+	s := kubetest.New()
+	made, asked := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)
+	const meta = `"creationTimestamp": "2026-11-01T00:00:00Z"`
+	const deleting = meta + `, "deletionTimestamp": "2026-11-02T00:00:00Z", "deletionGracePeriodSeconds": 0`
+	for name, text := range map[string]string{
+		"a-well":      `"metadata": {` + meta + `}, "status": {"attached": true, "detachError": {"message": "of before"}}`,
+		"b-inline":    `"metadata": {` + meta + `}, "status": {"attachError": {"message": "no such disk"}}`,
+		"c-stuck":     `"metadata": {` + deleting + `}, "status": {"attached": true, "attachError": {"message": "of before"}, "detachError": {"message": "in use"}}`,
+		"d-never":     `"metadata": {` + deleting + `}, "status": {"attachError": {"message": "no such disk"}}`,
+		"e-elsewhere": `"metadata": {` + meta + `}, "status": {"attached": true}`,
+	} {
+		node, source := "w1", `{"persistentVolumeName": "pv-`+name[:1]+`"}`
+		if name == "e-elsewhere" {
+			node = "w2"
+		}
+		if name == "b-inline" {
+			source = `{"inlineVolumeSpec": {}}`
+		}
+		s.Set(t, "/apis/storage.k8s.io/v1/volumeattachments/"+name, `{`+strings.Replace(text, `"metadata": {`, `"metadata": {"name": "`+name+`", `, 1)+
+			`, "spec": {"attacher": "csi.x", "nodeName": "`+node+`", "source": `+source+`}}`)
+	}
+	c := s.Client(t, "r1")
+	got, err := c.Attachments(t.Context(), "w1")
+	want := []kube.Attachment{
+		{Name: "a-well", Attacher: "csi.x", Volume: "pv-a", Node: "w1", Attached: true, Since: made},
+		{Name: "b-inline", Attacher: "csi.x", Volume: "b-inline", Node: "w1", Since: made, Error: "no such disk"},
+		{Name: "c-stuck", Attacher: "csi.x", Volume: "pv-c", Node: "w1", Attached: true, Deleting: true, Since: asked, Error: "in use"},
+		{Name: "d-never", Attacher: "csi.x", Volume: "pv-d", Node: "w1", Deleting: true, Since: asked, Error: "no such disk"},
+	}
+	for i := range got {
+		got[i].Since = got[i].Since.UTC()
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	if all, err := c.Attachments(t.Context(), ""); err != nil || len(all) != 5 {
+		t.Errorf("of all nodes: %v, %v", all, err)
+	}
+}
+
+// A budget that something owns says so: its controller before others, nobody for one that stands by itself.
+func TestOwnerOfABudget(t *testing.T) {
+	const operator, other = `{"kind": "Kafka", "name": "broker", "controller": true}`, `{"kind": "Team", "name": "sales"}`
+	for owners, want := range map[string]string{"": "", other: "Team shop/sales", other + ", " + operator: "Kafka shop/broker"} {
+		s := kubetest.New()
+		s.Set(t, "/apis/policy/v1/namespaces/shop/poddisruptionbudgets/cart",
+			`{"metadata": {"name": "cart", "namespace": "shop", "ownerReferences": [`+owners+`]}}`)
+		budgets, err := s.Client(t, "r1").Budgets(t.Context(), "")
+		if err != nil || len(budgets) != 1 || budgets[0].Owner != want {
+			t.Errorf("%s: %+v, %v", owners, budgets, err)
+		}
 	}
 }
 

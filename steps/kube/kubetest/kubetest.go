@@ -89,11 +89,14 @@ func (s *Server) SetPod(p kube.Pod) {
 	if p.Mirror {
 		meta["annotations"] = object{"kubernetes.io/config.mirror": "x", "kubernetes.io/config.hash": p.ConfigHash}
 	}
+	if len(p.Finalizers) > 0 {
+		meta["finalizers"] = words(p.Finalizers)
+	}
 	if p.OwnerKind != "" {
 		meta["ownerReferences"] = []any{object{"kind": p.OwnerKind, "name": p.Owner, "controller": true}}
 	}
 	if p.Terminating {
-		meta["deletionTimestamp"], meta["deletionGracePeriodSeconds"] = stamp(p.TerminatingSince), 0
+		meta["deletionTimestamp"], meta["deletionGracePeriodSeconds"] = stamp(p.TerminatingSince.Add(p.Grace)), int(p.Grace/time.Second)
 	}
 	s.put(podPath(p.Namespace, p.Name), object{
 		"metadata": meta,

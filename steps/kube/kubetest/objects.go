@@ -29,6 +29,14 @@ func with(m map[string]string, key, value string) map[string]string {
 	return m
 }
 
+func words(list []string) []any {
+	all := []any{}
+	for _, word := range list {
+		all = append(all, word)
+	}
+	return all
+}
+
 func stamp(t time.Time) any {
 	if t.IsZero() {
 		return nil

@@ -39,8 +39,8 @@ func DecodeTree(tree any, into any) error {
 
 // Hooks let a caller have a say in how values are decoded.
 type Hooks struct {
-	// Expression is called instead of decoding for every scalar that holds an expression, `${{ }}`. Without it the text is decoded as
-	// any other.
+	// Expression is called instead of decoding for every scalar that holds an expression, `${{ }}`: the field stays as it is, and a list
+	// or a map goes without the item. Without it the text is decoded as any other.
 	Expression func(v *Value, f Field)
 }
 
@@ -92,7 +92,7 @@ func (d *decoder) value(v *Value, dst reflect.Value, f Field) {
 		dst.Set(reflect.ValueOf(v))
 		return
 	}
-	if d.hooks.Expression != nil && v.Kind == Scalar && strings.Contains(v.Text, "${{") {
+	if d.open(v) {
 		d.hooks.Expression(v, f.of(dst.Type()))
 		return
 	}
@@ -116,6 +116,11 @@ func (d *decoder) value(v *Value, dst reflect.Value, f Field) {
 	default:
 		d.scalar(v, dst, f)
 	}
+}
+
+// open says that a value is not decoded, since it holds an expression.
+func (d *decoder) open(v *Value) bool {
+	return d.hooks.Expression != nil && v.Kind == Scalar && strings.Contains(v.Text, "${{")
 }
 
 // of is the same field as it applies to an item of type t.

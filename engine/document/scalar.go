@@ -20,7 +20,9 @@ func (d *decoder) mapping(v *Value, dst reflect.Value, f Field) {
 		item := reflect.New(dst.Type().Elem()).Elem()
 		f.Name = member.Key
 		d.within(member.Key, func() { d.value(member.Value, item, f) })
-		m.SetMapIndex(reflect.ValueOf(member.Key).Convert(dst.Type().Key()), item)
+		if !d.open(member.Value) {
+			m.SetMapIndex(reflect.ValueOf(member.Key).Convert(dst.Type().Key()), item)
+		}
 	}
 	dst.Set(m)
 }
@@ -34,10 +36,14 @@ func (d *decoder) list(v *Value, dst reflect.Value, f Field) {
 		return
 	}
 	s := reflect.MakeSlice(dst.Type(), len(v.Items), len(v.Items))
+	known := s.Slice(0, 0)
 	for i, item := range v.Items {
 		d.within(index(i), func() { d.value(item, s.Index(i), f) })
+		if !d.open(item) {
+			known = reflect.Append(known, s.Index(i))
+		}
 	}
-	dst.Set(s)
+	dst.Set(known)
 }
 
 func (d *decoder) table(v *Value, dst table, f Field) {

@@ -23,9 +23,9 @@ type binder struct{ catalog *engine.Catalog }
 
 // Bind evaluates what Expand left open and makes the step. Values that before holds are taken from there; facts may be nil.
 func (b *binder) Bind(n *engine.Node, facts engine.Known, before map[string]string) (engine.Bound, error) {
-	kind, ok := b.catalog.Lookup(n.Kind)
-	if !ok {
-		return engine.Bound{}, fmt.Errorf("%s: this program has no kind %q", n.ID, n.Kind)
+	kind, err := kindOf(b.catalog, n)
+	if err != nil {
+		return engine.Bound{}, err
 	}
 	if facts == nil {
 		facts = engine.Facts{}
@@ -111,13 +111,9 @@ func (w *binding) when() error {
 
 // with fills in the expressions that are left in the settings.
 func (w *binding) with() (*document.Value, error) {
-	tree := w.node.With
-	if tree == nil {
-		tree = map[string]any{}
-	}
-	v, err := document.NewValue(document.Pos{}, tree)
+	v, err := settingsOf(w.node)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", w.node.ID, err)
+		return nil, err
 	}
 	var first error
 	out := v.Map(func(path string, s *document.Value) *document.Value {

@@ -96,7 +96,7 @@ func catalog(t testing.TB) *engine.Catalog {
 		cluster("approval", func() engine.Step { return &approval{} }),
 		cluster("wait", func() engine.Step { return &wait{} }),
 		host("packages.available", func() engine.Step { return &install{} }),
-		host("packages.install", func() engine.Step { return &install{Hold: true} }),
+		host("packages.install", func() engine.Step { return &install{} }),
 		host("kubeadm.upgrade", func() engine.Step { return &upgrade{} }),
 		host("node.drain", func() engine.Step { return &drain{} }),
 		host("node.ready", func() engine.Step { return &upgrade{} }),

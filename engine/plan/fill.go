@@ -161,7 +161,7 @@ func (x *expander) when(u *unit, p *prepared, host *engine.Target) (string, erro
 func (x *expander) with(u *unit, p *prepared, act map[string]any, step engine.Step) map[string]any {
 	with, err := evaluateAll(p.with, p.templates, act)
 	if err == nil {
-		err = with.Decode(step, document.Hooks{Expression: func(*document.Value, document.Field) {}})
+		err = decodeKnown(with, step)
 	}
 	if err == nil && !hasExpression(with) {
 		err = x.validate(u, p, with)

@@ -64,10 +64,11 @@ type Promises interface {
 
 // A Scene is what a step may know when it looks.
 type Scene struct {
-	Target Target
-	Expect Promises // what earlier changes of a dry run promised; nil in a real run
-	Run    string   // the run's ID
-	Step   string   // the step's path in the plan, the same after a resume
+	Target  Target
+	Expect  Promises // what earlier changes of a dry run promised; nil in a real run
+	Learned Promises // what changes of this run brought about or told, also before a resume: their facts; nil: nothing
+	Run     string   // the run's ID
+	Step    string   // the step's path in the plan, the same after a resume
 
 	Now      time.Time // the time of this observation
 	Since    time.Time // when the step first started on this target, also before a resume
@@ -93,6 +94,14 @@ func (s Scene) Promised(name string) string {
 		return ""
 	}
 	return s.Expect.Promised(name)
+}
+
+// Recall is what changes of this run brought about or told under a name, also before a resume; "" where none did.
+func (s Scene) Recall(name string) string {
+	if s.Learned == nil {
+		return ""
+	}
+	return s.Learned.Promised(name)
 }
 
 // Owner names this run's step on this target, for marks that a later observation must recognise as our own.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/plan"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/preflight"
 )
@@ -85,9 +86,18 @@ type inspection struct {
 	checks []engine.Check
 }
 
+// goalOf reads out of a graph what its plan wants of a cluster.
+func goalOf(g *engine.Graph) (preflight.Goal, error) {
+	catalog, err := offline()
+	if err != nil {
+		return preflight.Goal{}, err
+	}
+	return preflight.GoalOf(g, func(n *engine.Node) (engine.Step, error) { return plan.Outline(catalog, n) })
+}
+
 // inspect looks at the cluster for a plan that has been laid out over its hosts. A signal ends it.
 func inspect(ctx context.Context, c *console, w *world, g *engine.Graph) (*inspection, error) {
-	goal, err := preflight.GoalOf(g)
+	goal, err := goalOf(g)
 	if err != nil {
 		return nil, asInvalid(err)
 	}

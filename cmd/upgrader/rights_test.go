@@ -57,7 +57,7 @@ func shippedRights(t *testing.T) []kube.Right {
 		if err != nil {
 			t.Fatal(err)
 		}
-		goal, err := preflight.GoalOf(graph)
+		goal, err := goalOf(graph)
 		if err != nil {
 			t.Fatal(err)
 		}

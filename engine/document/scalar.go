@@ -20,9 +20,7 @@ func (d *decoder) mapping(v *Value, dst reflect.Value, f Field) {
 		item := reflect.New(dst.Type().Elem()).Elem()
 		f.Name = member.Key
 		d.within(member.Key, func() { d.value(member.Value, item, f) })
-		if !d.open(member.Value) {
-			m.SetMapIndex(reflect.ValueOf(member.Key).Convert(dst.Type().Key()), item)
-		}
+		m.SetMapIndex(reflect.ValueOf(member.Key).Convert(dst.Type().Key()), item)
 	}
 	dst.Set(m)
 }

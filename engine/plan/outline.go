@@ -9,8 +9,8 @@ import (
 
 // Outline makes the step of a node as far as it can be known before the run: for who asks what a plan wants, and never to be observed.
 // Its settings are decoded as Bind decodes them. One that still holds an expression has its zero value, never its default, and
-// so do the fields inside one; items of lists and entries of maps that hold one are left out. Nothing is validated, since what is open may
-// be what makes it valid. A node that never runs was given no settings: its step has the defaults.
+// so do the fields inside one and the entries of maps; items of lists that hold one are left out. Nothing is validated, since what is open
+// may be what makes it valid. A node that never runs was given no settings: its step has the defaults.
 func Outline(c *engine.Catalog, n *engine.Node) (engine.Step, error) {
 	kind, err := kindOf(c, n)
 	if err != nil {

@@ -25,7 +25,7 @@ steps:
   - {id: whole, uses: approval, with: {message: "${{ facts['m'] }}", approvers: "${{ facts['a'].split(',') }}"}}
 `, plan.Options{})
 	for id, want := range map[string]engine.Step{
-		"some@c1":     &install{Packages: map[string]string{"kubeadm": "1.28.15-1.1"}, Hold: true},
+		"some@c1":     &install{Packages: map[string]string{"kubeadm": "1.28.15-1.1", "kubelet": ""}, Hold: true},
 		"open@c1":     &install{Packages: map[string]string{"kubeadm": "a"}},
 		"skipped@c1":  &install{Hold: true},
 		"computed@c1": &upgrade{Version: "1.28.15"},

@@ -24,6 +24,18 @@ func Configured(host string) string { return "configured@" + host }
 // Cordoned is "true" for a host that takes no new pods, "false" once it takes them again.
 func Cordoned(host string) string { return "cordoned@" + host }
 
+// CordonedAt is when a host was last cordoned by this run: it tells one drain of it from the next.
+func CordonedAt(host string) string { return "cordoned-at@" + host }
+
+// Evicted is how often pods of one owner have been evicted from a host, see steps/node.
+func Evicted(host, owner string) string { return "evicted." + owner + "@" + host }
+
+// Left is set for the owner of pods that a drain leaves on a host, because they come back in spite of the cordon.
+func Left(host, owner string) string { return "left." + owner + "@" + host }
+
+// Released is set for a volume that a drain has taken the pod of from a host.
+func Released(host, volume string) string { return "released." + volume + "@" + host }
+
 // Drained is "true" for a host whose pods have been evicted.
 func Drained(host string) string { return "drained@" + host }
 

@@ -6,15 +6,16 @@ import (
 	"slices"
 	"strings"
 
+	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
 )
 
-// guards are the PodDisruptionBudgets, by namespace, with what they were seen to stop.
+// guards are the PodDisruptionBudgets, with what they were seen to stop.
 type guards struct {
-	byNamespace map[string][]kube.Budget
-	byKin       map[string][]kube.Budget // those that cover a kind of pods, once they were asked for
-	stopped     map[string]*stop
+	budgets *eviction.Budgets
+	byKin   map[string][]kube.Budget // those that cover a kind of pods, once they were asked for
+	stopped map[string]*stop
 }
 
 // A stop is what a budget stops, or several that cover the same pod.
@@ -25,34 +26,20 @@ type stop struct {
 }
 
 func newGuards(budgets []kube.Budget) *guards {
-	g := &guards{byNamespace: map[string][]kube.Budget{}, byKin: map[string][]kube.Budget{}, stopped: map[string]*stop{}}
-	for _, b := range slices.SortedFunc(slices.Values(budgets), func(a, b kube.Budget) int { return strings.Compare(a.String(), b.String()) }) {
-		g.byNamespace[b.Namespace] = append(g.byNamespace[b.Namespace], b)
-	}
-	return g
+	return &guards{budgets: eviction.NewBudgets(budgets), byKin: map[string][]kube.Budget{}, stopped: map[string]*stop{}}
 }
 
-// of are the budgets that the API server asks before it evicts a pod; it asks none for one that does not run
-// (pkg/registry/core/pod/storage/eviction.go, canIgnorePDB).
+// of are the budgets that the API server asks before it evicts a pod. Selectors cannot tell pods of one kin apart.
 func (g *guards) of(b *body) []kube.Budget {
-	if b.Phase != "Running" {
+	if !eviction.Counts(b.Pod) {
 		return nil
 	}
 	covering, ok := g.byKin[b.kin]
 	if !ok {
-		covering = slices.DeleteFunc(slices.Clone(g.byNamespace[b.Namespace]), func(budget kube.Budget) bool { return !budget.Covers(b.Pod) })
+		covering = g.budgets.Over(b.Pod)
 		g.byKin[b.kin] = covering
 	}
 	return covering
-}
-
-// refuses says whether the API server would refuse to evict a pod that runs, by the budget's numbers of now. A pod that
-// is not Ready may go while the others suffice, or where the budget says so (eviction.go, unhealthyPodEvictionPolicy).
-func refuses(budget kube.Budget, b *body) bool {
-	if !b.Ready && (budget.UnreadyMayGo || budget.Healthy >= budget.Desired && budget.Desired > 0) {
-		return false
-	}
-	return budget.Allowed <= 0
 }
 
 // budgets notes the pods that their budgets keep on the node. Those that came here by an earlier drain were noted there.
@@ -64,9 +51,11 @@ func (t *telling) budgets(l load) {
 		case len(covering) > 1:
 			t.forecaster.budgets.note(covering, b)
 			t.block("drain.overlap")
-		case len(covering) == 1 && refuses(covering[0], b):
+		case len(covering) == 1 && eviction.Refuses(covering[0], b.Pod):
 			t.forecaster.budgets.note(covering, b)
-			t.block("drain.budget")
+			if severity(covering[0]) == finding.Blocker {
+				t.block("drain.budget")
+			}
 		}
 	}
 }
@@ -96,7 +85,7 @@ func (f *forecaster) tellBudgets() {
 		if len(s.budgets) > 1 {
 			f.found = append(f.found, s.overlap(key))
 		} else {
-			f.found = append(f.found, s.blocker(s.budgets[0]))
+			f.found = append(f.found, s.told(s.budgets[0]))
 		}
 	}
 }
@@ -110,26 +99,42 @@ func (s *stop) overlap(key string) finding.Finding {
 	}
 }
 
-func (s *stop) blocker(b kube.Budget) finding.Finding {
-	edit := fmt.Sprintf("`kubectl -n %s edit pdb %s`", b.Namespace, b.Name)
+// severity says what a budget that allows nothing means: one that somebody else than a person writes, or that is about to be counted,
+// may allow more when the drain asks.
+func severity(b kube.Budget) finding.Severity {
+	if b.Owner != "" || b.Pending && b.Allowed > 0 {
+		return finding.Warning
+	}
+	return finding.Blocker
+}
+
+func (s *stop) told(b kube.Budget) finding.Finding {
 	found := finding.Finding{
-		Check: "drain.budget", Severity: finding.Blocker, Where: "PodDisruptionBudget " + b.String(),
+		Check: "drain.budget", Severity: severity(b), Where: "PodDisruptionBudget " + b.String(),
 		Evidence: fmt.Sprintf("%s of %d expected; %s", b.Words(), b.Expected, few(s.pods)),
 	}
-	count := plural(len(s.pods), "pod", "pods")
-	switch {
-	case b.Pending:
-		found.What = fmt.Sprintf("it has changed and is not counted yet, and allows none of %s to be evicted", count)
-		found.Remedy = fmt.Sprintf("look again in a moment: `kubectl -n %s get pdb %s`; if it stays so, look after kube-controller-manager", b.Namespace, b.Name)
-	case b.Expected > 0 && b.Desired >= b.Expected:
-		found.What = fmt.Sprintf("it never allows %s to be evicted: it wants all %d healthy", count, b.Expected)
-		found.Remedy = "let one pod go at a time (maxUnavailable: 1), for now or for good: " + edit + "; or run one more replica than it needs"
-	case s.unready:
-		found.What = fmt.Sprintf("it keeps %s that run and are not Ready: too few of the others are healthy", count)
-		found.Remedy = fmt.Sprintf("cure them (`kubectl -n %s describe pod`), or let such pods go with unhealthyPodEvictionPolicy: AlwaysAllow: %s", b.Namespace, edit)
-	default:
-		found.What = fmt.Sprintf("it allows none of %s to be evicted now: too few are healthy", count)
-		found.Remedy = fmt.Sprintf("see why pods are not Ready: `kubectl -n %s get pods`; or ask for fewer: %s", b.Namespace, edit)
-	}
+	found.What, found.Remedy = s.advice(b, plural(len(s.pods), "pod", "pods"))
 	return found
+}
+
+// advice says what a budget does to so many pods, and what helps. One with an owner is never to be edited: that would not last.
+func (s *stop) advice(b kube.Budget, count string) (what, remedy string) {
+	edit := fmt.Sprintf("`kubectl -n %s edit pdb %s`", b.Namespace, b.Name)
+	switch {
+	case b.Owner != "":
+		return fmt.Sprintf("it allows none of %s to be evicted now, and %s decides when that changes", count, b.Owner),
+			fmt.Sprintf("nothing has to be done if it moves pods that are to be evicted, as the drain asks for each and waits; else see `kubectl -n %s describe pdb %s`, and ask whoever runs it",
+				b.Namespace, b.Name)
+	case b.Pending:
+		return fmt.Sprintf("it has changed and is not counted yet, and allows none of %s to be evicted", count),
+			fmt.Sprintf("look again in a moment: `kubectl -n %s get pdb %s`; if it stays so, look after kube-controller-manager", b.Namespace, b.Name)
+	case b.Expected > 0 && b.Desired >= b.Expected:
+		return fmt.Sprintf("it never allows %s to be evicted: it wants all %d healthy", count, b.Expected),
+			"let one pod go at a time (maxUnavailable: 1), for now or for good: " + edit + "; or run one more replica than it needs"
+	case s.unready:
+		return fmt.Sprintf("it keeps %s that run and are not Ready: too few of the others are healthy", count),
+			fmt.Sprintf("cure them (`kubectl -n %s describe pod`), or let such pods go with unhealthyPodEvictionPolicy: AlwaysAllow: %s", b.Namespace, edit)
+	}
+	return fmt.Sprintf("it allows none of %s to be evicted now: too few are healthy", count),
+		fmt.Sprintf("see why pods are not Ready: `kubectl -n %s get pods`; or ask for fewer: %s", b.Namespace, edit)
 }

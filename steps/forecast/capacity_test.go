@@ -173,7 +173,7 @@ func drawn(t *rapid.T) (*cluster, forecast.Plan) {
 	plan := forecast.Plan{}
 	for rest := rapid.Permutation(nodes).Draw(t, "order"); len(rest) > 0; {
 		n := rapid.IntRange(1, len(rest)).Draw(t, "group")
-		plan.Groups = append(plan.Groups, forecast.Group{Nodes: rest[:n], AtOnce: rapid.IntRange(0, 3).Draw(t, "atOnce"), Options: asShipped})
+		plan.Groups = append(plan.Groups, forecast.Group{Nodes: rest[:n], AtOnce: rapid.IntRange(0, 3).Draw(t, "atOnce"), Rules: ready(asShipped)})
 		rest = rest[n:]
 	}
 	return c, plan

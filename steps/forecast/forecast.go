@@ -1,7 +1,7 @@
 // Package forecast says, before anything is changed, what the drains of a plan will meet: the pods that a drain refuses
 // or waits for, and those that would find no other node. It moves the pods of a cluster about in memory, node by node in
 // the plan's order, by the rules of kubectl drain and of the scheduler; it reads nothing and changes nothing. It may
-// import finding and kube.
+// import eviction, finding and kube.
 //
 // What it does not foretell: preemption, an autoscaler that adds nodes, limits of attachable volumes, and devices that
 // are claimed (resource.k8s.io). Pods that have no node when it begins compete for none.
@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
 )
@@ -24,16 +25,7 @@ type Plan struct {
 type Group struct {
 	Nodes  []string
 	AtOnce int // how many of them may be out of service at a time: maxUnavailable; less than 1 is 1
-	Options
-}
-
-// Options are those of the step node.drain.
-type Options struct {
-	IgnoreDaemonSets bool
-	DeleteEmptyDir   bool
-	Force            bool
-	GracePeriod      time.Duration                       // in place of each pod's own; 0: its own
-	PodSelector      func(labels map[string]string) bool // of kube.Selector; nil: every pod
+	eviction.Rules
 }
 
 // A World is the cluster before the first drain.
@@ -114,7 +106,7 @@ func (f *forecaster) roll(g Group) {
 		for _, out := range together {
 			f.close(out)
 		}
-		f.outlooks = append(f.outlooks, f.drain(node, together, g.Options))
+		f.outlooks = append(f.outlooks, f.drain(node, together, g.Rules))
 	}
 	for ; back < len(g.Nodes); back++ {
 		f.reopen(g.Nodes[back])
@@ -138,21 +130,21 @@ func (f *forecaster) reopen(node string) {
 }
 
 // drain foretells the drain of one node, while those of together are out of service.
-func (f *forecaster) drain(node string, together []string, o Options) Outlook {
-	t := &telling{forecaster: f, outlook: Outlook{Node: node, Moves: f.settled}, together: together}
+func (f *forecaster) drain(node string, together []string, rules eviction.Rules) Outlook {
+	t := &telling{forecaster: f, rules: rules, outlook: Outlook{Node: node, Moves: f.settled}, together: together}
 	f.settled = nil
 	s := f.byName[node]
 	if s == nil {
 		t.unknown()
 		return t.outlook
 	}
-	l := o.sort(s.standing)
+	l := sort(rules, s.standing)
 	t.refusals(l)
 	t.budgets(l)
 	t.webhooks(l)
 	t.singles(l)
 	t.local(l)
-	t.outlook.Wait, t.outlook.Why = f.longest(l, f.passing[node], o)
+	t.outlook.Wait, t.outlook.Why = f.longest(l, f.passing[node], rules)
 	t.capacity(l, f.leave(l, &t.outlook))
 	return t.outlook
 }

@@ -1,11 +1,13 @@
 package forecast_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/forecast"
 )
 
@@ -27,33 +29,33 @@ func TestDrains(t *testing.T) {
 			c := workers(2)
 			c.pod("shop/job", "w1", bare)
 			return c
-		}, with(forecast.Options{Force: true}, "w1"), nil},
+		}, with(eviction.Settings{Force: true}, "w1"), nil},
 		{"emptyDir is refused, and once: a pod that moved is known", func() *cluster {
 			c := workers(2)
 			c.pod("shop/cart-0", "w1", scratch)
 			c.pod("shop/cart-1", "w1", scratch)
 			return c
-		}, with(forecast.Options{IgnoreDaemonSets: true}, "w1", "w2"),
+		}, with(eviction.Settings{IgnoreDaemonSets: true}, "w1", "w2"),
 			[]string{"blocker drain.emptydir: w1: the drain refuses 2 pods with emptyDir volumes: what is in these would be lost [shop/cart-0; shop/cart-1]"}},
 		{"a pod that an earlier drain brings is refused where the options are others", func() *cluster {
 			c := workers(2)
 			c.pod("shop/cart-0", "w1", scratch)
 			c.pod("shop/cart-1", "w1")
 			return c
-		}, forecast.Plan{Groups: []forecast.Group{{Nodes: []string{"w1"}, Options: asShipped}, {Nodes: []string{"w2"}}}},
+		}, forecast.Plan{Groups: []forecast.Group{{Nodes: []string{"w1"}, Rules: ready(asShipped)}, {Nodes: []string{"w2"}}}},
 			[]string{"blocker drain.emptydir: w2: the drain refuses 1 pod with emptyDir volumes: what is in these would be lost [shop/cart-0 (moved from w1)]"}},
 		{"pods of DaemonSets are refused where they are not ignored, unless they are finished", func() *cluster {
 			c := workers(2)
 			c.pod("shop/agent-w1", "w1", owned("DaemonSet", "agent"), scratch)
 			c.pod("shop/agent-old", "w1", owned("DaemonSet", "agent"), finished)
 			return c
-		}, with(forecast.Options{}, "w1"),
+		}, with(eviction.Settings{}, "w1"),
 			[]string{"blocker drain.daemonset: w1: the drain refuses 1 pod of DaemonSets: they would be placed here again [shop/agent-w1]"}},
 		{"what the selector leaves out is not asked", func() *cluster {
 			c := workers(1)
 			c.pod("shop/job", "w1", bare)
 			return c
-		}, with(forecast.Options{PodSelector: func(set map[string]string) bool { return set["app"] == "other" }}, "w1"), nil},
+		}, with(eviction.Settings{PodSelector: "app=other"}, "w1"), nil},
 		{"finished and terminating pods go, static ones stay", func() *cluster {
 			c := workers(1)
 			c.pod("shop/job", "w1", bare, finished)
@@ -126,7 +128,7 @@ func TestWait(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		with func(*cluster)
-		o    forecast.Options
+		o    eviction.Settings
 		wait time.Duration
 		why  string
 	}{
@@ -134,7 +136,7 @@ func TestWait(t *testing.T) {
 		{"the longest grace", func(c *cluster) { c.pod("shop/db-0", "w1", grace(10*time.Minute)) }, asShipped,
 			10 * time.Minute, "shop/db-0 may take 10m to end"},
 		{"the plan's grace instead", func(c *cluster) { c.pod("shop/db-0", "w1", grace(10*time.Minute)) },
-			forecast.Options{GracePeriod: 90 * time.Second}, 90 * time.Second, "shop/cart-a may take 1m30s to end"},
+			eviction.Settings{GracePeriod: 90 * time.Second}, 90 * time.Second, "shop/cart-a may take 1m30s to end"},
 		{"a terminating pod", func(c *cluster) { c.pod("shop/old", "w1", terminating) }, asShipped,
 			5 * time.Minute, "shop/old may take 5m to end"},
 		{"rounds", func(c *cluster) { c.budget("shop/cart", "cart", 3, 5, 5) }, asShipped,
@@ -179,6 +181,15 @@ func TestBudgets(t *testing.T) {
 		}, []string{
 			"blocker drain.budget: PodDisruptionBudget shop/cart: it has changed and is not counted yet, and allows none of 2 pods to be evicted " +
 				"[PDB shop/cart has changed and is not counted yet of 2 expected; shop/cart-a on w1; shop/cart-b on w2]"}},
+		{"its last count allows one, and it is not counted yet", func(c *cluster) {
+			b := c.budget("shop/cart", "cart", 1, 2, 2)
+			b.Pending = true
+		}, []string{
+			"warning drain.budget: PodDisruptionBudget shop/cart: it has changed and is not counted yet, and allows none of 2 pods to be evicted " +
+				"[PDB shop/cart has changed and is not counted yet of 2 expected; shop/cart-a on w1; shop/cart-b on w2]"}},
+		{"an operator writes it, and may move pods that are asked for", func(c *cluster) { c.budget("shop/cart", "cart", 2, 2, 2).Owner = "Kafka shop/cart" }, []string{
+			"warning drain.budget: PodDisruptionBudget shop/cart: it allows none of 2 pods to be evicted now, and Kafka shop/cart decides when that changes " +
+				"[PDB shop/cart allows 0 (2 healthy, needs 2) of 2 expected; shop/cart-a on w1; shop/cart-b on w2]"}},
 		{"two cover the same pods", func(c *cluster) {
 			c.budget("shop/cart", "cart", 1, 2, 2)
 			c.budget("shop/all", "cart", 1, 2, 2)
@@ -220,7 +231,12 @@ func TestBudgets(t *testing.T) {
 			if diff := cmp.Diff(tt.want, words(f.Findings)); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if (len(f.Blocked()) > 0) != (len(tt.want) > 0) {
+			for _, told := range f.Findings {
+				if strings.Contains(told.Where+told.What, "Kafka") && strings.Contains(told.Remedy, "edit") {
+					t.Errorf("advises to edit what an operator writes: %s", told.Remedy)
+				}
+			}
+			if blocks := len(tt.want) > 0 && strings.HasPrefix(tt.want[0], "blocker"); (len(f.Blocked()) > 0) != blocks {
 				t.Errorf("blocked: %v", f.Blocked())
 			}
 		})

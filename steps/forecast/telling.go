@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
 )
@@ -12,8 +13,15 @@ import (
 // A telling makes the findings of one drain.
 type telling struct {
 	*forecaster
+	rules    eviction.Rules
 	outlook  Outlook
 	together []string // nodes that are out of service at the same time, this one included
+}
+
+// stays says whether a drain by these rules leaves a pod on its node, or refuses because it would be placed there again.
+func (t *telling) stays(b *body) bool {
+	fate, why := t.rules.Judge(b.Pod)
+	return fate == eviction.Stays || why == eviction.OfDaemonSet
 }
 
 // block notes that a blocker of this check is met on the node.
@@ -50,17 +58,17 @@ func (t *telling) unknown() {
 
 // refusals are the pods that the drain refuses before it cordons the node.
 func (t *telling) refusals(l load) {
-	if pods := t.news("drain.bare", l.unmanaged); len(pods) > 0 {
+	if pods := t.news("drain.bare", l.refused[eviction.Unmanaged]); len(pods) > 0 {
 		t.tell("drain.bare", finding.Blocker,
 			fmt.Sprintf("the drain refuses %s without a controller: nobody would make them anew", plural(len(pods), "pod", "pods")),
 			described(pods), "delete them or give them a controller, or let the plan evict them for good: `with: {force: true}`")
 	}
-	if pods := t.news("drain.emptydir", l.scratch); len(pods) > 0 {
+	if pods := t.news("drain.emptydir", l.refused[eviction.WithData]); len(pods) > 0 {
 		t.tell("drain.emptydir", finding.Blocker,
 			fmt.Sprintf("the drain refuses %s with emptyDir volumes: what is in these would be lost", plural(len(pods), "pod", "pods")),
 			described(pods), "save what must not be lost and let the plan evict them: `with: {deleteEmptyDir: true}`")
 	}
-	if pods := l.daemonSets; len(pods) > 0 {
+	if pods := l.refused[eviction.OfDaemonSet]; len(pods) > 0 {
 		t.tell("drain.daemonset", finding.Blocker,
 			fmt.Sprintf("the drain refuses %s of DaemonSets: they would be placed here again", plural(len(pods), "pod", "pods")),
 			described(pods), "let the plan leave them where they are: `with: {ignoreDaemonSets: true}`")

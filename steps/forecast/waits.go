@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"upgrader.dev/upgrader/steps/eviction"
 )
 
 // longest is how long the pods of a load need to go: those under one budget in rounds of as many as it allows now, all
 // others at once. Passing pods that are terminating are waited for as well.
-func (f *forecaster) longest(l load, passing []*body, o Options) (time.Duration, string) {
+func (f *forecaster) longest(l load, passing []*body, rules eviction.Rules) (time.Duration, string) {
 	waits := map[string]*rounds{}
 	for _, b := range l.evict {
 		key, allowed := "", 0
@@ -21,10 +23,10 @@ func (f *forecaster) longest(l load, passing []*body, o Options) (time.Duration,
 		if waits[key] == nil {
 			waits[key] = &rounds{budget: key, allowed: allowed}
 		}
-		waits[key].add(b, o.grace(b))
+		waits[key].add(b, rules.Grace(b.Pod))
 	}
 	for _, b := range passing {
-		if b.Terminating && !b.Mirror && b.OwnerKind != "DaemonSet" {
+		if fate, _ := rules.Judge(b.Pod); fate == eviction.Passes {
 			if waits[""] == nil {
 				waits[""] = &rounds{}
 			}

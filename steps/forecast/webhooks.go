@@ -54,7 +54,7 @@ func (t *telling) silenced(h webhook, l load) (leaving []*body) {
 			continue
 		case slices.Contains(l.evict, b):
 			leaving = append(leaving, b)
-		case !slices.Contains(t.together, b.at.Node) || b.Mirror || b.OwnerKind == "DaemonSet":
+		case !slices.Contains(t.together, b.at.Node) || t.stays(b):
 			return nil
 		}
 		guarded = guarded && slices.ContainsFunc(t.forecaster.budgets.of(b), func(budget kube.Budget) bool { return budget.Desired > 0 })

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/forecast"
 	"upgrader.dev/upgrader/steps/kube"
@@ -13,7 +14,7 @@ import (
 const mib = 1 << 20
 
 // asShipped are the options of the plans that come with the program.
-var asShipped = forecast.Options{IgnoreDaemonSets: true, DeleteEmptyDir: true}
+var asShipped = eviction.Settings{IgnoreDaemonSets: true, DeleteEmptyDir: true}
 
 // A cluster is a world under construction.
 type cluster struct{ forecast.World }
@@ -166,11 +167,19 @@ func workers(n int) *cluster {
 func one(nodes ...string) forecast.Plan { return several(1, nodes...) }
 
 func several(atOnce int, nodes ...string) forecast.Plan {
-	return forecast.Plan{Groups: []forecast.Group{{Nodes: nodes, AtOnce: atOnce, Options: asShipped}}}
+	return forecast.Plan{Groups: []forecast.Group{{Nodes: nodes, AtOnce: atOnce, Rules: ready(asShipped)}}}
 }
 
-func with(o forecast.Options, nodes ...string) forecast.Plan {
-	return forecast.Plan{Groups: []forecast.Group{{Nodes: nodes, Options: o}}}
+func with(s eviction.Settings, nodes ...string) forecast.Plan {
+	return forecast.Plan{Groups: []forecast.Group{{Nodes: nodes, Rules: ready(s)}}}
+}
+
+func ready(s eviction.Settings) eviction.Rules {
+	r, err := s.Rules()
+	if err != nil {
+		panic(err)
+	}
+	return r
 }
 
 // words are findings in one line each: severity, check, place, what and evidence.

@@ -104,7 +104,7 @@ func toPod(p *corev1.Pod) Pod {
 	_, mirror := p.Annotations[corev1.MirrorPodAnnotationKey]
 	pod := Pod{
 		Namespace: p.Namespace, Name: p.Name, UID: string(p.UID),
-		Node: p.Spec.NodeName, Labels: p.Labels,
+		Node: p.Spec.NodeName, Labels: p.Labels, Created: p.CreationTimestamp.Time,
 		Phase:      string(p.Status.Phase),
 		Mirror:     mirror,
 		ConfigHash: p.Annotations[configHashAnnotation],

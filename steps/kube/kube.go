@@ -40,6 +40,7 @@ type Node struct {
 type Pod struct {
 	Namespace, Name, UID string
 	Node                 string
+	Created              time.Time // by the API server's clock, to the second
 	Labels               map[string]string
 	Phase                string
 	Ready                bool

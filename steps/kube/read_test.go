@@ -28,7 +28,7 @@ func TestNodesAndPodsComeBackWhole(t *testing.T) {
 		BootID: "b", MachineID: "m", InternalIP: "10.0.0.1", Runtime: "containerd://1.6.20",
 	}
 	pod := kube.Pod{
-		Namespace: "shop", Name: "cart-0", UID: "p1", Node: "w1", Labels: map[string]string{"app": "cart"}, Phase: "Pending",
+		Namespace: "shop", Name: "cart-0", UID: "p1", Node: "w1", Created: since, Labels: map[string]string{"app": "cart"}, Phase: "Pending",
 		OwnerKind: "StatefulSet", Owner: "cart", EmptyDir: true, Images: []string{"cart:1"}, Grace: 30 * time.Second,
 		Claims: []string{"data"}, Finalizers: []string{"batch.kubernetes.io/job-tracking"}, Terminating: true, TerminatingSince: since, Mirror: true, ConfigHash: "h",
 	}
@@ -45,7 +45,7 @@ func TestNodesAndPodsComeBackWhole(t *testing.T) {
 	if err != nil || len(pods) != 1 {
 		t.Fatalf("got %v, %v", pods, err)
 	}
-	pods[0].TerminatingSince = pods[0].TerminatingSince.UTC()
+	pods[0].TerminatingSince, pods[0].Created = pods[0].TerminatingSince.UTC(), pods[0].Created.UTC()
 	if diff := cmp.Diff(pod, pods[0]); diff != "" {
 		t.Error(diff)
 	}

@@ -188,3 +188,6 @@ func (u *Upgrade) job(name, verb string, want skew.Version) remote.Job {
 		"ETCD_UPGRADE": strconv.FormatBool(u.EtcdUpgrade), "CERTIFICATE_RENEWAL": strconv.FormatBool(u.CertificateRenewal),
 	}}}
 }
+
+// PatchedBy is the directory of patches on the host; empty: none. For who asks what a plan wants.
+func (u *Upgrade) PatchedBy() string { return u.Patches }

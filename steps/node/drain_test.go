@@ -174,8 +174,8 @@ func TestDrainFromBeginningToEnd(t *testing.T) {
 		if err := drained(t, s); err != nil {
 			t.Error(err)
 		}
-		// One cordon and four evictions: cart-1 was refused once, together with cart-0, and then not asked for in vain.
-		if writes := s.Writes(); len(writes) != 5 {
+		// One cordon and three evictions, and cart-1 was refused for 23 s before: at once, and 5 and 15 s later.
+		if writes := s.Writes(); len(writes) != 7 {
 			t.Errorf("writes: %v", writes)
 		}
 	})
@@ -361,4 +361,62 @@ func TestDrainLeavesWhatToleratesTheCordon(t *testing.T) {
 		}
 		synctest.Wait()
 	})
+}
+
+// Only the volumes of pods that left hold the drain up: not those of pods that stay, and not what was left behind before, whether it
+// hangs half detached or was never attached. The wait names the driver and what it says.
+func TestDrainWaitsForNoStaleVolume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		busy(s)
+		s.Attach("pv-stale", "w1", "")
+		s.Attach("pv-data", "w1", "shop/data")
+		st, learned := step(t, s, "node.drain"), engine.Facts{}
+		if _, err := recalling(t.Context(), st, time.Minute, learned); err == nil || !strings.HasSuffix(err.Error(), "still attached to w1: pv-data (by csi)") {
+			t.Errorf("got %v", err)
+		}
+		// A step that is begun again by a resume has forgotten which pods there were; the journal has not.
+		if _, err := recalling(t.Context(), step(t, s, "node.drain"), time.Minute, learned); err == nil || !strings.HasSuffix(err.Error(), "still attached to w1: pv-data (by csi)") {
+			t.Errorf("after a resume: %v", err)
+		}
+		s.Detach("pv-data")
+		if _, err := recalling(t.Context(), st, time.Minute, learned); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A finished pod that a finalizer holds, for weeks even, holds no drain up; one that still runs is waited for, and what may hold it is
+// named once it is late. Where the kubelet is dead that is said, since nothing on the node ends without it.
+func TestWhatHoldsAPod(t *testing.T) {
+	held := func(p *kube.Pod) {
+		p.Terminating, p.TerminatingSince, p.Finalizers = true, time.Now().Add(-time.Hour), []string{"example.org/hook"}
+	}
+	for _, tt := range []struct {
+		name string
+		node func(*kube.Node)
+		pod  kube.Pod
+		want string
+	}{
+		{"finished", nil, pod("job", "Job", held, finished), ""},
+		{"running", nil, pod("web", "ReplicaSet", held), "not yet: shop/web is terminating for 1h0m, and held by example.org/hook"},
+		{"within its grace", nil, pod("web", "ReplicaSet", held, func(p *kube.Pod) { p.Grace = 2 * time.Hour }), "not yet: shop/web is terminating for 1h0m"},
+		{"no kubelet", func(n *kube.Node) {
+			n.Ready, n.ReadyReason, n.ReadySince = false, "NodeStatusUnknown", time.Now().Add(-5*time.Minute)
+		}, pod("web", "ReplicaSet", terminating), "not yet: node w1 is NotReady for 5m (NodeStatusUnknown), and without its kubelet no pod on it ends; shop/web is terminating for 2m"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := kubetest.New()
+			n := w1(true, run+"/"+path)
+			if tt.node != nil {
+				tt.node(&n)
+			}
+			s.SetNode(n)
+			s.SetPod(tt.pod)
+			changes, err := step(t, s, "node.drain").Observe(t.Context(), scene(nil))
+			if got := fmt.Sprint(err); len(changes) > 0 || (tt.want == "") != (err == nil) || err != nil && got != tt.want {
+				t.Errorf("%q, %v", says(changes), err)
+			}
+		})
+	}
 }

@@ -1,7 +1,7 @@
 // Package node is the family of kinds that take a node out of service and put it back: node.cordon, node.drain,
 // node.ready and node.uncordon. They keep a ledger on the node itself, the annotation upgrader.dev/cordoned-by, so that
-// a cordon made by somebody else is neither taken over nor undone. It may import engine, steps/kube, steps/facts and
-// steps/remote.
+// a cordon made by somebody else is neither taken over nor undone. It may import engine, steps/eviction, steps/facts, steps/kube
+// and steps/remote.
 package node
 
 import (
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/remote"
@@ -42,7 +43,7 @@ type Leaders interface {
 
 // Volumes is the part that knows where persistent volumes are attached.
 type Volumes interface {
-	VolumesAttached(ctx context.Context, node string) ([]string, error)
+	Attachments(ctx context.Context, node string) ([]kube.Attachment, error)
 	VolumesOf(ctx context.Context, p kube.Pod) ([]string, error)
 }
 
@@ -60,7 +61,7 @@ func Kinds(c Cluster, hosts remote.Hosts) []engine.Kind {
 	return []engine.Kind{
 		{Name: "node.cordon", Doc: cordonDoc, Scope: engine.OnHost, New: func() engine.Step { return &cordon{cluster: c, hosts: hosts} }},
 		{Name: "node.drain", Doc: drainDoc, Scope: engine.OnHost, New: func() engine.Step {
-			return &drain{cluster: c, hosts: hosts, IgnoreDaemonSets: true, WaitForVolumes: true}
+			return &drain{cluster: c, hosts: hosts, Settings: eviction.Settings{IgnoreDaemonSets: true}, WaitForVolumes: true}
 		}},
 		{Name: "node.ready", Doc: readyDoc, Scope: engine.OnHost, New: func() engine.Step { return &ready{cluster: c, hosts: hosts} }},
 		{Name: "node.uncordon", Doc: uncordonDoc, Scope: engine.OnHost, New: func() engine.Step { return &uncordon{cluster: c} }},
@@ -99,7 +100,7 @@ func toCordon(ctx context.Context, c Cordons, hosts remote.Hosts, n kube.Node, s
 	}
 	return []engine.Change{{
 		Say:     "cordon",
-		Then:    engine.Facts{facts.Cordoned(n.Name): "true"},
+		Then:    engine.Facts{facts.Cordoned(n.Name): "true", facts.CordonedAt(n.Name): s.Now.UTC().Format(time.RFC3339Nano)},
 		Repeat:  engine.Convergent,
 		Expects: "schedulable",
 		Do: func(ctx context.Context, _ engine.Ticket) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -65,15 +66,24 @@ func says(changes []engine.Change) string {
 // play does what the engine does: look, change all, look again, until nothing is left or the time is over. It returns
 // what was done.
 func play(ctx context.Context, st engine.Step, limit time.Duration) (done []string, last error) {
+	return recalling(ctx, st, limit, engine.Facts{})
+}
+
+// recalling is play by a run that has learned this so far, and goes on to learn.
+func recalling(ctx context.Context, st engine.Step, limit time.Duration, learned engine.Facts) (done []string, last error) {
 	start := time.Now()
 	for time.Since(start) < limit {
-		changes, err := st.Observe(ctx, scene(nil))
+		now := scene(nil)
+		now.Learned = learned
+		changes, err := st.Observe(ctx, now)
 		if err == nil && len(changes) == 0 {
 			return done, nil
 		}
 		for _, c := range changes {
-			deed := c.Do(ctx, engine.Ticket{ID: "t", Out: io.Discard, Learn: func(engine.Facts) {}})
+			told := maps.Clone(c.Then)
+			deed := c.Do(ctx, engine.Ticket{ID: "t", Out: io.Discard, Learn: func(f engine.Facts) { maps.Copy(told, f) }})
 			if deed == nil {
+				maps.Copy(learned, told)
 				done = append(done, says([]engine.Change{c}))
 			}
 			err = cmp.Or(err, deed)

@@ -185,3 +185,6 @@ func (i *install) job(name, text string, w *world, env map[string]string) func(c
 		return h.Do(ctx, t, remote.Job{Name: name, Script: remote.Script{Text: locksSh + text, Env: env}})
 	}
 }
+
+// Installs are the revisions that the plan gives, by package; empty where only the run can tell. For who asks what a plan wants.
+func (i *install) Installs() map[string]string { return i.Packages }

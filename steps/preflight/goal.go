@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
-	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/forecast"
-	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/skew"
 )
 
@@ -31,14 +29,24 @@ type Goal struct {
 type HostGoal struct {
 	Name         string
 	ControlPlane bool
-	Revisions    map[string]string // packages to be installed, and in which revision
+	Revisions    map[string]string // packages to be installed, and in which revision; empty where only the run can tell
 	Repository   bool              // the plan moves its package repository to the target's minor version
 	Kubeadm      bool              // kubeadm upgrade is run on it
 	Patches      string            // the directory of patches that kubeadm is given
 }
 
+// Steps make the step of a node with the settings that are known before the run: plan.Outline does.
+type Steps func(n *engine.Node) (engine.Step, error)
+
+// What steps tell of themselves, as far as a goal depends on their settings.
+type (
+	drainer   interface{ Drains() eviction.Settings }   // evicts the pods of its host
+	installer interface{ Installs() map[string]string } // revisions of packages; empty: only the run can tell
+	patcher   interface{ PatchedBy() string }           // runs kubeadm upgrade, with this directory of patches
+)
+
 // GoalOf reads a goal out of a plan's graph.
-func GoalOf(g *engine.Graph) (Goal, error) {
+func GoalOf(g *engine.Graph, steps Steps) (Goal, error) {
 	goal := Goal{Plan: g.Plan, From: g.From, Waivers: g.Waivers}
 	if g.To != "" {
 		var err error
@@ -57,14 +65,11 @@ func GoalOf(g *engine.Graph) (Goal, error) {
 		if hosts[name] == nil {
 			hosts[name] = &HostGoal{Name: name, Revisions: map[string]string{}, ControlPlane: slices.Contains(n.Target.Groups, "control-plane")}
 		}
-		goal.Saves = goal.Saves || n.Kind == "etcd.snapshot"
-		goal.Cordons = goal.Cordons || slices.Contains([]string{"node.cordon", "node.drain", "node.uncordon"}, n.Kind)
-		if n.Kind == "node.drain" {
-			if err := goal.drain(g, n); err != nil {
-				return goal, err
-			}
+		changes, err := goal.learn(g, n, hosts[name], steps)
+		if err != nil {
+			return goal, err
 		}
-		if hosts[name].learn(n) && !slices.Contains(order, name) {
+		if changes && !slices.Contains(order, name) {
 			order = append(order, name)
 		}
 	}
@@ -79,38 +84,46 @@ func GoalOf(g *engine.Graph) (Goal, error) {
 	return goal, nil
 }
 
-// learn takes in one step on the host, and tells whether it changes what runs there.
-func (h *HostGoal) learn(n *engine.Node) bool {
+// learn takes in one step on a host, and tells whether it changes what runs there.
+func (g *Goal) learn(graph *engine.Graph, n *engine.Node, h *HostGoal, steps Steps) (bool, error) {
 	switch n.Kind {
+	case "etcd.snapshot":
+		g.Saves = true
 	case "packages.repository":
 		h.Repository = true
-	case "packages.install":
-		maps.Copy(h.Revisions, texts(n.With["packages"]))
-	case "kubeadm.upgrade":
-		h.Kubeadm = true
-		h.Patches, _ = n.With["patches"].(string)
-		return true
+	case "node.cordon", "node.uncordon":
+		g.Cordons = true
 	}
-	return n.Kind == "systemd.restart" || n.Kind == "node.drain"
+	step, err := steps(n)
+	if err != nil {
+		return false, err
+	}
+	switch s := step.(type) {
+	case installer:
+		maps.Copy(h.Revisions, s.Installs())
+	case patcher:
+		h.Kubeadm, h.Patches = true, s.PatchedBy()
+		return true, nil
+	case drainer:
+		g.Cordons = true
+		return true, g.drain(graph, n, s.Drains())
+	}
+	return n.Kind == "systemd.restart", nil
 }
 
 // drain takes in one drain. Those of one step in one rollout go together.
-func (g *Goal) drain(graph *engine.Graph, n *engine.Node) error {
-	selector, _ := n.With["podSelector"].(string)
-	selects, err := kube.Selector(selector)
-	if err != nil {
-		return fmt.Errorf("%s: podSelector: %w", n.ID, err)
-	}
+func (g *Goal) drain(graph *engine.Graph, n *engine.Node, settings eviction.Settings) error {
 	name := n.Group + "/" + n.Step
 	if last := len(g.Drains) - 1; last >= 0 && g.last == name {
 		g.Drains[last].Nodes = append(g.Drains[last].Nodes, n.Target.Name)
 		return nil
 	}
+	rules, err := settings.Rules()
+	if err != nil {
+		return fmt.Errorf("%s: %w", n.ID, err)
+	}
 	g.last = name
-	g.Drains = append(g.Drains, forecast.Group{Nodes: []string{n.Target.Name}, AtOnce: atOnce(graph, n), Options: forecast.Options{
-		IgnoreDaemonSets: truth(n.With, "ignoreDaemonSets", true), DeleteEmptyDir: truth(n.With, "deleteEmptyDir", false),
-		Force: truth(n.With, "force", false), GracePeriod: span(n.With["gracePeriod"]), PodSelector: selects,
-	}})
+	g.Drains = append(g.Drains, forecast.Group{Nodes: []string{n.Target.Name}, AtOnce: atOnce(graph, n), Rules: rules})
 	return nil
 }
 
@@ -122,37 +135,6 @@ func atOnce(graph *engine.Graph, n *engine.Node) int {
 		}
 	}
 	return 1
-}
-
-// span reads a duration out of a step's settings.
-func span(v any) time.Duration {
-	text, _ := v.(string)
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		return 0 // each pod's own
-	}
-	return d
-}
-
-// texts reads a table of texts out of a step's settings.
-func texts(v any) map[string]string {
-	table, _ := v.(map[string]any)
-	out := map[string]string{}
-	for name, value := range table {
-		out[name] = fmt.Sprint(value)
-	}
-	return out
-}
-
-// truth reads a switch out of a step's settings, which have it as the plan writes it: as text.
-func truth(with map[string]any, name string, otherwise bool) bool {
-	switch fmt.Sprint(with[name]) {
-	case "true":
-		return true
-	case "false":
-		return false
-	}
-	return otherwise
 }
 
 // Host is what the plan does to a host; nothing for one that it does not name.
@@ -169,7 +151,7 @@ func (g *Goal) Host(name string) HostGoal {
 func (h HostGoal) revisions() []string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(h.Revisions)) {
-		if !strings.Contains(h.Revisions[name], "${{") { // known to a run only
+		if h.Revisions[name] != "" {
 			all = append(all, name+"="+h.Revisions[name])
 		}
 	}

@@ -1,19 +1,26 @@
 package preflight
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/plan"
+	"upgrader.dev/upgrader/steps/etcd"
+	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/forecast"
+	"upgrader.dev/upgrader/steps/kubeadm"
+	"upgrader.dev/upgrader/steps/node"
+	"upgrader.dev/upgrader/steps/packages"
 )
 
 // What a plan wants of each host is read from its graph: in the order in which the hosts are changed, with the drains of
 // one rollout together.
 func TestGoalOf(t *testing.T) {
-	node := func(step, kind, host, group string, with map[string]any) engine.Node {
+	one := func(step, kind, host, group string, with map[string]any) engine.Node {
 		target := engine.Target{Name: host}
 		if host == "cp1" {
 			target.Groups = []string{"control-plane"}
@@ -24,24 +31,24 @@ func TestGoalOf(t *testing.T) {
 		Plan: "p", From: ">=1.27.0", To: "1.28.15", Groups: []engine.Group{{ID: "workers", MaxUnavailable: 2}},
 		Targets: []engine.Target{{Name: "w1"}, {Name: "w2"}, {Name: "cp1"}, {Name: "idle"}},
 		Nodes: []engine.Node{
-			node("repository", "packages.repository", "w1", "", nil), node("repository", "packages.repository", "cp1", "", nil), node("repository", "packages.repository", "idle", "", nil),
+			one("repository", "packages.repository", "w1", "", nil), one("repository", "packages.repository", "cp1", "", nil), one("repository", "packages.repository", "idle", "", nil),
 			{ID: "backup", Step: "backup", Kind: "etcd.snapshot", Target: engine.Target{Name: "cp1", Groups: []string{"control-plane"}}},
-			node("first/kubeadm", "packages.install", "cp1", "first", map[string]any{"packages": map[string]any{"kubeadm": "1.28.15-1.1"}}),
-			node("first/upgrade", "kubeadm.upgrade", "cp1", "first", map[string]any{"patches": "/etc/patches"}),
-			node("first/drain", "node.drain", "cp1", "first", nil),
+			one("first/kubeadm", "packages.install", "cp1", "first", map[string]any{"packages": map[string]any{"kubeadm": "1.28.15-1.1"}}),
+			one("first/upgrade", "kubeadm.upgrade", "cp1", "first", map[string]any{"patches": "/etc/patches"}),
+			one("first/drain", "node.drain", "cp1", "first", nil),
 			// settings stand in the graph as text
-			node("workers/drain", "node.drain", "w2", "workers", map[string]any{"deleteEmptyDir": "true", "force": "true", "gracePeriod": "30s"}),
-			node("workers/kubelet", "packages.install", "w2", "workers", map[string]any{"packages": map[string]any{"kubelet": "${{ vars.later }}"}}),
-			node("workers/drain", "node.drain", "w1", "workers", map[string]any{"deleteEmptyDir": "true", "force": "true", "gracePeriod": "30s"}),
+			one("workers/drain", "node.drain", "w2", "workers", map[string]any{"deleteEmptyDir": "true", "force": "true", "gracePeriod": "30s"}),
+			one("workers/kubelet", "packages.install", "w2", "workers", map[string]any{"packages": map[string]any{"kubelet": "${{ vars.later }}"}}),
+			one("workers/drain", "node.drain", "w1", "workers", map[string]any{"deleteEmptyDir": "true", "force": "true", "gracePeriod": "30s"}),
 		},
 	}
-	got, err := GoalOf(g)
+	got, err := GoalOf(g, outlined(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []HostGoal{
 		{Name: "cp1", ControlPlane: true, Revisions: map[string]string{"kubeadm": "1.28.15-1.1"}, Repository: true, Kubeadm: true, Patches: "/etc/patches"},
-		{Name: "w2", Revisions: map[string]string{"kubelet": "${{ vars.later }}"}},
+		{Name: "w2", Revisions: map[string]string{"kubelet": ""}},
 		{Name: "w1", Revisions: map[string]string{}, Repository: true},
 		{Name: "idle", Revisions: map[string]string{}, Repository: true},
 	}
@@ -49,10 +56,10 @@ func TestGoalOf(t *testing.T) {
 		t.Errorf("hosts (-want +got)\n%s", d)
 	}
 	drains := []forecast.Group{
-		{Nodes: []string{"cp1"}, AtOnce: 1, Options: forecast.Options{IgnoreDaemonSets: true}},
-		{Nodes: []string{"w2", "w1"}, AtOnce: 2, Options: forecast.Options{IgnoreDaemonSets: true, DeleteEmptyDir: true, Force: true, GracePeriod: 30e9}},
+		{Nodes: []string{"cp1"}, AtOnce: 1, Rules: eviction.Rules{Settings: eviction.Settings{IgnoreDaemonSets: true}}},
+		{Nodes: []string{"w2", "w1"}, AtOnce: 2, Rules: eviction.Rules{Settings: eviction.Settings{IgnoreDaemonSets: true, DeleteEmptyDir: true, Force: true, GracePeriod: 30e9}}},
 	}
-	if d := cmp.Diff(drains, got.Drains, cmpopts.IgnoreFields(forecast.Options{}, "PodSelector")); d != "" {
+	if d := cmp.Diff(drains, got.Drains, cmpopts.IgnoreUnexported(eviction.Rules{})); d != "" {
 		t.Errorf("drains (-want +got)\n%s", d)
 	}
 	if !got.Saves || got.To.String() != "1.28.15" {
@@ -61,4 +68,14 @@ func TestGoalOf(t *testing.T) {
 	if r := got.Host("w2").revisions(); len(r) > 0 {
 		t.Errorf("what only a run can know is not asked of apt: %q", r)
 	}
+}
+
+// outlined makes steps as the program does.
+func outlined(t *testing.T) Steps {
+	t.Helper()
+	catalog, err := engine.NewCatalog(slices.Concat(node.Kinds(nil, nil), packages.Kinds(nil, nil), kubeadm.Kinds(nil, nil), etcd.Kinds(nil))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(n *engine.Node) (engine.Step, error) { return plan.Outline(catalog, n) }
 }

@@ -9,6 +9,7 @@ import (
 	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/census/censustest"
 	"upgrader.dev/upgrader/steps/etcd"
+	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/forecast"
 	"upgrader.dev/upgrader/steps/knowledge"
@@ -128,12 +129,12 @@ func goal(t *testing.T, to string) Goal {
 			{Name: "cp1", ControlPlane: true, Revisions: revisions, Repository: true, Kubeadm: true},
 			{Name: "w1", Revisions: revisions, Repository: true, Kubeadm: true},
 		},
-		Drains: []forecast.Group{{Nodes: []string{"cp1"}, AtOnce: 1, Options: drainWell()}, {Nodes: []string{"w1"}, AtOnce: 1, Options: drainWell()}},
+		Drains: []forecast.Group{{Nodes: []string{"cp1"}, AtOnce: 1, Rules: drainWell()}, {Nodes: []string{"w1"}, AtOnce: 1, Rules: drainWell()}},
 	}
 }
 
-func drainWell() forecast.Options {
-	return forecast.Options{IgnoreDaemonSets: true, DeleteEmptyDir: true}
+func drainWell() eviction.Rules {
+	return eviction.Rules{Settings: eviction.Settings{IgnoreDaemonSets: true, DeleteEmptyDir: true}}
 }
 
 func state() *packages.State {

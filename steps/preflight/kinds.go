@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/forecast"
-	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/skew"
 )
 
@@ -68,11 +68,8 @@ type configGate struct {
 
 // drainGate is node.drainable.
 type drainGate struct {
-	eyes             Eyes
-	IgnoreDaemonSets bool   `yaml:"ignoreDaemonSets" default:"true" doc:"as of node.drain"`
-	DeleteEmptyDir   bool   `yaml:"deleteEmptyDir" doc:"as of node.drain"`
-	Force            bool   `yaml:"force" doc:"as of node.drain"`
-	PodSelector      string `yaml:"podSelector" doc:"as of node.drain"`
+	eyes              Eyes
+	eviction.Settings `yaml:",inline"`
 }
 
 var _, _, _, _ engine.Gate = (*hostGate)(nil), (*clusterGate)(nil), (*configGate)(nil), (*drainGate)(nil)
@@ -128,24 +125,16 @@ func (g *configGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Chan
 	return nil, open(ctx, s, g.eyes.glance, g.Version, Goal{Hosts: []HostGoal{h}}, g.area)
 }
 
-// Validate checks the selector.
-func (g *drainGate) Validate() error {
-	_, err := kube.Selector(g.PodSelector)
-	return err
-}
-
 // Observe foretells the drain of the node.
 func (g *drainGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
 	if underway(s) {
 		return nil, nil
 	}
-	selects, err := kube.Selector(g.PodSelector)
+	rules, err := g.Rules()
 	if err != nil {
 		return nil, err
 	}
-	drain := forecast.Group{Nodes: []string{s.Target.Name}, AtOnce: 1, Options: forecast.Options{
-		IgnoreDaemonSets: g.IgnoreDaemonSets, DeleteEmptyDir: g.DeleteEmptyDir, Force: g.Force, PodSelector: selects,
-	}}
+	drain := forecast.Group{Nodes: []string{s.Target.Name}, AtOnce: 1, Rules: rules}
 	return nil, open(ctx, s, g.eyes.Look, "", Goal{Drains: []forecast.Group{drain}}, nodeDrainable)
 }
 

@@ -23,7 +23,7 @@ func offered(v *View) (found []finding.Finding) {
 		}
 		var lacking, seen []string
 		for _, name := range slices.Sorted(keys(goal.Revisions)) {
-			if want := goal.Revisions[name]; !available(h, goal, state, name, want) {
+			if want := goal.Revisions[name]; want != "" && !available(h, goal, state, name, want) {
 				lacking = append(lacking, name+" "+want)
 				seen = append(seen, name+": "+few(choices(h, goal, state, name)))
 			}
@@ -63,7 +63,7 @@ func unavailable(h *survey.Host, goal HostGoal, lacking, seen []string) finding.
 // everything tells whether all that the plan wants is among these revisions, by package.
 func (h HostGoal) everything(in map[string][]string) bool {
 	for name, want := range h.Revisions {
-		if !slices.Contains(in[name], want) {
+		if want != "" && !slices.Contains(in[name], want) {
 			return false
 		}
 	}

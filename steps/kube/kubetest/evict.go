@@ -20,6 +20,7 @@ func (s *Server) evict(path string, eviction object) answer {
 	}
 	if counted(pod) {
 		if refused, ok := s.budget(pod); !ok {
+			s.tell(s.refused, pod)
 			return refused
 		}
 	}
@@ -95,10 +96,6 @@ func ready(pod object) bool {
 
 // terminate lets a pod go: at once, or after the time that Linger set.
 func (s *Server) terminate(path string, pod object) {
-	evicted, gone := s.evicted, kube.Pod{
-		Namespace: str(pod, "metadata", "namespace"), Name: str(pod, "metadata", "name"),
-		UID: str(pod, "metadata", "uid"), Node: str(pod, "spec", "nodeName"),
-	}
 	if at(pod, "metadata", "deletionTimestamp") != nil {
 		return
 	}
@@ -111,9 +108,19 @@ func (s *Server) terminate(path string, pod object) {
 		set(pod, stamp(end), "kubetest") // not a field of the API: reap's own note
 		s.store(path, pod)
 	}
-	if evicted != nil {
-		s.mu.Unlock()
-		evicted(gone)
-		s.mu.Lock()
+	s.tell(s.evicted, pod)
+}
+
+// tell lets a controller know of a pod.
+func (s *Server) tell(controller func(kube.Pod), pod object) {
+	if controller == nil {
+		return
 	}
+	about := kube.Pod{
+		Namespace: str(pod, "metadata", "namespace"), Name: str(pod, "metadata", "name"),
+		UID: str(pod, "metadata", "uid"), Node: str(pod, "spec", "nodeName"),
+	}
+	s.mu.Unlock()
+	controller(about)
+	s.mu.Lock()
 }

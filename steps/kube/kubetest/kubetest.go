@@ -28,6 +28,7 @@ type Server struct {
 	requests []string
 	fault    func(n int, r *http.Request) Fault
 	evicted  func(pod kube.Pod)
+	refused  func(pod kube.Pod)
 	linger   time.Duration
 	denied   kube.Right
 }
@@ -86,6 +87,10 @@ func (s *Server) SetPod(p kube.Pod) {
 		p.Phase, p.Ready = "Running", true
 	}
 	meta := object{"name": p.Name, "namespace": p.Namespace, "uid": p.UID, "labels": strs(p.Labels), "annotations": object{}}
+	if p.Created.IsZero() {
+		p.Created = time.Now()
+	}
+	meta["creationTimestamp"] = stamp(p.Created)
 	if p.Mirror {
 		meta["annotations"] = object{"kubernetes.io/config.mirror": "x", "kubernetes.io/config.hash": p.ConfigHash}
 	}
@@ -177,6 +182,13 @@ func (s *Server) OnEvict(f func(kube.Pod)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.evicted = f
+}
+
+// OnRefuse calls f after each eviction that a budget refused, outside the server's lock: for controllers that act on the request itself.
+func (s *Server) OnRefuse(f func(kube.Pod)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = f
 }
 
 // Requests returns the method and path of every request so far, in order.

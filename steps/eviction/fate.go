@@ -1,0 +1,74 @@
+package eviction
+
+import "upgrader.dev/upgrader/steps/kube"
+
+// Fate is what becomes of a pod when its node is drained.
+type Fate int
+
+const (
+	Goes    Fate = iota // it is evicted
+	Stays               // it is left alone, without a word
+	Passes              // it is on its way out already, and waited for
+	Refused             // it must not be evicted, and the drain refuses to begin
+)
+
+// Reason is why a pod is Refused.
+type Reason int
+
+const (
+	OfDaemonSet Reason = iota + 1 // it would be placed here again
+	WithData                      // what it keeps in emptyDir volumes would be lost
+	Unmanaged                     // nobody would make it anew
+)
+
+// Reasons are all of them, in the order in which a pod is asked about them.
+func Reasons() []Reason { return []Reason{OfDaemonSet, WithData, Unmanaged} }
+
+// String is kubectl's words for it, with the plan's way out in place of kubectl's.
+func (r Reason) String() string {
+	switch r {
+	case OfDaemonSet:
+		return "DaemonSet-managed Pods (use `with: {ignoreDaemonSets: true}` to ignore)"
+	case WithData:
+		return "Pods with local storage (use `with: {deleteEmptyDir: true}` to override)"
+	case Unmanaged:
+		return "Pods declare no controller (use `with: {force: true}` to override)"
+	}
+	return ""
+}
+
+// Judge says what becomes of a pod of a drained node; the reason is 0 unless it is Refused. A finished pod always may go, and one
+// that has been deleted and only waits for a finalizer holds nothing up: no process of it is left.
+func (r Rules) Judge(p kube.Pod) (Fate, Reason) {
+	switch {
+	case r.selects != nil && !r.selects(p.Labels), p.Mirror:
+		return Stays, 0
+	case p.Finished && p.Terminating:
+		return Stays, 0
+	case p.Finished:
+		return Goes, 0
+	case OfDaemonSetNow(p) && r.IgnoreDaemonSets:
+		return Stays, 0
+	case p.Terminating: // whatever it is, it is not this drain that ends it
+		return Passes, 0
+	}
+	if why := r.refuses(p); why != 0 {
+		return Refused, why
+	}
+	return Goes, 0
+}
+
+func (r Rules) refuses(p kube.Pod) Reason {
+	switch {
+	case OfDaemonSetNow(p):
+		return OfDaemonSet
+	case p.EmptyDir && !r.DeleteEmptyDir:
+		return WithData
+	case p.OwnerKind == "" && !r.Force:
+		return Unmanaged
+	}
+	return 0
+}
+
+// OfDaemonSetNow says whether a pod is a DaemonSet's and does its work, as one for each node does.
+func OfDaemonSetNow(p kube.Pod) bool { return p.OwnerKind == "DaemonSet" && !p.Finished }

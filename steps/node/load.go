@@ -1,0 +1,170 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/eviction"
+	"upgrader.dev/upgrader/steps/kube"
+)
+
+// A load is what a drain finds on a node, sorted by what becomes of it.
+type load struct {
+	evict       []kube.Pod                   // to be evicted now
+	blocked     []kube.Pod                   // to be evicted, asked for a moment ago, and still refused by their budgets' numbers
+	why         map[string]string            // what the budgets of these and of some to be evicted say, by UID
+	terminating []kube.Pod                   // on their way out
+	stay        []kube.Pod                   // static pods, DaemonSets' pods, and those that the selector leaves out
+	returned    []kube.Pod                   // evicted twice, and back: they are left, which is yet to be recorded
+	faults      map[eviction.Reason][]string // pods that must not be evicted
+	overlaps    map[string][]string          // pods that two budgets select, with their names
+}
+
+// survey reads the pods of a node and sorts them.
+func (d *drain) survey(ctx context.Context, s engine.Scene, n kube.Node) (*load, error) {
+	pods, err := d.cluster.Pods(ctx, kube.PodFilter{Node: n.Name})
+	if err != nil {
+		return nil, err
+	}
+	rules, err := d.Rules()
+	if err != nil {
+		return nil, err
+	}
+	if n.Unschedulable {
+		d.welcome(s, pods)
+	}
+	l := &load{why: map[string]string{}, faults: map[eviction.Reason][]string{}, overlaps: map[string][]string{}}
+	for _, p := range pods {
+		switch fate, why := rules.Judge(p); fate {
+		case eviction.Refused:
+			l.faults[why] = append(l.faults[why], p.String())
+		case eviction.Passes:
+			l.terminating = append(l.terminating, p)
+		case eviction.Goes:
+			l.send(p, d.comeback(s, p))
+		default:
+			l.stay = append(l.stay, p)
+		}
+	}
+	if len(l.evict) == 0 {
+		return l, nil
+	}
+	budgets, err := d.cluster.Budgets(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	l.weigh(eviction.NewBudgets(budgets))
+	d.pace(l, s.Now)
+	return l, nil
+}
+
+// send sorts a pod that is to go by how it came here.
+func (l *load) send(p kube.Pod, c comeback) {
+	switch c {
+	case settled:
+		l.stay = append(l.stay, p)
+	case stubborn:
+		l.returned = append(l.returned, p)
+	default:
+		l.evict = append(l.evict, p)
+	}
+}
+
+// weigh finds out what budgets say to each eviction.
+func (l *load) weigh(budgets *eviction.Budgets) {
+	for _, p := range l.evict {
+		covering := budgets.Over(p)
+		for _, b := range covering {
+			if eviction.Refuses(b, p) {
+				l.why[p.UID] = b.Words()
+			}
+		}
+		if len(covering) > 1 {
+			l.overlaps[p.String()] = names(covering)
+		}
+	}
+}
+
+func names(budgets []kube.Budget) (all []string) {
+	for _, b := range budgets {
+		all = append(all, b.String())
+	}
+	return all
+}
+
+// refused names every pod that stops the drain, at once.
+func (l *load) refused() error {
+	var found []string
+	for _, why := range eviction.Reasons() {
+		if pods := l.faults[why]; len(pods) > 0 {
+			found = append(found, fmt.Sprintf("cannot evict %s: %s", why, strings.Join(pods, ", ")))
+		}
+	}
+	for _, pod := range slices.Sorted(maps.Keys(l.overlaps)) {
+		found = append(found, fmt.Sprintf("cannot evict Pods that more than one PodDisruptionBudget selects: %s (%s)", pod, strings.Join(l.overlaps[pod], ", ")))
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return engine.Refuse(strings.Join(found, "; "), "move these pods away, or say in the plan that they may go")
+}
+
+// waits says what a drain waits for, when nothing is left to evict for now.
+func (l *load) waits(now time.Time, n kube.Node) (waits []string) {
+	if len(l.terminating) > 0 && !n.Ready {
+		waits = append(waits, fmt.Sprintf("node %s is %s, and without its kubelet no pod on it ends", n.Name, n.NotReady(now)))
+	}
+	for _, p := range l.blocked {
+		waits = append(waits, (&kube.Blocked{Pod: p.String(), Why: l.why[p.UID]}).Error())
+	}
+	for _, p := range l.terminating {
+		waits = append(waits, ending(p, now))
+	}
+	return waits
+}
+
+// ending says how long a pod has been terminating, and once it is late what may hold it.
+func ending(p kube.Pod, now time.Time) string {
+	words := p.String() + " is terminating"
+	if p.TerminatingSince.IsZero() {
+		return words
+	}
+	lasts := now.Sub(p.TerminatingSince)
+	words += " for " + kube.Lasting(lasts)
+	if late := lasts > p.Grace; late && len(p.Finalizers) > 0 {
+		words += ", and held by " + strings.Join(p.Finalizers, ", ")
+	}
+	return words
+}
+
+// evict asks for one pod, and remembers its volumes. A refusal for now is no failure: the next observation tries again, until the
+// step's timeout.
+func (d *drain) evict(ctx context.Context, s engine.Scene, p kube.Pod, t engine.Ticket) error {
+	released, err := d.released(ctx, s, p)
+	if err != nil {
+		return err
+	}
+	err = d.cluster.EvictWithin(ctx, p, d.GracePeriod)
+	if blocked, ok := errors.AsType[*kube.Blocked](err); ok {
+		return engine.NotYet("%s", blocked.Error())
+	}
+	if err == nil && len(released) > 0 {
+		t.Learn(released)
+	}
+	return err
+}
+
+// few joins the first of many words and says how many more there are.
+func few(words []string) string {
+	const most = 5
+	if len(words) <= most {
+		return strings.Join(words, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(words[:most], "; "), len(words)-most)
+}

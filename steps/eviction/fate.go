@@ -28,13 +28,18 @@ func Reasons() []Reason { return []Reason{OfDaemonSet, WithData, Unmanaged} }
 func (r Reason) String() string {
 	switch r {
 	case OfDaemonSet:
-		return "DaemonSet-managed Pods (use `with: {ignoreDaemonSets: true}` to ignore)"
+		return "DaemonSet-managed Pods (use " + r.WayOut() + " to ignore)"
 	case WithData:
-		return "Pods with local storage (use `with: {deleteEmptyDir: true}` to override)"
+		return "Pods with local storage (use " + r.WayOut() + " to override)"
 	case Unmanaged:
-		return "Pods declare no controller (use `with: {force: true}` to override)"
+		return "Pods declare no controller (use " + r.WayOut() + " to override)"
 	}
 	return ""
+}
+
+// WayOut is what a plan says to have such pods not refused.
+func (r Reason) WayOut() string {
+	return [...]string{OfDaemonSet: "`with: {ignoreDaemonSets: true}`", WithData: "`with: {deleteEmptyDir: true}`", Unmanaged: "`with: {force: true}`"}[r]
 }
 
 // Judge says what becomes of a pod of a drained node; the reason is 0 unless it is Refused. A finished pod always may go, and one
@@ -47,7 +52,7 @@ func (r Rules) Judge(p kube.Pod) (Fate, Reason) {
 		return Stays, 0
 	case p.Finished:
 		return Goes, 0
-	case OfDaemonSetNow(p) && r.IgnoreDaemonSets:
+	case resident(p) && r.IgnoreDaemonSets:
 		return Stays, 0
 	case p.Terminating: // whatever it is, it is not this drain that ends it
 		return Passes, 0
@@ -60,7 +65,7 @@ func (r Rules) Judge(p kube.Pod) (Fate, Reason) {
 
 func (r Rules) refuses(p kube.Pod) Reason {
 	switch {
-	case OfDaemonSetNow(p):
+	case resident(p):
 		return OfDaemonSet
 	case p.EmptyDir && !r.DeleteEmptyDir:
 		return WithData
@@ -70,5 +75,5 @@ func (r Rules) refuses(p kube.Pod) Reason {
 	return 0
 }
 
-// OfDaemonSetNow says whether a pod is a DaemonSet's and does its work, as one for each node does.
-func OfDaemonSetNow(p kube.Pod) bool { return p.OwnerKind == "DaemonSet" && !p.Finished }
+// resident says whether a pod is a DaemonSet's and does its work, as one for each node does.
+func resident(p kube.Pod) bool { return p.OwnerKind == "DaemonSet" && !p.Finished }

@@ -61,17 +61,17 @@ func (t *telling) refusals(l load) {
 	if pods := t.news("drain.bare", l.refused[eviction.Unmanaged]); len(pods) > 0 {
 		t.tell("drain.bare", finding.Blocker,
 			fmt.Sprintf("the drain refuses %s without a controller: nobody would make them anew", plural(len(pods), "pod", "pods")),
-			described(pods), "delete them or give them a controller, or let the plan evict them for good: `with: {force: true}`")
+			described(pods), "delete them or give them a controller, or let the plan evict them for good: "+eviction.Unmanaged.WayOut())
 	}
 	if pods := t.news("drain.emptydir", l.refused[eviction.WithData]); len(pods) > 0 {
 		t.tell("drain.emptydir", finding.Blocker,
 			fmt.Sprintf("the drain refuses %s with emptyDir volumes: what is in these would be lost", plural(len(pods), "pod", "pods")),
-			described(pods), "save what must not be lost and let the plan evict them: `with: {deleteEmptyDir: true}`")
+			described(pods), "save what must not be lost and let the plan evict them: "+eviction.WithData.WayOut())
 	}
 	if pods := l.refused[eviction.OfDaemonSet]; len(pods) > 0 {
 		t.tell("drain.daemonset", finding.Blocker,
 			fmt.Sprintf("the drain refuses %s of DaemonSets: they would be placed here again", plural(len(pods), "pod", "pods")),
-			described(pods), "let the plan leave them where they are: `with: {ignoreDaemonSets: true}`")
+			described(pods), "let the plan leave them where they are: "+eviction.OfDaemonSet.WayOut())
 	}
 }
 

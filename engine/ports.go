@@ -46,6 +46,28 @@ type Log interface {
 	Append(records ...journal.Record) error
 }
 
+// A Settler finds out what became of effects whose outcome is unknown. It is the hosts' side of the journal.
+type Settler interface {
+	// Settle waits until the effect of this ticket has ended, and makes sure that it never starts if it has not yet.
+	// Output goes to t.Out. An error means that the target could not be asked, or ctx ended; nothing is known then.
+	Settle(ctx context.Context, target Target, t Ticket) (Settlement, error)
+}
+
+// A Settlement is what became of an effect.
+type Settlement struct {
+	Fate Fate
+	Err  error // with Ended: nil if it succeeded
+}
+
+// Fate is the verdict of a Settler.
+type Fate string
+
+const (
+	NeverStarted Fate = "never-started" // and never will: the target refuses this ticket from now on
+	Ended        Fate = "ended"         // as Settlement.Err says
+	Cut          Fate = "cut"           // by a reboot or a kill: how far it came is unknown, observe
+)
+
 // A Guard says whether this process may still act on the cluster. The Lease of steps/kube is one.
 type Guard interface {
 	// Hold returns nil if the lock is held under this run's epoch, ErrFenced if somebody else has it, and a Transient

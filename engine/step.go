@@ -19,10 +19,19 @@ type Step interface {
 	Observe(ctx context.Context, s Scene) ([]Change, error)
 }
 
-// An Undoer is a Step that leaves its target as it found it when it fails: a drain takes back its own cordon. The
-// engine calls Undo only after the step failed with every effect settled; its changes are journaled like any other.
-type Undoer interface {
-	Undo(ctx context.Context, s Scene) ([]Change, error)
+// What a step may be besides. The engine and engine/plan find out by these interfaces; a kind has the methods that fit it.
+
+// A Validator has settings that can be wrong in ways which their types and tags do not know. Validate is called offline,
+// as soon as all of them are known, and again when a run has filled in the rest. Its error begins with the name of the
+// setting that is wrong, as the plan writes it: the fault is shown there.
+type Validator interface {
+	Validate() error
+}
+
+// A Patient step knows how long it may take where the plan gives it no timeout. It is asked when the plan is expanded:
+// settings that only the run can tell are still zero.
+type Patient interface {
+	DefaultTimeout() time.Duration
 }
 
 // A Gate is a Step that only ever refuses or allows. It is observed again by every resume, because what it guards
@@ -40,6 +49,12 @@ type Disruptive interface {
 	Disrupts()
 }
 
+// An Undoer is a Step that leaves its target as it found it when it fails: a drain takes back its own cordon. The
+// engine calls Undo only after the step failed with every effect settled; its changes are journaled like any other.
+type Undoer interface {
+	Undo(ctx context.Context, s Scene) ([]Change, error)
+}
+
 // A Target is what a step acts on: a host of the inventory, or the cluster as a whole (Cluster).
 type Target struct {
 	Name   string            `json:"name"`
@@ -55,6 +70,15 @@ type Facts map[string]string
 
 // Promised returns what is known under a name, or "".
 func (f Facts) Promised(name string) string { return f[name] }
+
+// Fact returns one of them: Facts are Known.
+func (f Facts) Fact(name string) (string, bool) {
+	v, ok := f[name]
+	return v, ok
+}
+
+// All returns a copy.
+func (f Facts) All() Facts { return maps.Clone(f) }
 
 // Promises are what changes would bring about, for later steps of a dry run to look past them. Steps ask for one fact at a
 // time, since the promises for thousands of hosts are nothing to copy for each look.
@@ -144,7 +168,7 @@ type Ticket struct {
 // A Kind is a verb of the plan language. New returns a step holding its defaults; the plan's `with` decodes into it
 // by `yaml` tags, `doc` tags document it, so the struct is the schema, the reference page and the validation in one.
 // A `default:"${{ versions.to }}"` tag is an expression over the plan; `required:"true"` marks what a plan must give;
-// `enum:"a,b"` lists the words allowed. A step with a Validate() error method has its values checked offline.
+// `enum:"a,b"` lists the words allowed.
 type Kind struct {
 	Name  string // family.verb, or one word
 	Doc   string // first sentence: what it brings about; then what it observes, what it changes, what it refuses
@@ -159,34 +183,3 @@ const (
 	OnHost    Scope = "host"    // needs `hosts`, its own or its group's
 	OnCluster Scope = "cluster" // runs once, unless hosts are given
 )
-
-// A Settler finds out what became of effects whose outcome is unknown. It is the hosts' side of the journal.
-type Settler interface {
-	// Settle waits until the effect of this ticket has ended, and makes sure that it never starts if it has not yet.
-	// Output goes to t.Out. An error means that the target could not be asked, or ctx ended; nothing is known then.
-	Settle(ctx context.Context, target Target, t Ticket) (Settlement, error)
-}
-
-// A Settlement is what became of an effect.
-type Settlement struct {
-	Fate Fate
-	Err  error // with Ended: nil if it succeeded
-}
-
-// Fate is the verdict of a Settler.
-type Fate string
-
-const (
-	NeverStarted Fate = "never-started" // and never will: the target refuses this ticket from now on
-	Ended        Fate = "ended"         // as Settlement.Err says
-	Cut          Fate = "cut"           // by a reboot or a kill: how far it came is unknown, observe
-)
-
-// Fact returns one of them: Facts are Known.
-func (f Facts) Fact(name string) (string, bool) {
-	v, ok := f[name]
-	return v, ok
-}
-
-// All returns a copy.
-func (f Facts) All() Facts { return maps.Clone(f) }

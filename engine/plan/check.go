@@ -215,7 +215,7 @@ func (s *session) validate(u *unit, p *prepared, with *document.Value) error {
 }
 
 func validateStep(step engine.Step) error {
-	if v, ok := step.(interface{ Validate() error }); ok {
+	if v, ok := step.(engine.Validator); ok {
 		return v.Validate()
 	}
 	return nil

@@ -126,8 +126,8 @@ func (x *expander) compress(with map[string]any) {
 // kindTimeout is how long a kind may take when the plan does not say. The step holds its settings: a wait knows how long
 // it waits.
 func kindTimeout(step engine.Step) time.Duration {
-	if t, ok := step.(interface{ DefaultTimeout() time.Duration }); ok {
-		return t.DefaultTimeout()
+	if p, ok := step.(engine.Patient); ok {
+		return p.DefaultTimeout()
 	}
 	return defaultTimeout
 }

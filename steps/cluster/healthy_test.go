@@ -101,7 +101,7 @@ func TestKindsNeedNoCluster(t *testing.T) {
 	}
 	for _, k := range catalog.Kinds() {
 		step := k.New()
-		if v, ok := step.(interface{ Validate() error }); !ok || v.Validate() != nil {
+		if v, ok := step.(engine.Validator); !ok || v.Validate() != nil {
 			t.Errorf("%s: its defaults are not valid", k.Name)
 		}
 		if _, gate := step.(engine.Gate); !gate {

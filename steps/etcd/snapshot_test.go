@@ -137,7 +137,7 @@ func TestKindsNeedNoHosts(t *testing.T) {
 	}
 	for _, k := range catalog.Kinds() {
 		step := k.New()
-		if v, ok := step.(interface{ Validate() error }); ok && v.Validate() != nil {
+		if v, ok := step.(engine.Validator); ok && v.Validate() != nil {
 			t.Errorf("%s: its defaults are not valid: %v", k.Name, v.Validate())
 		}
 		if _, gate := step.(engine.Gate); gate != (k.Name == "etcd.healthy") {

@@ -291,7 +291,7 @@ func TestKindsAreComplete(t *testing.T) {
 	var names []string
 	for _, k := range kinds {
 		names = append(names, k.Name)
-		if v, ok := k.New().(interface{ Validate() error }); ok && v.Validate() != nil {
+		if v, ok := k.New().(engine.Validator); ok && v.Validate() != nil {
 			t.Errorf("%s: its defaults are not valid: %v", k.Name, v.Validate())
 		}
 	}
@@ -301,7 +301,7 @@ func TestKindsAreComplete(t *testing.T) {
 	for field, value := range map[string]any{"GracePeriod": -time.Second, "PodSelector": "a in ("} {
 		d := kinds[1].New()
 		fill(t, d, map[string]any{field: value})
-		if d.(interface{ Validate() error }).Validate() == nil {
+		if d.(engine.Validator).Validate() == nil {
 			t.Errorf("%s: %v is taken", field, value)
 		}
 	}

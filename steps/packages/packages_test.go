@@ -232,11 +232,11 @@ func TestRepositoryLooksPastAPromise(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	repo := func(version, url, key string) interface{ Validate() error } {
+	repo := func(version, url, key string) engine.Validator {
 		return &repository{Version: version, URL: url, Key: key}
 	}
 	tests := []struct {
-		step interface{ Validate() error }
+		step engine.Validator
 		want string
 	}{
 		{&install{Packages: both}, ""},

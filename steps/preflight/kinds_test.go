@@ -24,7 +24,7 @@ func TestKinds(t *testing.T) {
 		if _, gate := k.New().(engine.Gate); !gate {
 			t.Errorf("%s is no gate", k.Name)
 		}
-		if v, ok := k.New().(interface{ Validate() error }); ok && v.Validate() != nil {
+		if v, ok := k.New().(engine.Validator); ok && v.Validate() != nil {
 			t.Errorf("%s: its defaults are not valid: %v", k.Name, v.Validate())
 		}
 	}

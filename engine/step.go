@@ -165,10 +165,10 @@ type Ticket struct {
 	Learn func(Facts) // records what only doing could tell, such as the name of a snapshot; never nil
 }
 
-// A Kind is a verb of the plan language. New returns a step holding its defaults; the plan's `with` decodes into it
-// by `yaml` tags, `doc` tags document it, so the struct is the schema, the reference page and the validation in one.
-// A `default:"${{ versions.to }}"` tag is an expression over the plan; `required:"true"` marks what a plan must give;
-// `enum:"a,b"` lists the words allowed.
+// A Kind is a verb of the plan language. New returns a step that has its ports and no settings; the plan's `with` decodes
+// into it by `yaml` tags, and `doc` tags document it, so the struct is the schema, the reference page and the validation in
+// one. What a plan leaves out is as its `default` tag says, and else zero; `default:"${{ versions.to }}"` is an expression
+// over the plan. `required:"true"` marks what a plan must give; `enum:"a,b"` lists the words allowed.
 type Kind struct {
 	Name  string // family.verb, or one word
 	Doc   string // first sentence: what it brings about; then what it observes, what it changes, what it refuses

@@ -25,6 +25,7 @@ func layers() []struct{ pkg, may string } {
 		{"engine/document", "gopkg.in/yaml.v3 github.com/hashicorp/go-multierror"},
 		{"engine/plan", "engine engine/document cel.dev/cel-go/... google.golang.org/protobuf/... github.com/hashicorp/go-multierror"},
 		{"engine/printable/...", ""},
+		{"engine/enginetest", "engine engine/document"},
 		{"engine/...", "engine engine/journal"},
 
 		{"plans", ""},

@@ -4,7 +4,6 @@ package cluster
 
 import (
 	"context"
-	"time"
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
@@ -27,11 +26,7 @@ type Cluster interface {
 // Kinds returns cluster.healthy and version.skew of this cluster. Nil suffices to make and validate steps.
 func Kinds(c Cluster) []engine.Kind {
 	return []engine.Kind{
-		{Name: "cluster.healthy", Scope: engine.OnCluster, Doc: healthyDoc, New: func() engine.Step {
-			return &Healthy{cluster: c, Within: 5 * time.Minute}
-		}},
-		{Name: "version.skew", Scope: engine.OnCluster, Doc: skewDoc, New: func() engine.Step {
-			return &Skew{cluster: c}
-		}},
+		{Name: "cluster.healthy", Scope: engine.OnCluster, Doc: healthyDoc, New: func() engine.Step { return &Healthy{cluster: c} }},
+		{Name: "version.skew", Scope: engine.OnCluster, Doc: skewDoc, New: func() engine.Step { return &Skew{cluster: c} }},
 	}
 }

@@ -54,7 +54,7 @@ func TestHealthyRefusesNodesAtOnceAndWaitsForPods(t *testing.T) {
 			c := censustest.New("1.27.3", "cp1", "cp2", "w1")
 			tt.change(c)
 			now := time.Now()
-			changes, err := (&Healthy{cluster: c, Within: 5 * time.Minute}).Observe(t.Context(), engine.Scene{Run: "r1", Now: now, Since: now.Add(-tt.looking), InWork: tt.inWork})
+			changes, err := enginetest.Made(t, enginetest.Kind(t, Kinds(c), "cluster.healthy"), "").Observe(t.Context(), engine.Scene{Run: "r1", Now: now, Since: now.Add(-tt.looking), InWork: tt.inWork})
 			if len(changes) > 0 {
 				t.Error("a gate changes nothing")
 			}
@@ -100,9 +100,9 @@ func TestKindsNeedNoCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range catalog.Kinds() {
-		step := k.New()
-		if v, ok := step.(engine.Validator); !ok || v.Validate() != nil {
-			t.Errorf("%s: its defaults are not valid", k.Name)
+		step, err := enginetest.Make(k, "")
+		if err != nil {
+			t.Errorf("%s: its defaults are not valid: %v", k.Name, err)
 		}
 		if _, gate := step.(engine.Gate); !gate {
 			t.Errorf("%s is no gate", k.Name)

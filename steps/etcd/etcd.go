@@ -13,12 +13,8 @@ import (
 // Kinds returns etcd.healthy and etcd.snapshot on these hosts. Nil hosts suffice to make and validate steps.
 func Kinds(hosts remote.Hosts) []engine.Kind {
 	return []engine.Kind{
-		{Name: "etcd.healthy", Scope: engine.OnHost, Doc: healthyDoc, New: func() engine.Step {
-			return &Healthy{hosts: hosts}
-		}},
-		{Name: "etcd.snapshot", Scope: engine.OnHost, Doc: snapshotDoc, New: func() engine.Step {
-			return &Snapshot{hosts: hosts, Dir: "/var/lib/upgrader/backups", Keep: 7, Verify: true}
-		}},
+		{Name: "etcd.healthy", Scope: engine.OnHost, Doc: healthyDoc, New: func() engine.Step { return &Healthy{hosts: hosts} }},
+		{Name: "etcd.snapshot", Scope: engine.OnHost, Doc: snapshotDoc, New: func() engine.Step { return &Snapshot{hosts: hosts} }},
 	}
 }
 

@@ -25,8 +25,9 @@ func scene() engine.Scene {
 	return engine.Scene{Run: "r1", Step: "backup/save", Target: engine.Target{Name: "cp1"}}
 }
 
-func snapshots(h *remotetest.Host) *Snapshot {
-	return &Snapshot{hosts: remotetest.One("cp1", h), Dir: "/b", Keep: 7, Verify: true}
+func snapshots(t *testing.T, h *remotetest.Host) *Snapshot {
+	t.Helper()
+	return enginetest.Made(t, enginetest.Kind(t, Kinds(remotetest.One("cp1", h)), "etcd.snapshot"), "dir: /b").(*Snapshot)
 }
 
 func TestSnapshotIsSavedOncePerRunAndStep(t *testing.T) {
@@ -49,7 +50,7 @@ func TestSnapshotIsSavedOncePerRunAndStep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := scene()
 			s.Expect = tt.expect
-			changes, err := snapshots(&remotetest.Host{Answer: remotetest.Says(tt.stdout)}).Observe(t.Context(), s)
+			changes, err := snapshots(t, &remotetest.Host{Answer: remotetest.Says(tt.stdout)}).Observe(t.Context(), s)
 			enginetest.Expect(t, err, "", tt.refuses)
 			var says []string
 			for _, c := range changes {
@@ -80,7 +81,7 @@ func TestSnapshotTellsWhatItSaved(t *testing.T) {
 		stdout += "snapshot /b/etcd-r1.backup-save.4711.db aa aa\n"
 		return nil
 	}
-	step := snapshots(h)
+	step := snapshots(t, h)
 	changes, err := step.Observe(t.Context(), scene())
 	if err != nil || len(changes) != 1 {
 		t.Fatal(changes, err)
@@ -101,7 +102,7 @@ func TestSnapshotTellsWhatItSaved(t *testing.T) {
 func TestSnapshotPassesFailuresOn(t *testing.T) {
 	doubt := engine.InDoubt(errors.New("connection lost"))
 	h := &remotetest.Host{Answer: remotetest.Says("reaches etcd\n"), Did: func(engine.Ticket, remote.Job) error { return doubt }}
-	changes, err := snapshots(h).Observe(t.Context(), scene())
+	changes, err := snapshots(t, h).Observe(t.Context(), scene())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,9 +137,9 @@ func TestKindsNeedNoHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range catalog.Kinds() {
-		step := k.New()
-		if v, ok := step.(engine.Validator); ok && v.Validate() != nil {
-			t.Errorf("%s: its defaults are not valid: %v", k.Name, v.Validate())
+		step, err := enginetest.Make(k, "")
+		if err != nil {
+			t.Errorf("%s: its defaults are not valid: %v", k.Name, err)
 		}
 		if _, gate := step.(engine.Gate); gate != (k.Name == "etcd.healthy") {
 			t.Errorf("%s: gate is %v", k.Name, gate)

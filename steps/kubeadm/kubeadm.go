@@ -39,12 +39,8 @@ func healthCheck(ctx context.Context, cluster Cluster) error {
 func Kinds(hosts remote.Hosts, cluster Cluster) []engine.Kind {
 	turn := new(sync.Mutex) // control planes are upgraded one at a time, whatever the plan says
 	return []engine.Kind{
-		{Name: "kubeadm.plan", Scope: engine.OnHost, Doc: planDoc, New: func() engine.Step {
-			return &Plan{hosts: hosts, cluster: cluster}
-		}},
-		{Name: "kubeadm.upgrade", Scope: engine.OnHost, Doc: upgradeDoc, New: func() engine.Step {
-			return &Upgrade{hosts: hosts, cluster: cluster, turn: turn, EtcdUpgrade: true, CertificateRenewal: true}
-		}},
+		{Name: "kubeadm.plan", Scope: engine.OnHost, Doc: planDoc, New: func() engine.Step { return &Plan{hosts: hosts, cluster: cluster} }},
+		{Name: "kubeadm.upgrade", Scope: engine.OnHost, Doc: upgradeDoc, New: func() engine.Step { return &Upgrade{hosts: hosts, cluster: cluster, turn: turn} }},
 	}
 }
 

@@ -3,7 +3,6 @@ package kubeadm
 import (
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 
 	"upgrader.dev/upgrader/engine"
@@ -79,7 +78,8 @@ func TestWaitsForTheHealthCheckBefore(t *testing.T) {
 	c := cluster()
 	c.Ending = "kube-system/upgrade-health-check"
 	hosts := remotetest.One("cp1", &remotetest.Host{Answer: remotetest.Says(oldFiles.say())})
-	for _, step := range []engine.Step{&Plan{hosts: hosts, cluster: c, Version: want}, &Upgrade{hosts: hosts, cluster: c, turn: new(sync.Mutex), Version: want, EtcdUpgrade: true}} {
+	for _, kind := range Kinds(hosts, c) {
+		step := enginetest.Made(t, kind, "version: "+want)
 		changes, err := step.Observe(t.Context(), scene("cp1", nil))
 		if _, waits := errors.AsType[*engine.NotYetError](err); !waits || len(changes) > 0 {
 			t.Errorf("%T: %v, %v", step, changes, err)

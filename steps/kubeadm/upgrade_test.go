@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -62,9 +61,14 @@ var (
 
 func with(f files, change func(*files)) files { change(&f); return f }
 
-func upgrader(host string, f files, c *censustest.Cluster) *Upgrade {
-	h := &remotetest.Host{Answer: remotetest.Says(f.say())}
-	return &Upgrade{hosts: remotetest.One(host, h), cluster: c, turn: new(sync.Mutex), Version: want, EtcdUpgrade: true, CertificateRenewal: true}
+func upgrader(t *testing.T, host string, f files, c *censustest.Cluster) *Upgrade {
+	t.Helper()
+	return upgradeOn(t, remotetest.One(host, &remotetest.Host{Answer: remotetest.Says(f.say())}), c, "version: "+want)
+}
+
+func upgradeOn(t *testing.T, hosts remote.Hosts, c Cluster, with string) *Upgrade {
+	t.Helper()
+	return enginetest.Made(t, enginetest.Kind(t, Kinds(hosts, c), "kubeadm.upgrade"), with).(*Upgrade)
 }
 
 func cluster() *censustest.Cluster { return censustest.New(old, "cp1", "cp2", "w1") }
@@ -159,7 +163,7 @@ func TestUpgradeRefuses(t *testing.T) {
 func check(t *testing.T, cases table) {
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {
-			u := upgrader(tt.host, tt.files, tt.cluster)
+			u := upgrader(t, tt.host, tt.files, tt.cluster)
 			if tt.change != nil {
 				tt.change(u)
 			}
@@ -213,7 +217,7 @@ func TestUpgradeRefusesAControlPlaneAmongTheWorkers(t *testing.T) {
 	c.Node("cp2").ControlPlane = false
 	s := scene("cp2", nil)
 	s.Target.Groups = []string{"workers"}
-	_, err := upgrader("cp2", oldFiles, c).Observe(t.Context(), s)
+	_, err := upgrader(t, "cp2", oldFiles, c).Observe(t.Context(), s)
 	enginetest.Expect(t, err, "", "cp2 is among the workers, but runs a control plane")
 }
 
@@ -230,7 +234,7 @@ func TestUpgradePromisesAndOutage(t *testing.T) {
 		"of two": {"cp1", oldFiles, cluster(), control, 2 * time.Minute},
 		"worker": {"w1", worker, both(), engine.Facts{facts.Configured("w1"): want}, 0},
 	} {
-		changes, err := upgrader(tt.host, tt.files, tt.cluster).Observe(t.Context(), scene(tt.host, nil))
+		changes, err := upgrader(t, tt.host, tt.files, tt.cluster).Observe(t.Context(), scene(tt.host, nil))
 		if err != nil || len(changes) != 1 {
 			t.Fatal(name, changes, err)
 		}
@@ -244,8 +248,8 @@ func TestUpgradePromisesAndOutage(t *testing.T) {
 func TestUpgradeJob(t *testing.T) {
 	var jobs []remote.Job
 	h := &remotetest.Host{Answer: remotetest.Says(oldFiles.say()), Did: func(_ engine.Ticket, j remote.Job) error { jobs = append(jobs, j); return nil }}
-	u := &Upgrade{hosts: remotetest.One("cp1", h), cluster: cluster(), turn: new(sync.Mutex), Version: want, EtcdUpgrade: false, CertificateRenewal: true,
-		IgnorePreflightErrors: []string{"CreateJob", "SystemVerification"}, Patches: "/etc/kubernetes/patches"}
+	u := upgradeOn(t, remotetest.One("cp1", h), cluster(), "version: "+want+
+		"\netcdUpgrade: false\nignorePreflightErrors: [CreateJob, SystemVerification]\npatches: /etc/kubernetes/patches")
 	changes, err := u.Observe(t.Context(), scene("cp1", nil))
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +271,7 @@ func TestUpgradeJob(t *testing.T) {
 }
 
 func TestUpgradeKeepsTransientFailuresOfTheAPI(t *testing.T) {
-	_, err := upgrader("cp1", newFiles, &censustest.Cluster{Err: engine.Transient(errors.New("connection refused"))}).Observe(t.Context(), scene("cp1", nil))
+	_, err := upgrader(t, "cp1", newFiles, &censustest.Cluster{Err: engine.Transient(errors.New("connection refused"))}).Observe(t.Context(), scene("cp1", nil))
 	if _, ok := errors.AsType[*engine.TransientError](err); !ok {
 		t.Errorf("got %v", err)
 	}
@@ -303,9 +307,8 @@ func TestKindsNeedNoClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range catalog.Kinds() {
-		step := k.New()
-		if v, ok := step.(engine.Validator); !ok || v.Validate() != nil {
-			t.Errorf("%s: its defaults are not valid", k.Name)
+		if _, err := enginetest.Make(k, ""); err != nil {
+			t.Errorf("%s: its defaults are not valid: %v", k.Name, err)
 		}
 	}
 }

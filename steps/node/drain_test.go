@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -18,18 +17,6 @@ import (
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/kube/kubetest"
 )
-
-// fill sets fields of a step by their Go names, as `with` does by their keys.
-func fill(t *testing.T, st engine.Step, with map[string]any) {
-	t.Helper()
-	for name, value := range with {
-		f := reflect.ValueOf(st).Elem().FieldByName(name)
-		if !f.IsValid() {
-			t.Fatalf("no field %s", name)
-		}
-		f.Set(reflect.ValueOf(value))
-	}
-}
 
 func pod(name, owner string, change ...func(*kube.Pod)) kube.Pod {
 	p := kube.Pod{Namespace: "shop", Name: name, UID: "uid of " + name, Node: "w1", OwnerKind: owner, Owner: "o", Labels: map[string]string{"app": name}}
@@ -52,7 +39,7 @@ func TestWhichPodsGo(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		pods []kube.Pod
-		with map[string]any
+		with string
 		says string   // once cordoned
 		err  []string // before
 	}{
@@ -63,11 +50,11 @@ func TestWhichPodsGo(t *testing.T) {
 			says: "evict its pods shop/a; evict its pods shop/b; evict its pods shop/ds"},
 		{name: "all faults at once", pods: []kube.Pod{pod("bare", ""), pod("bare2", ""), pod("cache", "ReplicaSet", emptyDir), pod("fine", "ReplicaSet")},
 			err: []string{"Pods with local storage (use `with: {deleteEmptyDir: true}` to override): shop/cache", "Pods declare no controller (use `with: {force: true}` to override): shop/bare, shop/bare2"}},
-		{name: "forced", pods: []kube.Pod{pod("bare", ""), pod("cache", "ReplicaSet", emptyDir)}, with: map[string]any{"Force": true, "DeleteEmptyDir": true},
+		{name: "forced", pods: []kube.Pod{pod("bare", ""), pod("cache", "ReplicaSet", emptyDir)}, with: "{force: true, deleteEmptyDir: true}",
 			says: "evict its pods shop/bare; evict its pods shop/cache"},
-		{name: "DaemonSets not ignored", pods: []kube.Pod{pod("ds", "DaemonSet")}, with: map[string]any{"IgnoreDaemonSets": false},
+		{name: "DaemonSets not ignored", pods: []kube.Pod{pod("ds", "DaemonSet")}, with: "ignoreDaemonSets: false",
 			err: []string{"DaemonSet-managed Pods (use `with: {ignoreDaemonSets: true}` to ignore): shop/ds"}},
-		{name: "a selector", pods: []kube.Pod{pod("a", "ReplicaSet"), pod("b", "")}, with: map[string]any{"PodSelector": "app=a"},
+		{name: "a selector", pods: []kube.Pod{pod("a", "ReplicaSet"), pod("b", "")}, with: "podSelector: app=a",
 			says: "evict its pods shop/a"},
 		{name: "terminating ones are nobody's fault", pods: []kube.Pod{pod("a", "", terminating, emptyDir)},
 			err: []string{"not yet: shop/a is terminating for 2m"}},
@@ -78,8 +65,7 @@ func TestWhichPodsGo(t *testing.T) {
 			for _, p := range tt.pods {
 				s.SetPod(p)
 			}
-			st := step(t, s, "node.drain")
-			fill(t, st, tt.with)
+			st := stepOn(t, s, "node.drain", "boot boot-1\n", tt.with)
 			s.SetNode(w1(false, ""))
 			changes, err := st.Observe(t.Context(), scene(nil))
 			refused := len(tt.err) > 0 && !strings.HasPrefix(tt.err[0], "not yet")

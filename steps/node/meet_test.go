@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/enginetest"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/kube/kubetest"
 	"upgrader.dev/upgrader/steps/node"
@@ -36,14 +37,9 @@ func TestTheHostIsMetBeforeItsNodeIsEmptied(t *testing.T) {
 		s.SetNode(kube.Node{Name: "w1", Ready: true, Unschedulable: c.cordoned})
 		s.SetPod(pod("a", "ReplicaSet"))
 		hosts := remotetest.One("w1", &remotetest.Host{Answer: func(remote.Script) (remote.Result, error) { return remote.Result{}, c.says }})
-		for _, k := range node.Kinds(s.Client(t, run), hosts) {
-			if k.Name != c.kind {
-				continue
-			}
-			changes, err := k.New().Observe(t.Context(), scene(nil))
-			if got := says(changes); got != c.want || (c.want == "") != errors.Is(err, stranger) {
-				t.Errorf("%s, cordoned %v, %v: %q, %v", c.kind, c.cordoned, c.says, got, err)
-			}
+		changes, err := enginetest.Made(t, enginetest.Kind(t, node.Kinds(s.Client(t, run), hosts), c.kind), "").Observe(t.Context(), scene(nil))
+		if got := says(changes); got != c.want || (c.want == "") != errors.Is(err, stranger) {
+			t.Errorf("%s, cordoned %v, %v: %q, %v", c.kind, c.cordoned, c.says, got, err)
 		}
 	}
 }
@@ -75,13 +71,9 @@ func TestASlowHostIsMetToo(t *testing.T) {
 		s := kubetest.New()
 		s.SetNode(kube.Node{Name: "w1", Ready: true})
 		stranger := &remote.StrangerError{Why: "host w1 is the machine of node w2", Remedy: "correct its address"}
-		for _, k := range node.Kinds(s.Client(t, run), slowly{slow{after: 20 * time.Second, says: stranger}}) {
-			if k.Name != "node.cordon" {
-				continue
-			}
-			if changes, err := k.New().Observe(t.Context(), scene(nil)); len(changes) > 0 || !errors.Is(err, stranger) {
-				t.Errorf("%v, %v", says(changes), err)
-			}
+		kinds := node.Kinds(s.Client(t, run), slowly{slow{after: 20 * time.Second, says: stranger}})
+		if changes, err := enginetest.Kind(t, kinds, "node.cordon").New().Observe(t.Context(), scene(nil)); len(changes) > 0 || !errors.Is(err, stranger) {
+			t.Errorf("%v, %v", says(changes), err)
 		}
 	})
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
-	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/remote"
@@ -60,9 +59,7 @@ type Cluster interface {
 func Kinds(c Cluster, hosts remote.Hosts) []engine.Kind {
 	return []engine.Kind{
 		{Name: "node.cordon", Doc: cordonDoc, Scope: engine.OnHost, New: func() engine.Step { return &cordon{cluster: c, hosts: hosts} }},
-		{Name: "node.drain", Doc: drainDoc, Scope: engine.OnHost, New: func() engine.Step {
-			return &drain{cluster: c, hosts: hosts, Settings: eviction.Settings{IgnoreDaemonSets: true}, WaitForVolumes: true}
-		}},
+		{Name: "node.drain", Doc: drainDoc, Scope: engine.OnHost, New: func() engine.Step { return &drain{cluster: c, hosts: hosts} }},
 		{Name: "node.ready", Doc: readyDoc, Scope: engine.OnHost, New: func() engine.Step { return &ready{cluster: c, hosts: hosts} }},
 		{Name: "node.uncordon", Doc: uncordonDoc, Scope: engine.OnHost, New: func() engine.Step { return &uncordon{cluster: c} }},
 	}

@@ -25,20 +25,14 @@ const run, path = "r1", "workers/drain"
 
 func step(t *testing.T, s *kubetest.Server, kind string) engine.Step {
 	t.Helper()
-	return stepOn(t, s, kind, "boot boot-1\n")
+	return stepOn(t, s, kind, "boot boot-1\n", "")
 }
 
-// stepOn is a step on a host that answers so.
-func stepOn(t *testing.T, s *kubetest.Server, kind, answer string) engine.Step {
+// stepOn is a step, of these settings, on a host that answers so.
+func stepOn(t *testing.T, s *kubetest.Server, kind, answer, with string) engine.Step {
 	t.Helper()
 	hosts := remotetest.One("w1", &remotetest.Host{Answer: remotetest.Says(answer)})
-	for _, k := range node.Kinds(s.Client(t, run), hosts) {
-		if k.Name == kind {
-			return k.New()
-		}
-	}
-	t.Fatalf("there is no kind %s", kind)
-	return nil
+	return enginetest.Made(t, enginetest.Kind(t, node.Kinds(s.Client(t, run), hosts), kind), with)
 }
 
 func scene(expect engine.Facts) engine.Scene {
@@ -232,8 +226,7 @@ func TestReady(t *testing.T) {
 				if tt.lease != -1 {
 					s.SetNodeLease("w1", time.Now().Add(tt.off-tt.lease))
 				}
-				st := stepOn(t, s, "node.ready", running(tt.ran, tt.off))
-				fill(t, st, map[string]any{"Version": "v1.28.15", "StableFor": 30 * time.Second})
+				st := stepOn(t, s, "node.ready", running(tt.ran, tt.off), "{version: v1.28.15, stableFor: 30s}")
 				changes, err := st.Observe(t.Context(), scene(tt.expect))
 				if len(changes) > 0 {
 					t.Errorf("changes: %s", says(changes))
@@ -254,9 +247,9 @@ func TestReadyAsksForAKubeletThatRuns(t *testing.T) {
 	s.SetNode(n)
 	s.SetNodeLease("w1", time.Now())
 	down := strings.Replace(running(0, 0), "=active", "=activating", 1)
-	_, err := stepOn(t, s, "node.ready", down).Observe(t.Context(), scene(nil))
+	_, err := stepOn(t, s, "node.ready", down, "").Observe(t.Context(), scene(nil))
 	enginetest.Expect(t, err, "the kubelet of w1 does not run: systemd says activating", "")
-	_, err = stepOn(t, s, "node.ready", running(0, 0)+"ExecMainStartTimestamp=yesterday\n").Observe(t.Context(), scene(nil))
+	_, err = stepOn(t, s, "node.ready", running(0, 0)+"ExecMainStartTimestamp=yesterday\n", "").Observe(t.Context(), scene(nil))
 	if err == nil || !strings.Contains(err.Error(), `the time "yesterday" is not understood`) {
 		t.Error(err)
 	}
@@ -271,7 +264,7 @@ func TestReadyByARenewalSeen(t *testing.T) {
 			n.ReadySince, n.BootID = time.Now().Add(-2*time.Hour), "boot-1"
 			s.SetNode(n)
 			s.SetNodeLease("w1", time.Now().Add(skew))
-			st := stepOn(t, s, "node.ready", "boot boot-1\nnow 946684800\nLoadState=not-found\nActiveState=inactive\nExecMainStartTimestamp=\n")
+			st := stepOn(t, s, "node.ready", "boot boot-1\nnow 946684800\nLoadState=not-found\nActiveState=inactive\nExecMainStartTimestamp=\n", "")
 			if _, err := st.Observe(t.Context(), scene(nil)); err == nil {
 				t.Errorf("a lease %s off was believed at first sight", skew)
 			}
@@ -291,18 +284,16 @@ func TestKindsAreComplete(t *testing.T) {
 	var names []string
 	for _, k := range kinds {
 		names = append(names, k.Name)
-		if v, ok := k.New().(engine.Validator); ok && v.Validate() != nil {
-			t.Errorf("%s: its defaults are not valid: %v", k.Name, v.Validate())
+		if _, err := enginetest.Make(k, ""); err != nil {
+			t.Errorf("%s: its defaults are not valid: %v", k.Name, err)
 		}
 	}
 	if want := []string{"node.cordon", "node.drain", "node.ready", "node.uncordon"}; !slices.Equal(names, want) {
 		t.Errorf("got %v", names)
 	}
-	for field, value := range map[string]any{"GracePeriod": -time.Second, "PodSelector": "a in ("} {
-		d := kinds[1].New()
-		fill(t, d, map[string]any{field: value})
-		if d.(engine.Validator).Validate() == nil {
-			t.Errorf("%s: %v is taken", field, value)
+	for _, with := range []string{"gracePeriod: -1s", "podSelector: a in ("} {
+		if _, err := enginetest.Make(enginetest.Kind(t, kinds, "node.drain"), with); err == nil {
+			t.Errorf("%s is taken", with)
 		}
 	}
 }

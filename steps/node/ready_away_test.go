@@ -3,12 +3,12 @@ package node_test
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/enginetest"
 	"upgrader.dev/upgrader/steps/kube/kubetest"
 	"upgrader.dev/upgrader/steps/node"
 	"upgrader.dev/upgrader/steps/remote"
@@ -31,8 +31,7 @@ func TestReadyWaitsForAHostThatBoots(t *testing.T) {
 				return remote.Result{}, engine.Transient(errors.New("w1: connection refused"))
 			}
 			kinds := node.Kinds(s.Client(t, run), remotetest.One("w1", &remotetest.Host{Answer: booting}))
-			i := slices.IndexFunc(kinds, func(k engine.Kind) bool { return k.Name == "node.ready" })
-			_, err := kinds[i].New().Observe(t.Context(), scene(nil))
+			_, err := enginetest.Kind(t, kinds, "node.ready").New().Observe(t.Context(), scene(nil))
 			if not, ok := errors.AsType[*engine.NotYetError](err); !ok {
 				t.Errorf("API away %v: got %v, want to wait", api, err)
 			} else {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/enginetest"
 	"upgrader.dev/upgrader/steps/finding"
 )
 
@@ -24,8 +25,8 @@ func TestKinds(t *testing.T) {
 		if _, gate := k.New().(engine.Gate); !gate {
 			t.Errorf("%s is no gate", k.Name)
 		}
-		if v, ok := k.New().(engine.Validator); ok && v.Validate() != nil {
-			t.Errorf("%s: its defaults are not valid: %v", k.Name, v.Validate())
+		if _, err := enginetest.Make(k, ""); err != nil {
+			t.Errorf("%s: its defaults are not valid: %v", k.Name, err)
 		}
 	}
 }

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/engine/enginetest"
 	"upgrader.dev/upgrader/steps/etcd"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/kubeadm"
@@ -53,23 +53,14 @@ func newDrive(t *testing.T) *drive {
 	)}
 }
 
-// step makes a step of a kind with some of its fields set.
-func (d *drive) step(kind string, with map[string]any) engine.Step {
+// step makes a step of a kind with these settings.
+func (d *drive) step(kind, with string) engine.Step {
 	d.t.Helper()
-	i := slices.IndexFunc(d.kinds, func(k engine.Kind) bool { return k.Name == kind })
-	if i < 0 {
-		d.t.Fatalf("no kind %s", kind)
-	}
-	s := d.kinds[i].New()
-	for name, value := range with {
-		field := reflect.ValueOf(s).Elem().FieldByName(name)
-		field.Set(reflect.ValueOf(value).Convert(field.Type()))
-	}
-	return s
+	return enginetest.Made(d.t, enginetest.Kind(d.t, d.kinds, kind), with)
 }
 
 // run observes and changes until the goal holds, and returns what was done.
-func (d *drive) run(kind, host string, with map[string]any) []string {
+func (d *drive) run(kind, host, with string) []string {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), 30*time.Second)
 	defer cancel()
@@ -105,29 +96,31 @@ func (d *drive) run(kind, host string, with map[string]any) []string {
 // holds after one change: a second look finds nothing left to do.
 func TestFamilies(t *testing.T) {
 	d := newDrive(t)
-	revision := map[string]string{"kubeadm": "1.28.15-1.1"}
-	binaries := map[string]string{"kubelet": "1.28.15-1.1", "kubectl": "1.28.15-1.1"}
+	const (
+		version  = "version: 1.28.15"
+		revision = "packages: {kubeadm: 1.28.15-1.1}"
+		binaries = "packages: {kubelet: 1.28.15-1.1, kubectl: 1.28.15-1.1}"
+	)
 	for _, tc := range []struct {
-		kind, host string
-		with       map[string]any
-		changes    int
+		kind, host, with string
+		changes          int
 	}{
-		{"etcd.healthy", "cp1", nil, 0},
-		{"etcd.snapshot", "cp1", nil, 1},
-		{"packages.repository", "cp1", map[string]any{"Version": "1.28.15", "URL": "https://pkgs.k8s.io/core:/stable:"}, 1},
-		{"packages.available", "cp1", map[string]any{"Packages": revision}, 0},
-		{"packages.install", "cp1", map[string]any{"Packages": revision}, 1},
-		{"kubeadm.plan", "cp1", map[string]any{"Version": "1.28.15"}, 1},
-		{"kubeadm.upgrade", "cp1", map[string]any{"Version": "1.28.15"}, 1},
-		{"packages.install", "cp1", map[string]any{"Packages": binaries}, 1},
-		{"systemd.restart", "cp1", map[string]any{"Unit": "kubelet"}, 1},
-		{"etcd.healthy", "cp1", nil, 0},
-		{"packages.repository", "w1", map[string]any{"Version": "1.28.15", "URL": "https://pkgs.k8s.io/core:/stable:"}, 1},
-		{"packages.install", "w1", map[string]any{"Packages": revision}, 1},
-		{"kubeadm.upgrade", "w1", map[string]any{"Version": "1.28.15"}, 1},
-		{"packages.install", "w1", map[string]any{"Packages": binaries}, 1},
-		{"systemd.restart", "w1", map[string]any{"Unit": "kubelet.service"}, 1},
-		{"ssh.run", "w1", map[string]any{"Script": "echo \"$GREETING\" >/etc/motd", "Unless": "grep -q \"$GREETING\" /etc/motd", "Env": map[string]string{"GREETING": "it's up"}}, 1},
+		{"etcd.healthy", "cp1", "", 0},
+		{"etcd.snapshot", "cp1", "", 1},
+		{"packages.repository", "cp1", version, 1},
+		{"packages.available", "cp1", revision, 0},
+		{"packages.install", "cp1", revision, 1},
+		{"kubeadm.plan", "cp1", version, 1},
+		{"kubeadm.upgrade", "cp1", version, 1},
+		{"packages.install", "cp1", binaries, 1},
+		{"systemd.restart", "cp1", "unit: kubelet", 1},
+		{"etcd.healthy", "cp1", "", 0},
+		{"packages.repository", "w1", version, 1},
+		{"packages.install", "w1", revision, 1},
+		{"kubeadm.upgrade", "w1", version, 1},
+		{"packages.install", "w1", binaries, 1},
+		{"systemd.restart", "w1", "unit: kubelet.service", 1},
+		{"ssh.run", "w1", "run: echo \"$GREETING\" >/etc/motd\nunless: grep -q \"$GREETING\" /etc/motd\nenv: {GREETING: \"it's up\"}", 1},
 	} {
 		done := d.run(tc.kind, tc.host, tc.with)
 		if len(done) != tc.changes {
@@ -144,10 +137,9 @@ func TestFamilies(t *testing.T) {
 func TestFamiliesInTrouble(t *testing.T) {
 	d := newDrive(t)
 	m := d.cluster.Machine("w1")
-	repository := map[string]any{"Version": "1.28.15", "URL": "https://pkgs.k8s.io/core:/stable:"}
-	d.run("packages.repository", "w1", repository)
+	d.run("packages.repository", "w1", "version: 1.28.15")
 	m.BreakNextInstall()
-	step := d.step("packages.install", map[string]any{"Packages": map[string]string{"kubeadm": "1.28.15-1.1"}})
+	step := d.step("packages.install", "packages: {kubeadm: 1.28.15-1.1}")
 	scene := engine.Scene{Target: engine.Target{Name: "w1"}, Run: "r1", Step: "x", Now: time.Now()}
 	changes, err := step.Observe(t.Context(), scene)
 	if err != nil || len(changes) != 1 {
@@ -162,11 +154,11 @@ func TestFamiliesInTrouble(t *testing.T) {
 		t.Errorf("with the lock held: %v, want its holder named", err)
 	}
 	time.AfterFunc(50*time.Millisecond, release)
-	done := d.run("packages.install", "w1", map[string]any{"Packages": map[string]string{"kubeadm": "1.28.15-1.1"}})
+	done := d.run("packages.install", "w1", "packages: {kubeadm: 1.28.15-1.1}")
 	if len(done) == 0 {
 		t.Error("nothing was repaired")
 	}
-	slow := d.step("ssh.run", map[string]any{"Script": "sleep 2; echo x >/etc/slow", "Unless": "[ -f /etc/slow ]"})
+	slow := d.step("ssh.run", "run: sleep 2; echo x >/etc/slow\nunless: '[ -f /etc/slow ]'")
 	changes, err = slow.Observe(t.Context(), scene)
 	if err != nil || len(changes) != 1 {
 		t.Fatalf("%v, %v", changes, err)

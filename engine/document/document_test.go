@@ -321,6 +321,31 @@ func FuzzParse(f *testing.F) {
 }
 
 // The tags that decode a struct describe it too: for the reference page and for editors.
+// What is kept as it is written comes with its type and its default, and a field of another type does not come.
+func TestSettings(t *testing.T) {
+	type pace struct {
+		document.Pos
+		Tries *document.Value `yaml:"tries" as:"int" default:"3"`
+		Pause *document.Value `yaml:"pause" as:"duration" default:"2s"`
+		More  *document.Value `yaml:"more"`
+		On    document.Text   `yaml:"on" default:"x"`
+	}
+	var p pace
+	if err := document.Decode("p.yaml", []byte("pause: ${{ vars.pause }}"), &p); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for f, v := range document.Settings(&p) {
+		got = append(got, fmt.Sprintf("%s %s %s %d", f.Name, f.Type, v.Text, v.Line))
+	}
+	if d := cmp.Diff([]string{"tries int 3 0", "pause duration ${{ vars.pause }} 1"}, got); d != "" {
+		t.Error(d)
+	}
+	for range document.Settings(&p) {
+		break // is allowed
+	}
+}
+
 func TestFieldsAndSchema(t *testing.T) {
 	fields := document.Fields(reflect.TypeFor[*shop]())
 	var got []string

@@ -2,6 +2,7 @@ package document
 
 import (
 	"encoding"
+	"iter"
 	"reflect"
 	"strings"
 	"time"
@@ -62,6 +63,23 @@ func shallow(t reflect.Type) []Field {
 		})
 	}
 	return list
+}
+
+// Settings are the fields of a struct that are kept as they are written, to be evaluated later: those of type *Value. One that is
+// not written has its default, and is left out if it has none. The struct is given by pointer.
+func Settings(of any) iter.Seq2[Field, *Value] {
+	return func(yield func(Field, *Value) bool) {
+		values := reflect.ValueOf(of).Elem()
+		for _, f := range shallow(values.Type()) {
+			v, kept := values.FieldByIndex(f.index).Interface().(*Value)
+			if kept && v == nil && f.Default != "" {
+				v = NewText(Pos{}, f.Default)
+			}
+			if v != nil && !yield(f, v) {
+				return
+			}
+		}
+	}
 }
 
 func words(list string) []string {

@@ -20,7 +20,7 @@ type prepared struct {
 	rollout   settings
 }
 
-// settings are the values of a retry or a rollout by their keys; absent ones are missing.
+// settings are the values of a retry or a rollout by their keys.
 type settings map[string]*template
 
 // Check reports every fault that can be found without hosts and without a network: structure, kinds, the types of all
@@ -249,12 +249,11 @@ func (s *session) whens(u *unit) []*expression {
 }
 
 func (s *session) retryOf(u *unit, p *prepared) {
+	p.retry = s.usual.retry
 	if u.Retry == nil {
 		return
 	}
-	where := permission{host: u.onHosts() != nil}
-	p.retry = s.settings(u.scope, where, map[string]value{
-		"attempts": {u.Retry.Attempts, "int"}, "backoff": {u.Retry.Backoff, "duration"}, "max": {u.Retry.Max, "duration"}})
+	p.retry = s.settings(u.scope, permission{host: u.onHosts() != nil}, u.Retry)
 	on := u.Retry.On
 	if on.Text == "" {
 		return
@@ -269,27 +268,19 @@ func (s *session) retryOf(u *unit, p *prepared) {
 }
 
 func (s *session) rolloutOf(u *unit) settings {
-	r := u.Rollout
-	if r == nil {
-		return nil
+	if u.Rollout == nil {
+		return s.usual.rollout
 	}
-	return s.settings(u.scope, permission{}, map[string]value{
-		"canary": {r.Canary, "int"}, "maxUnavailable": {r.MaxUnavailable, "intOrPercent"}, "soak": {r.Soak, "duration"},
-		"maxFailures": {r.MaxFailures, "int"}})
+	return s.settings(u.scope, permission{}, u.Rollout)
 }
 
-type value struct {
-	v   *document.Value
-	typ string
-}
-
-func (s *session) settings(sc *scope, p permission, values map[string]value) settings {
+// settings compiles the values of a retry or a rollout. The tags of its fields say of what type each is, and what it is where it is
+// not written.
+func (s *session) settings(sc *scope, p permission, of any) settings {
 	out := settings{}
-	for _, name := range sortedKeys(values) {
-		if x := values[name]; x.v != nil {
-			p.what = `"` + name + `"`
-			out[name] = s.typed(x.v, x.typ, sc, p)
-		}
+	for f, v := range document.Settings(of) {
+		p.what = `"` + f.Name + `"`
+		out[f.Name] = s.typed(v, f.Type, sc, p)
 	}
 	return out
 }

@@ -16,13 +16,8 @@ type Options struct {
 	Compress time.Duration     // if positive, no soak and no `stableFor` is longer: for demonstrations
 }
 
-// Defaults of a node, where the plan and the kind say nothing.
-const (
-	defaultTimeout  = 10 * time.Minute
-	defaultAttempts = 3
-	defaultBackoff  = 2 * time.Second
-	defaultMaxPause = 30 * time.Second
-)
+// defaultTimeout is how long a node may take where neither the plan nor the kind says so.
+const defaultTimeout = 10 * time.Minute
 
 // maxNodes bounds what a plan becomes over its hosts: a hundred steps on each of 10,000 hosts.
 const maxNodes = 1_000_000

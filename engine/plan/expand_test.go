@@ -247,7 +247,7 @@ steps:
   - {uses: node.drain, hosts: c1, timeout: "${{ vars.pause }}", retry: {attempts: "${{ vars.count }}", max: 1m, on: error.exitCode == 1},
      with: {limit: "${{ vars.count * 3 }}", gracePeriod: "${{ vars.pause }}", force: "${{ vars.count > 1 }}"}}
   - {uses: kubeadm.upgrade, hosts: c1, with: {ignorePreflightErrors: "${{ vars.names }}"}}
-  - {uses: ssh.run, hosts: c1, with: {run: x, env: {T: "${{ vars.token }}", AT: "${{ vars.where }}/${{ host.name }}/${{ facts['os@' + host.name] }}"}}}
+  - {uses: ssh.run, hosts: c1, retry: {backoff: 1m}, with: {run: x, env: {T: "${{ vars.token }}", AT: "${{ vars.where }}/${{ host.name }}/${{ facts['os@' + host.name] }}"}}}
   - {uses: approval, with: {message: "${{ hosts('workers').size() }} workers, ${{ hosts('workers').map(h, h.name).join(' ') }}"}}
 `
 	g := expand(t, doc, plan.Options{Vars: map[string]string{"where": "there"}})
@@ -265,6 +265,12 @@ steps:
 	n := g.Lookup("drain@c1")
 	if n.Timeout != 90*time.Second || n.Retry != (engine.Retry{Attempts: 2, Backoff: 2 * time.Second, Max: time.Minute, On: "error.exitCode == 1"}) {
 		t.Errorf("got %v %+v", n.Timeout, n.Retry)
+	}
+	if n := g.Lookup("run@c1"); n.Retry != (engine.Retry{Attempts: 3, Backoff: time.Minute, Max: time.Minute}) {
+		t.Errorf("no pause is shorter than the first, got %+v", n.Retry)
+	}
+	if n := g.Lookup("upgrade@c1"); n.Retry != (engine.Retry{Attempts: 3, Backoff: 2 * time.Second, Max: 30 * time.Second}) {
+		t.Errorf("where the plan writes no retry, it is as its tags say, got %+v", n.Retry)
 	}
 	if n := g.Lookup("upgrade@c1"); n.Timeout != 30*time.Minute || n.Gate {
 		t.Errorf("the kind's own timeout is 30m, got %v", n.Timeout)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -87,10 +88,7 @@ func (x *expander) settingOn(u *unit, k *knowledge, host *engine.Target, runs bo
 		x.compress(s.with)
 	}
 	s.text, _ = json.Marshal(s.with) // strings, lists and maps of them only
-	s.timeout = x.duration(p.timeout, act, kindTimeout(step))
-	if p.timeout != nil && s.timeout == 0 {
-		x.faults.Add(u.Timeout.Pos, "", "a timeout of nothing leaves no time for the step")
-	}
+	s.timeout = x.timeout(u, p, act, step)
 	return s
 }
 
@@ -121,6 +119,19 @@ func (x *expander) compress(with map[string]any) {
 	if d, err := time.ParseDuration(text); err == nil && x.options.Compress > 0 {
 		with["stableFor"] = min(d, x.options.Compress).String()
 	}
+}
+
+// timeout is how long the plan gives the step, or its kind.
+func (x *expander) timeout(u *unit, p *prepared, act map[string]any, step engine.Step) time.Duration {
+	if p.timeout == nil {
+		return kindTimeout(step)
+	}
+	before := x.faults.Len()
+	d := x.duration(p.timeout, act)
+	if d == 0 && x.faults.Len() == before {
+		x.faults.Add(u.Timeout.Pos, "", "a timeout of nothing leaves no time for the step")
+	}
+	return d
 }
 
 // kindTimeout is how long a kind may take when the plan does not say. The step holds its settings: a wait knows how long
@@ -178,40 +189,37 @@ func (x *expander) with(u *unit, p *prepared, act map[string]any, step engine.St
 }
 
 func (x *expander) retry(u *unit, p *prepared, act map[string]any) engine.Retry {
-	r := engine.Retry{Attempts: defaultAttempts, Backoff: defaultBackoff, Max: defaultMaxPause}
-	if u.Retry == nil {
-		return r
+	written, before := cmp.Or(u.Retry, &retry{}), x.faults.Len()
+	r := engine.Retry{Attempts: x.int(p.retry["attempts"], act), Backoff: x.duration(p.retry["backoff"], act),
+		Max: x.duration(p.retry["max"], act), On: written.On.Text}
+	if written.Max == nil {
+		r.Max = max(r.Max, r.Backoff)
 	}
-	r.Attempts = x.int(p.retry["attempts"], act, r.Attempts)
-	r.Backoff = x.duration(p.retry["backoff"], act, r.Backoff)
-	r.Max = max(x.duration(p.retry["max"], act, max(r.Max, r.Backoff)), 0)
-	r.On = u.Retry.On.Text
 	switch {
+	case x.faults.Len() > before: // it was not found out what they are
 	case r.Attempts < 1:
-		x.faults.Add(u.Retry.Attempts.Pos, "1 means no retry", "there must be at least one attempt, not %d", r.Attempts)
+		x.faults.Add(written.Attempts.Pos, "1 means no retry", "there must be at least one attempt, not %d", r.Attempts)
 	case r.Max < r.Backoff:
-		x.faults.Add(u.Retry.Max.Pos, "", "the longest pause %s is shorter than the first, %s", r.Max, r.Backoff)
+		x.faults.Add(written.Max.Pos, "", "the longest pause %s is shorter than the first, %s", r.Max, r.Backoff)
 	}
 	return r
 }
 
 // group makes the rollout of a unit over its hosts.
 func (x *expander) group(u *unit, hosts []int) {
-	g := engine.Group{ID: u.path, MaxUnavailable: 1}
-	for _, h := range hosts {
-		g.Hosts = append(g.Hosts, x.hosts.targets[h].Name)
-	}
-	if r := u.Rollout; r != nil {
-		set := x.prepared[u].rollout
-		act, err := x.activation(u.scope, nil)
-		if err != nil {
+	var act map[string]any
+	if u.Rollout != nil { // else there is nothing to evaluate
+		var err error
+		if act, err = x.activation(u.scope, nil); err != nil {
 			x.faults.Join(u.Pos, err)
 			return
 		}
-		g.Canary = min(x.int(set["canary"], act, 0), len(hosts))
-		g.Soak = x.duration(set["soak"], act, 0)
-		g.MaxFailures = x.int(set["maxFailures"], act, 0)
-		g.MaxUnavailable = x.maxUnavailable(set["maxUnavailable"], act, len(hosts))
+	}
+	set := x.prepared[u].rollout
+	g := engine.Group{ID: u.path, Canary: min(x.int(set["canary"], act), len(hosts)), Soak: x.duration(set["soak"], act),
+		MaxFailures: x.int(set["maxFailures"], act), MaxUnavailable: x.maxUnavailable(set["maxUnavailable"], act, len(hosts))}
+	for _, h := range hosts {
+		g.Hosts = append(g.Hosts, x.hosts.targets[h].Name)
 	}
 	if x.options.Compress > 0 {
 		g.Soak = min(g.Soak, x.options.Compress)
@@ -221,11 +229,11 @@ func (x *expander) group(u *unit, hosts []int) {
 	}
 }
 
-// maxUnavailable rounds percentages down, but never below the one host without which nothing would move.
+// maxUnavailable rounds percentages down, but never below the one host without which nothing would move. 0 if it is faulty.
 func (x *expander) maxUnavailable(t *template, act map[string]any, hosts int) int {
 	text, ok := x.text(t, act)
 	if !ok {
-		return 1
+		return 0
 	}
 	var n document.IntOrPercent
 	if err := n.UnmarshalText([]byte(text)); err != nil {
@@ -236,11 +244,8 @@ func (x *expander) maxUnavailable(t *template, act map[string]any, hosts int) in
 	return max(1, n.Of(hosts))
 }
 
-// text evaluates a setting; false if it is absent or faulty.
+// text evaluates a setting; false if it is faulty.
 func (x *expander) text(t *template, act map[string]any) (string, bool) {
-	if t == nil {
-		return "", false
-	}
 	v, err := t.evaluate(act)
 	if err != nil {
 		x.faults.Join(t.at.Pos, err)
@@ -249,10 +254,11 @@ func (x *expander) text(t *template, act map[string]any) (string, bool) {
 	return v.Text, true
 }
 
-func (x *expander) duration(t *template, act map[string]any, otherwise time.Duration) time.Duration {
+// duration is a setting that is one; 0 if it is faulty.
+func (x *expander) duration(t *template, act map[string]any) time.Duration {
 	text, ok := x.text(t, act)
 	if !ok {
-		return otherwise
+		return 0
 	}
 	d, err := document.ParseDuration(text)
 	if err != nil {
@@ -261,10 +267,11 @@ func (x *expander) duration(t *template, act map[string]any, otherwise time.Dura
 	return d
 }
 
-func (x *expander) int(t *template, act map[string]any, otherwise int) int {
+// int is a setting that is a number from 0 on; 0 if it is faulty.
+func (x *expander) int(t *template, act map[string]any) int {
 	text, ok := x.text(t, act)
 	if !ok {
-		return otherwise
+		return 0
 	}
 	n, err := document.ParseInt(text)
 	if err == nil && (n < 0 || n > 1<<20) {

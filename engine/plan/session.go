@@ -25,6 +25,7 @@ type session struct {
 	defaults map[string][]document.Field     // see computed
 	prepared map[*unit]*prepared
 	retryEnv *environment
+	usual    struct{ retry, rollout settings } // where a step has none of its own
 }
 
 func newSession(p *Plan, c *engine.Catalog, hosts *hostSet, given map[string]string) (*session, error) {
@@ -37,6 +38,7 @@ func newSession(p *Plan, c *engine.Catalog, hosts *hostSet, given map[string]str
 	if s.retryEnv, err = retryEnvironment(); err != nil {
 		return nil, err
 	}
+	s.usual.retry, s.usual.rollout = s.settings(p.scope, permission{}, &retry{}), s.settings(p.scope, permission{}, &rollout{})
 	if err := s.versions(); err != nil {
 		return nil, err
 	}

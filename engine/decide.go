@@ -39,7 +39,7 @@ func (r *Reducer) takeDecision(ev *journal.Record) {
 	}
 	st, same := &r.nodes[i], ev.Digest == "" || ev.Digest == r.graph.Nodes[i].Digest
 	switch {
-	case ev.State == Done, ev.State == "retry": // what became of the effects is true whatever the plan says now
+	case ev.State == Done, ev.State == TryAgain: // what became of the effects is true whatever the plan says now
 		r.decide(i)
 		st.said = Decision{}
 		if st.made = false; same && ev.State == Done {

@@ -191,7 +191,7 @@ func (r *Reducer) decide(i int32) {
 // decideStrays closes the effects of a step that the plan has no more, which a person decided about when it had. What was
 // said to be done is so for a step that was only renamed.
 func (r *Reducer) decideStrays(ev *journal.Record) {
-	if ev.State != Done && ev.State != "retry" {
+	if ev.State != Done && ev.State != TryAgain {
 		return
 	}
 	for _, e := range slices.Clone(r.effects.byHost[hostOf(ev.Node)]) {

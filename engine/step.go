@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -59,8 +60,18 @@ type Undoer interface {
 type Target struct {
 	Name   string            `json:"name"`
 	Labels map[string]string `json:"labels,omitempty"`
-	Groups []string          `json:"groups,omitempty"` // named groups of the inventory, sorted; "control-plane" and "workers" among them
+	Groups []string          `json:"groups,omitempty"` // named groups of the inventory, sorted; ControlPlane and Workers among them
 }
+
+// Words for hosts that every inventory knows.
+const (
+	ControlPlane = "control-plane" // the group of the hosts that run it
+	Workers      = "workers"       // the group of the others
+	AllHosts     = "all"           // every host: no group, so that no Target has it
+)
+
+// In says whether the target belongs to a group of the inventory.
+func (t Target) In(group string) bool { return slices.Contains(t.Groups, group) }
 
 // Cluster is the target of the steps that concern no single host.
 const Cluster = "cluster"
@@ -103,7 +114,7 @@ type Scene struct {
 
 // A Decision is a person's word about a node.
 type Decision struct {
-	Verdict string    // "approve" or "reject"; empty: nobody decided
+	Verdict string    // Approve or Reject; empty: nobody decided
 	Who     string    // as they named themselves
 	By      string    // the operating system's user who gave it
 	Key     string    // the fingerprint of the SSH key that signed it; empty: no signature was verified
@@ -111,6 +122,13 @@ type Decision struct {
 	At      time.Time // when
 	Digest  string    // of the node whose question was answered; empty: of the one that the run has now
 }
+
+// What a person may say. The first two answer a step that asks; the third, or Done, tells what became of an effect that is in doubt.
+const (
+	Approve  = "approve"
+	Reject   = "reject"
+	TryAgain = "retry" // it did not happen, or may be done twice
+)
 
 // Promised is what earlier changes of a dry run promised under a name; "" in a real run.
 func (s Scene) Promised(name string) string {

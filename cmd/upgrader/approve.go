@@ -95,7 +95,7 @@ func (o *approveOptions) decide(ctx context.Context, c *console, run listing, st
 	if !journal.InUse(string(run.dir)) {
 		next = "go on with: upgrader resume " + run.ID
 	}
-	c.say("%s: %s by %s%s; %s", n.ID, map[string]string{approve: "approved", reject: "rejected"}[f.Verdict], f.Who, signed, next)
+	c.say("%s: %s by %s%s; %s", n.ID, map[string]string{engine.Approve: "approved", engine.Reject: "rejected"}[f.Verdict], f.Who, signed, next)
 	if wasEdited(run, g, n) {
 		c.say("the question was edited in %s since: this answers it as the run has it, %q; who goes on with the edited plan is asked anew", run.PlanPath, n.With["message"])
 	}
@@ -122,12 +122,12 @@ func (o *approveOptions) question(g *engine.Graph, summary engine.Summary, step 
 // answer is what the person says, if they may.
 func (o *approveOptions) answer(c *console, n *engine.Node) (decisionFile, error) {
 	me := theOperator(c.env)
-	f := decisionFile{Node: n.ID, Verdict: approve, Who: me.name, By: me.account, Why: o.why, At: time.Now(), Digest: n.Digest}
+	f := decisionFile{Node: n.ID, Verdict: engine.Approve, Who: me.name, By: me.account, Why: o.why, At: time.Now(), Digest: n.Digest}
 	if o.as != "" {
 		f.Who = o.as
 	}
 	if o.no {
-		f.Verdict = reject
+		f.Verdict = engine.Reject
 	}
 	words := f.Who + "\n" + f.Why
 	if strings.ContainsAny(f.Who+f.Why, "\n\t") || printable.Text(words) != words {

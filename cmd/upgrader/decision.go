@@ -14,12 +14,6 @@ import (
 	"upgrader.dev/upgrader/engine"
 )
 
-// The verdicts of a person about a step that asks.
-const (
-	approve = "approve"
-	reject  = "reject"
-)
-
 // A decisionFile is what `upgrader approve` leaves in a run's directory.
 type decisionFile struct {
 	Node      string    `json:"node"`

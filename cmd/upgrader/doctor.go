@@ -120,7 +120,7 @@ func (o *doctorOptions) visit(ctx context.Context, c *console, only string) (*vi
 	}
 	v := &visit{Cluster: picture.API.Server, Hosts: len(patients), Took: time.Since(began).Seconds(), Diagnoses: doctor.Diagnose(picture)}
 	v.Diagnoses = slices.DeleteFunc(v.Diagnoses, func(d doctor.Diagnosis) bool {
-		return only != "" && d.Host != only && d.Host != doctor.Cluster
+		return only != "" && d.Host != only && d.Host != engine.Cluster
 	})
 	if picture.API.Err != nil {
 		v.API = picture.API.Err.Error()
@@ -150,7 +150,7 @@ func patientsOf(inventory *remote.Inventory, only string) ([]doctor.Patient, err
 	for _, t := range inventory.Targets() {
 		names = append(names, t.Name)
 		if only == "" || t.Name == only {
-			all = append(all, doctor.Patient{Name: t.Name, ControlPlane: isControlPlane(t)})
+			all = append(all, doctor.Patient{Name: t.Name, ControlPlane: t.In(engine.ControlPlane)})
 		}
 	}
 	if len(all) == 0 && only != "" {
@@ -161,8 +161,6 @@ func patientsOf(inventory *remote.Inventory, only string) ([]doctor.Patient, err
 	}
 	return all, nil
 }
-
-func isControlPlane(t engine.Target) bool { return slices.Contains(t.Groups, "control-plane") }
 
 func (v *visit) write(c *console, form string) error {
 	if form == reportJSON {

@@ -62,7 +62,7 @@ func (b *inbox) Ask(ctx context.Context, node, question string) (engine.Decision
 	named := approvers(n)
 	anybody := len(named) == 0 && allowedSigners(n) == ""
 	if b.yes && anybody {
-		return engine.Decision{Verdict: approve, Who: b.me.name + " (--yes)", By: b.me.account, At: time.Now(), Digest: n.Digest}, true
+		return engine.Decision{Verdict: engine.Approve, Who: b.me.name + " (--yes)", By: b.me.account, At: time.Now(), Digest: n.Digest}, true
 	}
 	if b.ask == nil {
 		return engine.Decision{}, false
@@ -83,9 +83,9 @@ func (b *inbox) race(ctx context.Context, n *engine.Node, question string, here 
 			if err != nil {
 				return
 			}
-			d := engine.Decision{Verdict: reject, Who: b.me.name, By: b.me.account, At: time.Now(), Digest: n.Digest}
+			d := engine.Decision{Verdict: engine.Reject, Who: b.me.name, By: b.me.account, At: time.Now(), Digest: n.Digest}
 			if yes {
-				d.Verdict = approve
+				d.Verdict = engine.Approve
 			}
 			typed <- d
 		}()
@@ -160,7 +160,7 @@ func (b *inbox) left() []decisionFile {
 		if strings.HasPrefix(e.Name(), ".") || readJSON(path, &f) != nil {
 			continue
 		}
-		if f.Verdict != approve && f.Verdict != reject || !f.At.After(b.decided[f.Node]) {
+		if f.Verdict != engine.Approve && f.Verdict != engine.Reject || !f.At.After(b.decided[f.Node]) {
 			continue
 		}
 		if !f.holds(b.key) {

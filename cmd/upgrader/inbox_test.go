@@ -40,7 +40,7 @@ func TestInboxWithoutATerminal(t *testing.T) {
 		want string
 	}{
 		{"go", false, ""},
-		{"go", true, approve},
+		{"go", true, engine.Approve},
 		{"named", true, ""},  // --yes is not the person named
 		{"run@w1", true, ""}, // a question about facts, not a wish
 		{"nowhere", true, ""},
@@ -65,17 +65,17 @@ func TestInboxAtATerminal(t *testing.T) {
 		b := newInbox(asking(), dir, testKey, nil)
 		b.me = operator{"lee", "lee, uid 7"}
 		b.ask = func(context.Context, string) (bool, error) { return true, nil }
-		if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Verdict != approve || d.Who != "lee" || d.By != "lee, uid 7" {
+		if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Verdict != engine.Approve || d.Who != "lee" || d.By != "lee, uid 7" {
 			t.Errorf("typed yes: %+v, %v", d, ok)
 		}
 		b.ask = func(context.Context, string) (bool, error) { return false, nil }
-		if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Verdict != reject {
+		if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Verdict != engine.Reject {
 			t.Errorf("typed no: %+v, %v", d, ok)
 		}
 		b.ask = func(context.Context, string) (bool, error) { t.Error("asked who is not named"); return true, nil }
 		go func() {
 			time.Sleep(3 * time.Second)
-			if err := leaveFile(dir, decisionFile{Node: "named", Verdict: approve, Who: "kim", At: time.Now()}); err != nil {
+			if err := leaveFile(dir, decisionFile{Node: "named", Verdict: engine.Approve, Who: "kim", At: time.Now()}); err != nil {
 				t.Error(err)
 			}
 		}()
@@ -91,7 +91,7 @@ func TestADecisionCountsOnce(t *testing.T) {
 	if err := os.Mkdir(dir.path("decisions"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := leaveFile(dir, decisionFile{Node: "go", Verdict: reject, Who: "kim", At: noon()}); err != nil {
+	if err := leaveFile(dir, decisionFile{Node: "go", Verdict: engine.Reject, Who: "kim", At: noon()}); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(newInbox(asking(), dir, testKey, nil).Poll()); n != 1 {
@@ -110,7 +110,7 @@ func TestAnAnswerIsToTheQuestionThatWasAsked(t *testing.T) {
 	if err := os.Mkdir(dir.path("decisions"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := leaveFile(dir, decisionFile{Node: "go", Verdict: approve, Who: "kim", At: noon(), Digest: "as asked"}); err != nil {
+	if err := leaveFile(dir, decisionFile{Node: "go", Verdict: engine.Approve, Who: "kim", At: noon(), Digest: "as asked"}); err != nil {
 		t.Fatal(err)
 	}
 	g := asking()

@@ -84,10 +84,10 @@ func targetsFor(inventory string) ([]engine.Target, error) {
 	}
 	var targets []engine.Target
 	for i := range 3 {
-		targets = append(targets, engine.Target{Name: fmt.Sprintf("cp%d", i+1), Groups: []string{"control-plane"}})
+		targets = append(targets, engine.Target{Name: fmt.Sprintf("cp%d", i+1), Groups: []string{engine.ControlPlane}})
 	}
 	for i := range 5 {
-		targets = append(targets, engine.Target{Name: fmt.Sprintf("w%d", i+1), Groups: []string{"workers"}})
+		targets = append(targets, engine.Target{Name: fmt.Sprintf("w%d", i+1), Groups: []string{engine.Workers}})
 	}
 	return targets, nil
 }

@@ -47,16 +47,10 @@ func (o *resumeOptions) said(c *console, g *engine.Graph, h *history) ([]journal
 	return records, nil
 }
 
-// The words of --settle.
-const (
-	settleDone  = "done"
-	settleRetry = "retry"
-)
-
 // settled is the record of what a person found out: about a step, or about a host that the plan took out in the middle of its steps.
 func settled(g *engine.Graph, h *history, word string) (journal.Record, error) {
 	name, verdict, _ := strings.Cut(word, "=")
-	if verdict != settleDone && verdict != settleRetry {
+	if verdict != engine.Done && verdict != engine.TryAgain {
 		return journal.Record{}, invalid("--settle %q: want STEP=done, STEP=retry or HOST=done", word)
 	}
 	n, err := findNode(g, name)
@@ -73,7 +67,7 @@ func settled(g *engine.Graph, h *history, word string) (journal.Record, error) {
 		return journal.Record{}, invalid("--settle %q: host %s is in the plan, so say it of the step that you looked at: STEP@%s=%s", word, name, name, verdict)
 	case name == engine.Cluster || !h.hosts[name]:
 		return journal.Record{}, err
-	case verdict != settleDone:
+	case verdict != engine.Done:
 		return journal.Record{}, invalid("--settle %q: the plan took host %s out in the middle of its steps, so nothing can be tried again there: bring it to an end by hand, then give %s=done", word, name, name)
 	}
 	return journal.Record{Kind: journal.Decision, Host: name, State: verdict}, nil

@@ -108,7 +108,7 @@ func TestASignedAnswer(t *testing.T) {
 			t.Errorf("%s: exit code %d, it says %s", name, code, errs)
 		}
 		d, warned := b.taken()
-		if d.Verdict != approve || d.Who != "ann" || d.By != me.account || d.Why != "CHG-4711" || d.Key != fingerprint || warned != "" {
+		if d.Verdict != engine.Approve || d.Who != "ann" || d.By != me.account || d.Why != "CHG-4711" || d.Key != fingerprint || warned != "" {
 			t.Errorf("%s: %+v, it says %s", name, d, warned)
 		}
 		rec := d.Record("go")
@@ -154,7 +154,7 @@ func TestAnAnswerThatIsNotSigned(t *testing.T) {
 // verdict, person or reason, and says so once: whoever can write to decisions/ and has the seal's key still cannot sign.
 func TestASignatureOfSomethingElse(t *testing.T) {
 	b := newBallot(t)
-	f := decisionFile{Node: "go", Verdict: approve, Who: "ann", Why: "CHG-4711", Digest: b.graph.Lookup("go").Digest, At: time.Now()}
+	f := decisionFile{Node: "go", Verdict: engine.Approve, Who: "ann", Why: "CHG-4711", Digest: b.graph.Lookup("go").Digest, At: time.Now()}
 	signed := func(f decisionFile, run, plan, key string) string {
 		signature, err := sign(t.Context(), b.keys[key], f.text(run, plan))
 		if err != nil {
@@ -163,7 +163,7 @@ func TestASignatureOfSomethingElse(t *testing.T) {
 		return signature
 	}
 	rejection, other, another, because := f, f, f, f
-	rejection.Verdict, other.Node, because.Why = reject, "on", "CHG-4712"
+	rejection.Verdict, other.Node, because.Why = engine.Reject, "on", "CHG-4712"
 	another.Who = "bob"
 	for name, tt := range map[string]struct {
 		signature string
@@ -189,7 +189,7 @@ func TestASignatureOfSomethingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 		d, warned := b.taken()
-		if tt.counts != (d.Verdict == approve) || tt.counts != (warned == "") {
+		if tt.counts != (d.Verdict == engine.Approve) || tt.counts != (warned == "") {
 			t.Errorf("of %s: %+v, it says %s", name, d, warned)
 		}
 		if !tt.counts && (!strings.Contains(warned, "ann") || !strings.Contains(warned, "--sign KEY")) {
@@ -217,13 +217,13 @@ func TestADecisionThatWasEdited(t *testing.T) {
 	if err := os.Mkdir(dir.path("decisions"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := leaveFile(dir, decisionFile{Node: "go", Verdict: reject, Who: "kim", By: "kim, uid 7", Why: "not now", At: noon()}); err != nil {
+	if err := leaveFile(dir, decisionFile{Node: "go", Verdict: engine.Reject, Who: "kim", By: "kim, uid 7", Why: "not now", At: noon()}); err != nil {
 		t.Fatal(err)
 	}
 	poll := func() engine.Decision { return newInbox(asking(), dir, testKey, nil).Poll()["go"] }
 	whole := poll()
 	text, err := os.ReadFile(dir.decisionPath("go"))
-	if err != nil || whole.Verdict != reject {
+	if err != nil || whole.Verdict != engine.Reject {
 		t.Fatal(whole, err)
 	}
 	for i := range text {

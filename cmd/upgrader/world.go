@@ -83,11 +83,7 @@ func (w *world) meet(ctx context.Context) (err error) {
 func inventoryOf(nodes []kube.Node) *remote.Inventory {
 	var list []remote.Node
 	for _, n := range nodes {
-		node := remote.Node{Name: n.Name, Labels: n.Labels}
-		if n.ControlPlane {
-			node.Roles = []string{"control-plane"}
-		}
-		list = append(list, node)
+		list = append(list, remote.Node{Name: n.Name, Labels: n.Labels, ControlPlane: n.ControlPlane})
 	}
 	return remote.FromNodes(list)
 }

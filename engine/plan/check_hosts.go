@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/document"
 )
 
@@ -36,11 +37,11 @@ func (s *session) hostName(t term, at func() document.Pos) {
 		}
 		return
 	}
-	wellKnown := []string{allHosts, controlPlane, workers}
+	wellKnown := []string{engine.AllHosts, engine.ControlPlane, engine.Workers}
 	if len(t.name) < 5 || strings.ContainsAny(t.name, "0123456789") || slices.Contains(wellKnown, t.name) {
 		return
 	}
-	if near, ok := document.Nearest(t.name, wellKnown); ok && near != allHosts {
+	if near, ok := document.Nearest(t.name, wellKnown); ok && near != engine.AllHosts {
 		s.faults.Add(at(), document.Suggest(t.name, wellKnown), "%q is no group that every inventory has", t.name)
 	}
 }

@@ -25,7 +25,7 @@ const (
 	versionsName = "versions"
 	hostName     = "host"
 	runName      = "run"
-	runState     = "run.state"
+	runState     = engine.FactRunState
 	errorName    = "error"
 	factsName    = "facts"
 	hostsName    = "hosts"

@@ -39,7 +39,7 @@ func newHostSet(targets []engine.Target) *hostSet {
 
 // words lists every word that a pattern may begin with.
 func (h *hostSet) words() []string {
-	list := append([]string{allHosts, controlPlane, workers}, sortedKeys(h.groups)...)
+	list := append([]string{engine.AllHosts, engine.ControlPlane, engine.Workers}, sortedKeys(h.groups)...)
 	for _, t := range h.targets {
 		list = append(list, t.Name)
 	}
@@ -47,7 +47,7 @@ func (h *hostSet) words() []string {
 }
 
 // emptyIsFine says which patterns may select no host: a cluster without workers, the rest of a single control plane.
-func (t term) emptyIsFine() bool { return t.open || t.name == workers }
+func (t term) emptyIsFine() bool { return t.open || t.name == engine.Workers }
 
 // selectTerm returns the hosts of one term in the inventory's order.
 func (h *hostSet) selectTerm(t term) ([]int, error) {
@@ -87,10 +87,10 @@ func (h *hostSet) labelled(labels []requirement) ([]int, error) {
 
 // members returns the hosts of a group, or the host of that name. A group goes before a host.
 func (h *hostSet) members(name string) ([]int, bool) {
-	if name == allHosts {
+	if name == engine.AllHosts {
 		return h.all, true
 	}
-	if found := h.groups[name]; len(found) > 0 || name == controlPlane || name == workers {
+	if found := h.groups[name]; len(found) > 0 || name == engine.ControlPlane || name == engine.Workers {
 		return found, true
 	}
 	i, known := h.names[name]

@@ -10,13 +10,6 @@ import (
 	"upgrader.dev/upgrader/engine/document"
 )
 
-// Groups that every inventory has.
-const (
-	allHosts     = "all"
-	controlPlane = "control-plane"
-	workers      = "workers"
-)
-
 // A pattern selects hosts: one term, or a list of terms whose hosts are taken together, in the inventory's order.
 type pattern struct {
 	document.Pos

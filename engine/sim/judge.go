@@ -226,11 +226,11 @@ func (j *judge) enter(e *entry) {
 		switch e.state {
 		case engine.Done:
 			b.done, b.person, b.state = e.digest, true, engine.Done
-		case "retry":
+		case engine.TryAgain:
 			b.rejected = false
-		case "approve":
+		case engine.Approve:
 			b.approved, b.rejected = e.digest, false
-		case "reject":
+		case engine.Reject:
 			b.approved, b.rejected = "", true
 		}
 	}

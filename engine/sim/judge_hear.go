@@ -93,9 +93,9 @@ func (j *judge) failedOnce(b *book, err *engine.Failure) {
 func (j *judge) answered(ev *engine.Event) {
 	b := j.cur[ev.Node]
 	switch ev.Decision.Verdict {
-	case "approve":
+	case engine.Approve:
 		b.approved, b.rejected = b.asked, false
-	case "reject":
+	case engine.Reject:
 		b.approved, b.rejected = "", true
 	}
 }

@@ -51,7 +51,7 @@ func (j *judge) observe(c *engine.Command) {
 		j.fail("I10", "%s is told that it was first started at %s, and that was at %s", b.id, c.Since, b.since)
 	}
 	j.inTime(b, &j.p.script.toys[c.Node])
-	if c.Decision.Verdict == "approve" && b.approved != j.p.script.graph.Nodes[c.Node].Digest {
+	if c.Decision.Verdict == engine.Approve && b.approved != j.p.script.graph.Nodes[c.Node].Digest {
 		j.fail("approval", "%s is told that it is approved, and nobody has approved this text", b.id)
 	}
 }

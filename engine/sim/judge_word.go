@@ -17,7 +17,7 @@ func (j *judge) decided(node int, rec journal.Record) {
 	}
 	for _, job := range j.made[effectKey{t.host, t.key}] {
 		job.spokenOf()
-		job.again = job.again || rec.State == "retry"
+		job.again = job.again || rec.State == engine.TryAgain
 	}
 	for key, s := range j.stays {
 		if key.host == t.host && rec.State == engine.Done {

@@ -61,7 +61,7 @@ func (p *process) observe(c engine.Command) {
 func (p *process) observed(c engine.Command) engine.Event {
 	t := &p.script.toys[c.Node]
 	s := scene{undo: c.Undo, now: p.elapsed(), since: c.Since, inWork: c.InWork,
-		approved: c.Decision.Verdict == "approve", rejected: c.Decision.Verdict == "reject"}
+		approved: c.Decision.Verdict == engine.Approve, rejected: c.Decision.Verdict == engine.Reject}
 	if t.kind == gate {
 		s.after = p.script.keysAfter(c.Node)
 	}

@@ -22,9 +22,9 @@ func (p *process) ask(c engine.Command) {
 	if p.script.toys[c.Node].kind != approval || p.faults.silent && p.chance(50) {
 		return
 	}
-	d := engine.Decision{Verdict: "approve", Who: "op", Digest: p.script.graph.Nodes[c.Node].Digest}
+	d := engine.Decision{Verdict: engine.Approve, Who: "op", Digest: p.script.graph.Nodes[c.Node].Digest}
 	if p.faults.rejects && p.chance(20) {
-		d.Verdict = "reject"
+		d.Verdict = engine.Reject
 	}
 	takes := p.span(time.Second, 20*time.Second)
 	if p.faults.silent {
@@ -97,7 +97,7 @@ func (t *trial) writeOff() {
 // say records a person's word about a node.
 func (t *trial) say(node int, done bool) {
 	n := &t.script.graph.Nodes[node]
-	rec := journal.Record{Kind: journal.Decision, Node: n.ID, State: "retry", Who: "op", Digest: n.Digest, Elapsed: t.judge.elapsed}
+	rec := journal.Record{Kind: journal.Decision, Node: n.ID, State: engine.TryAgain, Who: "op", Digest: n.Digest, Elapsed: t.judge.elapsed}
 	if done {
 		rec.State = engine.Done
 	}

@@ -60,9 +60,9 @@ func (a *approval) Observe(_ context.Context, s engine.Scene) ([]engine.Change, 
 		return nil, engine.Pause("%s%s, and %s said %s", a.Message, a.who(), name(d.Who), d.Verdict)
 	case a.AllowedSigners != "" && d.Key == "":
 		return nil, engine.Pause("%s%s, and %s said %s without a signature", a.Message, a.who(), name(d.Who), d.Verdict)
-	case d.Verdict == "approve":
+	case d.Verdict == engine.Approve:
 		return nil, nil
-	case d.Verdict == "reject":
+	case d.Verdict == engine.Reject:
 		return nil, fmt.Errorf("rejected by %s: %s", name(d.Who), a.Message)
 	}
 	return nil, fmt.Errorf("%s decided %q; want approve or reject", name(d.Who), d.Verdict)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/knowledge"
@@ -58,11 +59,11 @@ func (p *Picture) fromFinding(f finding.Finding, known []Diagnosis) (Diagnosis, 
 			d.Next, d.Log = f.Remedy, []string{f.Evidence} // they name the certificate
 		}
 	case "control-plane.leader":
-		d.Host, d.Component, d.State = Cluster, "leader", Failing
+		d.Host, d.Component, d.State = engine.Cluster, "leader", Failing
 		d.Next = "wait half a minute and look again; if it stays so, see its log in /var/log/pods of each control plane, and `kubectl -n kube-system get leases`"
 		return d, !slices.ContainsFunc(known, func(x Diagnosis) bool { return strings.HasPrefix(x.Component, "kube-") })
 	case "etcd.quota":
-		d.Host, d.Component = Cluster, census.Etcd
+		d.Host, d.Component = engine.Cluster, census.Etcd
 	default:
 		return d, false
 	}

@@ -19,7 +19,7 @@ func (p *Picture) etcd(known []Diagnosis) []Diagnosis {
 	trouble := p.Etcd.Trouble()
 	var waits *engine.NotYetError
 	var refused *engine.RefusedError
-	d := Diagnosis{Host: Cluster, Component: census.Etcd, State: Failing, Next: "look at the host of the member that is named, and `etcdctl endpoint status --cluster`"}
+	d := Diagnosis{Host: engine.Cluster, Component: census.Etcd, State: Failing, Next: "look at the host of the member that is named, and `etcdctl endpoint status --cluster`"}
 	local := slices.ContainsFunc(known, func(x Diagnosis) bool {
 		return x.Component == census.Etcd || x.Component == "host" || slices.Contains([]string{containerd, crio, someRuntime}, x.Component)
 	})
@@ -84,7 +84,7 @@ func (p *Picture) away(known []Diagnosis) []Diagnosis {
 	if p.API.Server == "" || slices.ContainsFunc(known, cause) {
 		return nil
 	}
-	d := Diagnosis{Host: Cluster, Component: "API", State: Down, Why: "it does not answer at " + p.API.Server + ": " + p.API.Err.Error(),
+	d := Diagnosis{Host: engine.Cluster, Component: "API", State: Down, Why: "it does not answer at " + p.API.Server + ": " + p.API.Err.Error(),
 		Next: "see the load balancer and the address in the kubeconfig: the API servers themselves are well"}
 	if p.someControlPlane() == nil {
 		d.Next = "look at the control planes with `upgrader doctor`: none of them was looked at"
@@ -108,7 +108,7 @@ func (p *Picture) complaint(c kube.Complaint, known []Diagnosis) []Diagnosis {
 	d := Diagnosis{Host: c.Node, Component: name, State: Failing, Why: strings.TrimPrefix(c.String(), "pod "+c.Pod.String()+": "),
 		Next: "see `kubectl -n " + c.Namespace + " describe pod " + c.Name + "`, and its log with `logs --previous`"}
 	if c.Node == "" {
-		d.Host = Cluster
+		d.Host = engine.Cluster
 	}
 	if c.Why == "NotReady" && find(known, c.Node, kubelet, "host") != nil {
 		return nil // nobody has asked it since

@@ -30,12 +30,9 @@ const (
 
 func (s State) rank() int { return slices.Index([]State{Down, Restarting, Failing, Unwell}, s) }
 
-// Cluster is the host of what belongs to none.
-const Cluster = "cluster"
-
 // A Diagnosis is one component that is not well. Its texts are printable.
 type Diagnosis struct {
-	Host      string   `json:"host"`      // as the inventory calls it, or "cluster"
+	Host      string   `json:"host"`      // as the inventory calls it; engine.Cluster is that of what belongs to none
 	Component string   `json:"component"` // kubelet, containerd, etcd, kube-apiserver, disk, ..., or the name of a pod
 	State     State    `json:"state"`
 	Why       string   `json:"why"`             // one sentence without a full stop

@@ -3,6 +3,7 @@ package doctor
 import (
 	"slices"
 
+	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
 )
 
@@ -49,7 +50,7 @@ func causeOf(all []Diagnosis, d Diagnosis) *Diagnosis {
 	}
 	if d.Component == census.APIServer { // of a quorum that is lost, members elsewhere are the cause
 		i := slices.IndexFunc(all, func(x Diagnosis) bool { return x.Component == census.Etcd && x.Host != d.Host && x.State != Unwell })
-		if i >= 0 && slices.ContainsFunc(all, func(x Diagnosis) bool { return x.Host == Cluster && x.Component == census.Etcd }) {
+		if i >= 0 && slices.ContainsFunc(all, func(x Diagnosis) bool { return x.Host == engine.Cluster && x.Component == census.Etcd }) {
 			return &all[i]
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -114,10 +113,10 @@ func (u *Upgrade) Observe(ctx context.Context, s engine.Scene) ([]engine.Change,
 // belongs refuses a host whose groups contradict what it runs.
 func (l local) belongs(t engine.Target) error {
 	switch {
-	case l.worker() && slices.Contains(t.Groups, "control-plane"):
+	case l.worker() && t.In(engine.ControlPlane):
 		return engine.Refuse(t.Name+" belongs to the control plane, but /etc/kubernetes/manifests holds nothing of one",
 			"put its static pods' manifests back (kubeadm keeps copies in /etc/kubernetes/tmp), or take it out of the group control-plane")
-	case !l.worker() && slices.Contains(t.Groups, "workers"):
+	case !l.worker() && t.In(engine.Workers):
 		return engine.Refuse(t.Name+" is among the workers, but runs a control plane",
 			"label its node node-role.kubernetes.io/control-plane, or put it into the group control-plane of the inventory")
 	}

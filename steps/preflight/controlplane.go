@@ -125,7 +125,7 @@ func leaders(v *View) (found []finding.Finding) {
 		if there && l.Name != "" && ago < l.Lasts+renewalSlack {
 			continue
 		}
-		found = append(found, finding.Finding{Severity: finding.Blocker, Where: "cluster",
+		found = append(found, finding.Finding{Severity: finding.Blocker, Where: engine.Cluster,
 			What:     "nobody leads " + component + ": pods that are evicted would not be made anew",
 			Evidence: evidence(l, there, ago), Remedy: "see the logs of its static pods: `upgrader doctor`"})
 	}

@@ -138,7 +138,7 @@ func (g *drainGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Chang
 	return nil, open(ctx, s, g.eyes.Look, "", Goal{Drains: []forecast.Group{drain}}, nodeDrainable)
 }
 
-func isControlPlane(s engine.Scene) bool { return slices.Contains(s.Target.Groups, "control-plane") }
+func isControlPlane(s engine.Scene) bool { return s.Target.In(engine.ControlPlane) }
 
 // underway tells that this run is in the middle of changing the host: a resume may be what makes it well again, and is
 // never locked out.

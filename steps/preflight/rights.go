@@ -75,7 +75,7 @@ func rights(v *View) []finding.Finding {
 			needs = append(needs, string(r.Need))
 		}
 	}
-	return []finding.Finding{{Severity: finding.Blocker, Where: "cluster",
+	return []finding.Finding{{Severity: finding.Blocker, Where: engine.Cluster,
 		What:     "the user of the kubeconfig lacks rights that the plan needs to " + strings.Join(needs, ", to "),
 		Evidence: "the API denies:\n" + strings.Join(rightWords(v.Lacks), "\n"),
 		Remedy:   rightsRemedy}}

@@ -102,19 +102,19 @@ func readFile(path string, most int64) ([]byte, error) {
 
 // Node is what the cluster tells about one of its hosts.
 type Node struct {
-	Name   string
-	Labels map[string]string
-	Roles  []string // from the node-role.kubernetes.io labels
+	Name         string
+	Labels       map[string]string
+	ControlPlane bool // it has the role, by its labels
 }
 
-// FromNodes makes an inventory of a cluster's nodes, in their order: those with the role control-plane are the group
-// control-plane, the others are the group workers. Everything else comes from the ssh configuration.
+// FromNodes makes an inventory of a cluster's nodes, in their order: those of the control plane are that group, the others
+// are the group workers. Everything else comes from the ssh configuration.
 func FromNodes(nodes []Node) *Inventory {
 	inv := &Inventory{APIVersion: "upgrader.dev/v1", Kind: "Inventory", Groups: map[string][]document.Text{}, file: "the cluster's nodes"}
 	for _, n := range nodes {
-		group := "workers"
-		if slices.Contains(n.Roles, "control-plane") || slices.Contains(n.Roles, "master") {
-			group = "control-plane"
+		group := engine.Workers
+		if n.ControlPlane {
+			group = engine.ControlPlane
 		}
 		inv.Hosts = append(inv.Hosts, Machine{Name: n.Name, Labels: n.Labels})
 		inv.Groups[group] = append(inv.Groups[group], document.Text{Text: n.Name})

@@ -41,7 +41,7 @@ func (c *check) host(i int, m Machine) {
 	switch {
 	case m.Name == "":
 		c.fault(m.At, "", "hosts[%d] has no name", i)
-	case m.Name == engine.Cluster || m.Name == "all":
+	case m.Name == engine.Cluster || m.Name == engine.AllHosts:
 		c.fault(m.At, "", "no host can be called %q: the word has a meaning in plans", m.Name)
 	case c.hosts[m.Name]:
 		c.fault(m.At, "", "two hosts are called %q", m.Name)

@@ -73,7 +73,7 @@ func TestInventoryFaultsAllAtOnce(t *testing.T) {
 }
 
 func TestInventoryFromNodes(t *testing.T) {
-	inv := FromNodes([]Node{{Name: "a", Roles: []string{"control-plane"}}, {Name: "b", Labels: map[string]string{"zone": "x"}}})
+	inv := FromNodes([]Node{{Name: "a", ControlPlane: true}, {Name: "b", Labels: map[string]string{"zone": "x"}}})
 	want := []engine.Target{{Name: "a", Groups: []string{"control-plane"}}, {Name: "b", Groups: []string{"workers"}, Labels: map[string]string{"zone": "x"}}}
 	if d := cmp.Diff(want, inv.Targets()); d != "" {
 		t.Error(d)

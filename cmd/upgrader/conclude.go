@@ -167,7 +167,7 @@ func attempts(n engine.NodeStatus) string {
 
 // hostWords is the state of a node in a few words.
 func hostWords(n kube.Node) string {
-	words := []string{"kubelet " + n.KubeletVersion, "Ready"}
+	words := []string{"kubelet " + cmp.Or(n.KubeletVersion, "of no version"), "Ready"}
 	if !n.Ready {
 		words[1] = "not Ready" + parenthesis(n.ReadyReason)
 	}

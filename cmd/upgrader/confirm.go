@@ -48,10 +48,10 @@ func (r *rehearsal) brief(w *world) []string {
 			changes[n.Target.Name]++
 		}
 	}
-	rows := [][]string{{"HOST", "NOW", "CHANGES"}}
+	rows, known := [][]string{{"HOST", "NOW", "CHANGES"}}, versions(w.nodes)
 	for _, name := range append([]string{engine.Cluster}, hostNames(r.graph)...) {
 		if name != engine.Cluster || changes[name] > 0 {
-			rows = append(rows, []string{oneLine(name), before(versions(w.nodes), name), fmt.Sprint(changes[name])})
+			rows = append(rows, []string{oneLine(name), cmp.Or(before(known, name), "-"), fmt.Sprint(changes[name])})
 		}
 	}
 	return append(append(lines, columns(rows)...), "")

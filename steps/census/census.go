@@ -175,7 +175,7 @@ func (c *Census) Observed() skew.Observed {
 	for _, n := range c.Nodes {
 		v, ok := c.kubelets[n.Name]
 		if !ok {
-			v, _ = skew.Parse(n.KubeletVersion) // zero: the policy says that it is not known
+			v = skew.Reported(n.KubeletVersion)
 		}
 		o.Kubelets[n.Name] = v
 	}
@@ -204,11 +204,7 @@ func (c *Census) etcds() map[string]skew.EtcdVersion {
 }
 
 func imageVersion(p kube.Pod, component string) skew.Version {
-	v, err := skew.Parse(Tag(p.Images, component))
-	if err != nil {
-		return skew.Version{}
-	}
-	return v
+	return skew.Reported(Tag(p.Images, component))
 }
 
 // Tag returns the tag of the component's image among those of a pod's containers: "v1.28.15", "3.5.15-0". Without an

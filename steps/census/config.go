@@ -35,7 +35,7 @@ func ReadConfig(ctx context.Context, from ConfigSource) (Config, error) {
 	text := data["ClusterConfiguration"]
 	version, _ := lookup(text, "kubernetesVersion")
 	c := Config{}
-	c.Version, _ = skew.Parse(version) // zero says that it is not known; the steps say so
+	c.Version = skew.Reported(version)
 	c.EtcdTag, _ = lookup(text, "etcd", "local", "imageTag")
 	c.DNSTag, _ = lookup(text, "dns", "imageTag")
 	c.ImageRepository, _ = lookup(text, "imageRepository")

@@ -40,6 +40,8 @@ func TestSkewOpensAnywhereOnTheWay(t *testing.T) {
 		"a worker ahead":             {version: "1.27.3", change: func(c *censustest.Cluster) { c.Node("w1").KubeletVersion = to }, refuses: []string{"kubelet on w1 is 1.28.15", "install the older package of kubelet on w1"}},
 		"config not what runs":       {version: "1.27.3", change: func(c *censustest.Cluster) { c.Store("1.26.0") }, refuses: []string{"kubernetesVersion in kubeadm-config is 1.26.0"}},
 		"a kubelet of no version":    {version: "1.27.3", change: func(c *censustest.Cluster) { c.Node("w1").KubeletVersion = "" }, refuses: []string{"kubelet on w1 is unknown"}},
+		"a kubelet of its own":       {version: "1.27.3", change: func(c *censustest.Cluster) { c.Node("w1").KubeletVersion = "1.27.x-custom" }, refuses: []string{`kubelet on w1 is "1.27.x-custom", which is no version, want a version that can be read`}},
+		"a kubelet of a vendor":      {version: "1.27.3", change: func(c *censustest.Cluster) { c.Node("w1").KubeletVersion = "1.27.3-gke.100+dirty" }},
 		"API servers two apart":      {version: "1.28.15", change: func(c *censustest.Cluster) { c.Roll("cp2", "1.26.1", "") }, refuses: []string{"kube-apiserver on cp2 is 1.26.1"}},
 		"members of etcd two apart":  {version: "1.27.3", change: func(c *censustest.Cluster) { c.Roll("cp2", "1.27.3", "3.3.10-0") }, refuses: []string{"etcd on cp2 is 3.3.10-0", "upgrade the older members of etcd first"}},
 		"etcd of no version at all":  {version: "1.27.3", change: func(c *censustest.Cluster) { c.Roll("cp1", "1.27.3", "mine").DNS("mine") }},

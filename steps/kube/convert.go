@@ -55,7 +55,7 @@ func toNode(n *corev1.Node) Node {
 		ControlPlane:   controlPlane,
 		Unschedulable:  n.Spec.Unschedulable,
 		ReadyReason:    "its kubelet has not reported yet",
-		KubeletVersion: word(strings.TrimPrefix(n.Status.NodeInfo.KubeletVersion, "v")),
+		KubeletVersion: word(plainVersion(n.Status.NodeInfo.KubeletVersion)),
 		BootID:         word(n.Status.NodeInfo.BootID),
 		MachineID:      word(n.Status.NodeInfo.MachineID),
 		Runtime:        word(n.Status.NodeInfo.ContainerRuntimeVersion),
@@ -76,6 +76,14 @@ func toNode(n *corev1.Node) Node {
 		}
 	}
 	return node
+}
+
+// plainVersion leaves out the v before the numbers of a version. What begins with another word, such as "vendor-2", keeps it.
+func plainVersion(s string) string {
+	if rest, ok := strings.CutPrefix(s, "v"); ok && rest != "" && rest[0] >= '0' && rest[0] <= '9' {
+		return rest
+	}
+	return s
 }
 
 // word bounds what a kubelet says of itself, which nobody checks, to what fits a table.

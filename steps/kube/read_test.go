@@ -18,6 +18,17 @@ import (
 	"upgrader.dev/upgrader/steps/kube/kubetest"
 )
 
+// A version is without its v; what is no version is as its kubelet said it.
+func TestKubeletsVersions(t *testing.T) {
+	s := kubetest.New()
+	for said, want := range map[string]string{"1.28.15": "1.28.15", "endor-2": "vendor-2", "": "", "1.28.x-custom": "1.28.x-custom"} {
+		s.SetNode(kube.Node{Name: "w1", KubeletVersion: said}) // with a v before it
+		if n, err := s.Client(t, "r1").Node(t.Context(), "w1"); err != nil || n.KubeletVersion != want {
+			t.Errorf("v%s is %q (%v), want %q", said, n.KubeletVersion, err, want)
+		}
+	}
+}
+
 // A node and a pod that went through the API come back as they were: the conversion loses nothing that a step looks at.
 func TestNodesAndPodsComeBackWhole(t *testing.T) {
 	s := kubetest.New()

@@ -206,6 +206,8 @@ func TestReady(t *testing.T) {
 		{"just started", none, 0, 0, 0, nil, ""},
 		{"all well by another clock", none, time.Hour, 9 * time.Second, time.Hour, nil, ""},
 		{"the old kubelet", func(n *kube.Node) { n.KubeletVersion = "1.27.3" }, time.Hour, 0, 0, nil, "not yet: the kubelet of w1 reports version 1.27.3, not 1.28.15"},
+		{"a kubelet of its own", func(n *kube.Node) { n.KubeletVersion = "1.28.x-custom" }, time.Hour, 0, 0, nil, "not yet: the kubelet of w1 reports version 1.28.x-custom, not 1.28.15"},
+		{"a kubelet of no version", func(n *kube.Node) { n.KubeletVersion = "" }, time.Hour, 0, 0, nil, "not yet: the kubelet of w1 reports no version, not 1.28.15"},
 		{"not Ready", func(n *kube.Node) { n.Ready, n.ReadyReason = false, "KubeletNotReady" }, time.Hour, 0, 0, nil, "not yet: node w1 is NotReady for 1h0m (KubeletNotReady)"},
 		{"Ready, but stale", none, time.Hour, 41 * time.Second, 0, nil, "not yet: the kubelet of w1 last renewed its lease 40s ago"},
 		{"stale by another clock", none, time.Hour, 41 * time.Second, -time.Hour, nil, "not yet: the kubelet of w1 last renewed its lease 40s ago"},

@@ -64,7 +64,7 @@ func (r *ready) look(ctx context.Context, s engine.Scene) ([]engine.Change, erro
 	}
 	switch {
 	case wanted != "" && n.KubeletVersion != wanted:
-		return nil, engine.NotYet("the kubelet of %s reports version %s, not %s yet", n.Name, n.KubeletVersion, wanted)
+		return nil, engine.NotYet("the kubelet of %s reports %s, not %s yet", n.Name, reported(n), wanted)
 	case !n.Ready:
 		return nil, engine.NotYet("node %s is %s", n.Name, n.NotReady(s.Now))
 	case s.Now.Sub(n.ReadySince) < r.StableFor:
@@ -78,6 +78,13 @@ func (r *ready) look(ctx context.Context, s engine.Scene) ([]engine.Change, erro
 		return nil, engine.NotYet("%s has rebooted, and what the cluster says of it is from before: boot %s, not %s", n.Name, n.BootID, p.boot)
 	}
 	return nil, r.alive(ctx, n.Name, p)
+}
+
+func reported(n kube.Node) string {
+	if n.KubeletVersion == "" {
+		return "no version"
+	}
+	return "version " + n.KubeletVersion
 }
 
 // promisedIs answers a dry run.

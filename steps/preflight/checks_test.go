@@ -49,6 +49,7 @@ func TestEachTroubleIsFound(t *testing.T) {
 		"a full disk":                {onCP1("43847440      55% /\n", "400000      99% /\n"), "host.disk", finding.Blocker, "cp1", "390 MiB free", "make room", ""},
 		"a disk too small for etcd":  {onCP1("etcd-db 2670592", "etcd-db 26705920000"), "host.disk", finding.Blocker, "cp1", "GiB needed", "make room", ""},
 		"no inodes":                  {onW1("unattended \n", "unattended \ninodes /etc/kubernetes overlay 16777216 16777204 12 100% /\n"), "host.inodes", finding.Blocker, "w1", "out of inodes: 12 of", "du --inodes", ""},
+		"a kubelet of no version":    {func(_ *testing.T, v *View) { v.Cluster.Census.Nodes[1].KubeletVersion = "dev" }, "version.skew", finding.Blocker, "kubelet on w1", `it is "dev", which is no version`, "kubectl get nodes", ""},
 		"swap":                       {onW1("unattended \n", "unattended \nswap /swapfile file 2097148 0 -2\n"), "host.swap", finding.Blocker, "w1", "swap is on", "swapoff", ""},
 		"an upgrade that was cut":    {onW1("unattended \n", "unattended \nleftover 12 /etc/kubernetes/tmp/kubeadm-upgraded-manifests42\n"), "host.leftovers", finding.Warning, "w1", "failed or was cut", "remove the directory", ""},
 		"backups that fill the disk": {onW1("unattended \n", "unattended \nleftover 2000000 /etc/kubernetes/tmp/kubeadm-backup-etcd-1\n"), "host.leftovers", finding.Warning, "w1", "1.9 GiB", "remove the old ones", ""},

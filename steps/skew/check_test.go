@@ -20,7 +20,7 @@ var (
 	}
 )
 
-func minor(n int) Version { return Version{1, uint64(n), 5, ""} }
+func minor(n int) Version { return Version{1, uint64(n), 5, "", ""} }
 
 func rules(vs []Violation) []string {
 	var all []string
@@ -85,10 +85,10 @@ func cluster() Observed {
 }
 
 var (
-	v1263  = Version{1, 26, 3, ""}
-	v1273  = Version{1, 27, 3, ""}
-	v1283  = Version{1, 28, 3, ""}
-	v12815 = Version{1, 28, 15, ""}
+	v1263  = Version{1, 26, 3, "", ""}
+	v1273  = Version{1, 27, 3, "", ""}
+	v1283  = Version{1, 28, 3, "", ""}
+	v12815 = Version{1, 28, 15, "", ""}
 )
 
 // Whatever moment an upgrade in kubeadm's documented order is interrupted at, the policy lets it go on.
@@ -183,7 +183,7 @@ func TestViolations(t *testing.T) {
 				"kubeadm on cp1 is 1.29.5, want 1.28 for an upgrade to 1.28.15 (kubeadm-too-new)",
 				"!kubeadm on cp2 is 1.30.5, want 1.28 for an upgrade to 1.28.15 (kubeadm-too-new)",
 			}},
-		{"kube-proxy far behind its kubelet", func(o *Observed) { o.Proxies["w1"] = Version{1, 24, 1, ""} },
+		{"kube-proxy far behind its kubelet", func(o *Observed) { o.Proxies["w1"] = Version{1, 24, 1, "", ""} },
 			[]string{
 				"!kube-proxy on w1 is 1.24.1, want within 2 minor versions of the kubelet 1.27.3 beside it (kube-proxy-beside-kubelet)",
 				"!kube-proxy on w1 is 1.24.1, want at most 2 minor versions older than the newest API server 1.27.3 (kube-proxy-too-old)",
@@ -192,7 +192,7 @@ func TestViolations(t *testing.T) {
 			[]string{"kubectl on cp1 is 1.26.3, want within one minor version of every API server (1.27.3 to 1.28.15) (kubectl-skew)"}},
 		{"a scheduler two behind", func(o *Observed) { o.APIServers["cp1"], o.Schedulers["cp1"] = v12815, v1263 },
 			[]string{"!kube-scheduler on cp1 is 1.26.3, want 1.27 or newer: an API server is 1.28.15 (control-plane-too-old)"}},
-		{"a prerelease", func(o *Observed) { o.Target = Version{1, 28, 16, "rc.0"} },
+		{"a prerelease", func(o *Observed) { o.Target = Version{1, 28, 16, "rc.0", ""} },
 			[]string{"the target is 1.28.16-rc.0, want a release (target-prerelease)"}},
 		{"an unreadable constraint", func(o *Observed) { o.From = "old" },
 			[]string{`!versions.from is 1.27.3, want "old" is not a version constraint: want one such as ">=1.27.0 <1.28.0" (from)`}},

@@ -19,6 +19,7 @@ import (
 type Version struct {
 	major, minor, patch uint64
 	pre                 string
+	said                string // in place of a version, by what cannot be read; see Reported
 }
 
 // Parse reads "1.28.15" or "v1.28.15". All three numbers are needed, and a package revision is refused with a hint.
@@ -30,7 +31,17 @@ func Parse(s string) (Version, error) {
 	if looksLikeRevision(sv.Prerelease()) {
 		return Version{}, fmt.Errorf("%q is a package revision, not a Kubernetes version: leave out %q", s, "-"+sv.Prerelease())
 	}
-	return Version{sv.Major(), sv.Minor(), sv.Patch(), sv.Prerelease()}, nil
+	return Version{major: sv.Major(), minor: sv.Minor(), patch: sv.Patch(), pre: sv.Prerelease()}, nil
+}
+
+// Reported is the version that a component says it has. One that cannot be read is not known, and its String quotes what
+// was said: vendors and people who build for themselves write "1.28.x-custom" and "dev".
+func Reported(s string) Version {
+	v, err := Parse(s)
+	if err != nil {
+		return Version{said: s}
+	}
+	return v
 }
 
 // looksLikeRevision tells the -1.1 or -150500.1.1 of a package from the -rc.1 of a prerelease: Kubernetes' prereleases
@@ -50,11 +61,14 @@ func (v Version) Line() string { return fmt.Sprintf("%d.%d", v.major, v.minor) }
 func (v Version) Prerelease() bool { return v.pre != "" }
 
 // IsZero tells whether the version is not known.
-func (v Version) IsZero() bool { return v == Version{} }
+func (v Version) IsZero() bool { return v == Version{said: v.said} }
 
-// String returns "1.28.15", without a v, or "unknown" for the zero Version.
+// String returns "1.28.15", without a v; of a Version that is not known "unknown", or what was said instead of one.
 func (v Version) String() string {
-	if v.IsZero() {
+	switch {
+	case v.said != "":
+		return fmt.Sprintf("%q, which is no version", v.said)
+	case v.IsZero():
 		return "unknown"
 	}
 	s := fmt.Sprintf("%d.%d.%d", v.major, v.minor, v.patch)
@@ -65,7 +79,9 @@ func (v Version) String() string {
 }
 
 // Compare returns -1, 0 or 1 as v is older than, the same as or newer than w. A prerelease is older than its release.
-func (v Version) Compare(w Version) int { return tag(v).compare(tag(w)) }
+func (v Version) Compare(w Version) int { return v.numbers().compare(w.numbers()) }
+
+func (v Version) numbers() tag { return tag{v.major, v.minor, v.patch, v.pre} }
 
 func (v Version) semver() *semver.Version {
 	return semver.New(v.major, v.minor, v.patch, v.pre, "")

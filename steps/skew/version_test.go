@@ -27,6 +27,23 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// What a component says is judged where it is a version, and told as it was said where it is none: a person has to find it.
+func TestReported(t *testing.T) {
+	for said, want := range map[string]string{
+		"1.28.15": "1.28.15", "v1.27.3-gke.100+dirty": "1.27.3-gke.100", "": "unknown",
+		"1.28.x-custom": `"1.28.x-custom", which is no version`, "dev": `"dev", which is no version`,
+	} {
+		v := Reported(said)
+		if _, err := Parse(said); v.String() != want || v.IsZero() != (err != nil) {
+			t.Errorf("%q is %s, and not known: %t", said, v, v.IsZero())
+		}
+	}
+	if found := Check(Observed{APIServers: map[string]Version{"cp1": Reported("1.28.15")}, Kubelets: map[string]Version{"w1": Reported("dev")}}); len(found) != 1 ||
+		found[0].String() != `kubelet on w1 is "dev", which is no version, want a version that can be read (version-unknown)` {
+		t.Errorf("found %v", found)
+	}
+}
+
 func TestOfRevision(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"1.28.15-1.1", "1.28.15"},

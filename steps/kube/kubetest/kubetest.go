@@ -73,12 +73,20 @@ func (s *Server) SetNode(n kube.Node) {
 		"metadata": object{"name": n.Name, "uid": n.UID, "labels": strs(labels), "annotations": strs(n.Annotations)},
 		"spec":     object{"unschedulable": n.Unschedulable},
 		"status": object{
-			"nodeInfo":  object{"kubeletVersion": "v" + n.KubeletVersion, "bootID": n.BootID, "machineID": n.MachineID, "containerRuntimeVersion": n.Runtime},
+			"nodeInfo":  object{"kubeletVersion": reported(n.KubeletVersion), "bootID": n.BootID, "machineID": n.MachineID, "containerRuntimeVersion": n.Runtime},
 			"addresses": []any{object{"type": "InternalIP", "address": n.InternalIP}},
 			"conditions": []any{object{"type": "Ready", "status": status, "reason": n.ReadyReason,
 				"lastTransitionTime": stamp(n.ReadySince)}},
 		},
 	})
+}
+
+// reported is a version as a kubelet reports it; one that has not reported has none.
+func reported(version string) string {
+	if version == "" {
+		return ""
+	}
+	return "v" + version
 }
 
 // SetPod adds or replaces a pod. It runs and is Ready unless Phase says otherwise; a UID is made if it has none.

@@ -98,6 +98,37 @@ func TestWhatIsDoneFinallyKnowsTheStateOfThisProcess(t *testing.T) {
 	}
 }
 
+// A step reads what the run knew at its beginning and what its changes have told since, also those of a process that is dead.
+func TestAStepReadsWhatTheRunKnows(t *testing.T) {
+	w := newWorld()
+	stopped := true
+	tells := func(_ context.Context, ticket Ticket) error {
+		ticket.Learn(Facts{"ill@h": "cni"})
+		return w.raise(ticket, "h/tell")
+	}
+	b := binder{
+		"tell": &raiseStep{w: w, name: "tell", repeat: Convergent, do: tells},
+		"read": stepFunc(func(_ context.Context, s Scene) ([]Change, error) {
+			ill, knows := s.Fact("ill@h")
+			version, _ := s.Fact("kubelet@h")
+			if _, other := s.Fact("ill@other"); ill != "cni" || !knows || version != "1.27.3" || other {
+				t.Errorf("knows %q (%t), %q and of another (%t)", ill, knows, version, other)
+			}
+			if stopped {
+				return nil, errors.New("not this time")
+			}
+			return nil, nil
+		}),
+	}
+	g := &Graph{Nodes: []Node{node("tell", "tell", "h", ""), node("read", "read", "h", "", "tell")}}
+	log := &memory{w: w}
+	start(t, &Runner{Graph: g, Run: "r", Log: log, Binder: b, Facts: Facts{"kubelet@h": "1.27.3"}})
+	stopped = false
+	if s := start(t, &Runner{Graph: g, Run: "r", Log: log, Binder: b}, log.records...); s.State != Done {
+		t.Errorf("resumed: ended %s", s.State)
+	}
+}
+
 // A once-effect that the plan no longer asks for proves nothing about the one that it asks for now.
 func TestAnEditedOnceStepIsDone(t *testing.T) {
 	w := newWorld()

@@ -165,7 +165,7 @@ func (c *Change) proposal() Proposal {
 }
 
 func (x *execution) scene(h *hand, c Command) Scene {
-	return Scene{Target: h.node.Target, Expect: x.promises(), Learned: learnt{x}, Run: x.Run, Step: h.node.Step,
+	return Scene{Target: h.node.Target, Expect: x.promises(), Known: x, Run: x.Run, Step: h.node.Step,
 		Now: time.Now(), Since: x.clock.at(c.Since), Decision: c.Decision, Waivers: x.Graph.Waivers, InWork: c.InWork}
 }
 

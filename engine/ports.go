@@ -14,7 +14,7 @@ type Binder interface {
 	Bind(n *Node, facts Known, before map[string]string) (Bound, error)
 }
 
-// Known is what a binder may ask for. Asking for one fact costs the same however many there are.
+// Known is what a binder and a step may ask for. Asking for one fact costs the same however many there are.
 type Known interface {
 	Fact(name string) (string, bool)
 	All() Facts // a copy

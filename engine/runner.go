@@ -370,14 +370,6 @@ func (x *execution) All() Facts {
 	return maps.Clone(x.facts)
 }
 
-// learnt are the facts of the run so far, as a step recalls them.
-type learnt struct{ x *execution }
-
-func (l learnt) Promised(name string) string {
-	fact, _ := l.x.Fact(name)
-	return fact
-}
-
 // promises are what a rehearsal's changes have promised; nil in a real run.
 func (x *execution) promises() Promises {
 	if !x.Rehearse {

@@ -99,11 +99,11 @@ type Promises interface {
 
 // A Scene is what a step may know when it looks.
 type Scene struct {
-	Target  Target
-	Expect  Promises // what earlier changes of a dry run promised; nil in a real run
-	Learned Promises // what changes of this run brought about or told, also before a resume: their facts; nil: nothing
-	Run     string   // the run's ID
-	Step    string   // the step's path in the plan, the same after a resume
+	Target Target
+	Expect Promises // what earlier changes of a dry run promised; nil in a real run
+	Known  Known    // what the journal knows, see Fact; nil: nothing
+	Run    string   // the run's ID
+	Step   string   // the step's path in the plan, the same after a resume
 
 	Now      time.Time // the time of this observation
 	Since    time.Time // when the step first started on this target, also before a resume
@@ -138,12 +138,13 @@ func (s Scene) Promised(name string) string {
 	return s.Expect.Promised(name)
 }
 
-// Recall is what changes of this run brought about or told under a name, also before a resume; "" where none did.
-func (s Scene) Recall(name string) string {
-	if s.Learned == nil {
-		return ""
+// Fact returns what this run knows under a name, and whether it knows it: from its beginning, or because one of its changes
+// has told, in this process or in an earlier one.
+func (s Scene) Fact(name string) (string, bool) {
+	if s.Known == nil {
+		return "", false
 	}
-	return s.Learned.Promised(name)
+	return s.Known.Fact(name)
 }
 
 // Owner names this run's step on this target, for marks that a later observation must recognise as our own.

@@ -56,7 +56,7 @@ func (d *drain) comeback(s engine.Scene, p kube.Pod) comeback {
 	switch {
 	case p.Tolerates && (g.newcomer || g.round > 1): // as kubectl drain, which does not look again
 		return settled
-	case s.Recall(facts.Left(s.Target.Name, owner(p))) == stamp(s):
+	case fact(s, facts.Left(s.Target.Name, owner(p))) == stamp(s):
 		return settled
 	case g.round > mostRounds:
 		return stubborn
@@ -82,7 +82,7 @@ func (d *drain) recall(s engine.Scene, p kube.Pod) (known stay) {
 		return sent
 	}
 	var latest string
-	if n, _ := fmt.Sscan(s.Recall(facts.Evicted(s.Target.Name, owner(p))), &known.round, &latest, &known.stamp); n < 2 || known.stamp != stamp(s) {
+	if n, _ := fmt.Sscan(fact(s, facts.Evicted(s.Target.Name, owner(p))), &known.round, &latest, &known.stamp); n < 2 || known.stamp != stamp(s) {
 		return stay{}
 	}
 	known.latest, _ = time.Parse(time.RFC3339, latest)
@@ -105,7 +105,13 @@ func (d *drain) send(s engine.Scene, l *load, p kube.Pod) stay {
 }
 
 // stamp tells one cordon of a host from the next. One that this run did not make is the same all the time.
-func stamp(s engine.Scene) string { return cmp.Or(s.Recall(facts.CordonedAt(s.Target.Name)), "before") }
+func stamp(s engine.Scene) string { return cmp.Or(fact(s, facts.CordonedAt(s.Target.Name)), "before") }
+
+// fact is what the run knows under a name, or "".
+func fact(s engine.Scene, name string) string {
+	known, _ := s.Fact(name)
+	return known
+}
 
 // owner is whose pod it is: its controller's, or nobody's but its own.
 func owner(p kube.Pod) string {

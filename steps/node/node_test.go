@@ -68,7 +68,7 @@ func recalling(ctx context.Context, st engine.Step, limit time.Duration, learned
 	start := time.Now()
 	for time.Since(start) < limit {
 		now := scene(nil)
-		now.Learned = learned
+		now.Known = learned
 		changes, err := st.Observe(ctx, now)
 		if err == nil && len(changes) == 0 {
 			return done, nil

@@ -62,7 +62,7 @@ func (d *drain) volumes(ctx context.Context, s engine.Scene, l *load) error {
 	}
 	var waits []string
 	for _, a := range attached {
-		if !staying[a.Volume] && (d.leaving[a.Volume] || s.Recall(facts.Released(a.Node, a.Volume)) == stamp(s)) {
+		if !staying[a.Volume] && (d.leaving[a.Volume] || fact(s, facts.Released(a.Node, a.Volume)) == stamp(s)) {
 			waits = append(waits, still(a))
 		}
 	}

@@ -36,6 +36,9 @@ func Left(host, owner string) string { return "left." + owner + "@" + host }
 // Released is set for a volume that a drain has taken the pod of from a host.
 func Released(host, volume string) string { return "released." + volume + "@" + host }
 
+// Daemons is how the pods of DaemonSets on a host were when this run first cordoned it, as node.ready reads it.
+func Daemons(host string) string { return "daemons@" + host }
+
 // Drained is "true" for a host whose pods have been evicted.
 func Drained(host string) string { return "drained@" + host }
 

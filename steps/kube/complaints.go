@@ -3,7 +3,6 @@ package kube
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -58,13 +57,13 @@ func complaint(p *corev1.Pod, now time.Time) (Complaint, bool) {
 		c.Why, c.Says = cmp.Or(p.Status.Reason, "Failed"), p.Status.Message
 		return c, c.Mirror
 	}
-	for _, s := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+	for _, s := range containersOf(p) {
 		if s.State.Waiting == nil || onItsWay(s.State.Waiting.Reason) {
 			continue
 		}
 		c.Container, c.Why, c.Says = s.Name, s.State.Waiting.Reason, s.State.Waiting.Message
-		if last := s.LastTerminationState.Terminated; last != nil {
-			c.Says += fmt.Sprintf(" (it last ended with exit code %d: %s)", last.ExitCode, cmp.Or(last.Message, last.Reason))
+		if last := lastEnd(s); last != "" {
+			c.Says += " (it last ended with " + last + ")"
 		}
 		return c, true
 	}

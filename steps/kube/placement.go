@@ -16,6 +16,7 @@ type PlacedPod struct {
 	Extended    map[string]int64 // other requests, such as ephemeral-storage (bytes) and nvidia.com/gpu
 	Priority    int32
 	Ports       []HostPort // of the node that it takes for itself
+	Ails        *Complaint // what ails a pod of a DaemonSet; nil: nothing
 	HostPath    bool       // has a volume that is a directory of its node: what is in it stays behind
 	Volumes     []Volume   // persistent volumes that only some nodes can reach
 	Apart       []Peers    // it never stands in one place with these: required pod anti-affinity

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"maps"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/resource"
@@ -13,10 +14,11 @@ import (
 type ground struct {
 	volumes    map[string]Volume            // namespace/name of a claim: its volume, if not every node can reach it
 	namespaces map[string]map[string]string // labels, by name
+	now        time.Time
 }
 
 func (c *Client) ground(ctx context.Context) (ground, error) {
-	g := ground{volumes: map[string]Volume{}}
+	g := ground{volumes: map[string]Volume{}, now: time.Now()}
 	var err error
 	if g.namespaces, err = c.namespaces(ctx); err != nil {
 		return g, err
@@ -88,6 +90,9 @@ func (g ground) toPlacedPod(p *corev1.Pod) PlacedPod {
 		}
 	}
 	g.peers(p, &w)
+	if w.OwnerKind == daemonSet {
+		w.Ails = ailment(p, g.now)
+	}
 	return w
 }
 

@@ -25,6 +25,7 @@ func calls(c *kube.Client) map[string]func(ctx context.Context) {
 			}
 		},
 		"Cordon":      func(ctx context.Context) { _ = c.Cordon(ctx, "w1", "r1/drain") },
+		"Daemons":     func(ctx context.Context) { _, _ = c.Daemons(ctx, "w1") },
 		"Drivers":     func(ctx context.Context) { _, _ = c.Drivers(ctx) },
 		"Evict":       func(ctx context.Context) { _ = c.Evict(ctx, pod) },
 		"EvictWithin": func(ctx context.Context) { _ = c.EvictWithin(ctx, pod, 1) },

@@ -53,6 +53,7 @@ type Cluster interface {
 	Pods
 	Leaders
 	Volumes
+	Daemons
 }
 
 // Kinds lists the kinds of this family. Both may be nil where nothing is observed: to validate and to explain.
@@ -81,9 +82,15 @@ func ours(n kube.Node, s engine.Scene) bool {
 	return n.CordonedBy() != "" && kube.RunOf(n.CordonedBy()) == s.Run
 }
 
+// A cordoner cordons a node, and sees what is on it before.
+type cordoner interface {
+	Cordons
+	Daemons
+}
+
 // toCordon returns the change that cordons a node, none if it is cordoned already, by whomever. A node that this run
 // cordoned and somebody else uncordoned stops the step: whoever did that wants pods on it.
-func toCordon(ctx context.Context, c Cordons, hosts remote.Hosts, n kube.Node, s engine.Scene) ([]engine.Change, error) {
+func toCordon(ctx context.Context, c cordoner, hosts remote.Hosts, n kube.Node, s engine.Scene) ([]engine.Change, error) {
 	switch {
 	case n.Unschedulable || s.Promised(facts.Cordoned(n.Name)) == "true":
 		return nil, nil
@@ -100,7 +107,10 @@ func toCordon(ctx context.Context, c Cordons, hosts remote.Hosts, n kube.Node, s
 		Then:    engine.Facts{facts.Cordoned(n.Name): "true", facts.CordonedAt(n.Name): s.Now.UTC().Format(time.RFC3339Nano)},
 		Repeat:  engine.Convergent,
 		Expects: "schedulable",
-		Do: func(ctx context.Context, _ engine.Ticket) error {
+		Do: func(ctx context.Context, t engine.Ticket) error {
+			if err := note(ctx, c, s, n.Name, t.Learn); err != nil {
+				return err
+			}
 			return c.Cordon(ctx, n.Name, s.Owner())
 		},
 	}}, nil

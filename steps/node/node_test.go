@@ -203,7 +203,8 @@ func TestReady(t *testing.T) {
 		err    string
 	}{
 		{"all well", none, time.Hour, 9 * time.Second, 0, nil, ""},
-		{"just started", none, 0, 0, 0, nil, ""},
+		{"just started", none, 0, 0, 0, nil, "not yet: the kubelet of w1 runs, but not for 30s yet"},
+		{"started a while ago", none, 30 * time.Second, 0, 0, nil, ""},
 		{"all well by another clock", none, time.Hour, 9 * time.Second, time.Hour, nil, ""},
 		{"the old kubelet", func(n *kube.Node) { n.KubeletVersion = "1.27.3" }, time.Hour, 0, 0, nil, "not yet: the kubelet of w1 reports version 1.27.3, not 1.28.15"},
 		{"a kubelet of its own", func(n *kube.Node) { n.KubeletVersion = "1.28.x-custom" }, time.Hour, 0, 0, nil, "not yet: the kubelet of w1 reports version 1.28.x-custom, not 1.28.15"},

@@ -25,6 +25,14 @@ type pulse struct {
 	started time.Time // of the kubelet's process, to the second
 }
 
+// ran is how long the kubelet's process has been running; 0 where systemd does not know it.
+func (p pulse) ran() time.Duration {
+	if p.started.IsZero() {
+		return 0
+	}
+	return p.now.Sub(p.started)
+}
+
 func (r *ready) pulse(ctx context.Context, node string) (p pulse, err error) {
 	host, err := r.hosts.Host(node)
 	if err != nil {

@@ -18,13 +18,24 @@ const readyDoc = `Waits until a node is Ready with the kubelet version wanted.
 After a restart or a reboot the condition Ready is stale for up to 40 seconds, so it observes more than that: the
 kubelet reports the version, the condition Ready is true and has been for stableFor, the cluster knows the boot that the
 host is in, and the kubelet that systemd has running there has renewed the node's lease since it was started, and within
-the last 40 seconds. Where systemd does not know the kubelet, it must renew the lease while the step is watching. It
-changes nothing. While it waits it names what is missing. It refuses a version that a dry run knows the kubelet will not
+the last 40 seconds. Where systemd does not know the kubelet, it must renew the lease while the step is watching.
+
+A node is Ready without its network or its storage, so it also observes the pods of DaemonSets there, of all namespaces: they
+are Ready, and their containers have been running for stableFor. One whose container was restarted three times since this run
+cordoned the node fails the step at once, named with its last exit. Pods that were ill already when this run cordoned the
+node do not count (preflight tells them); on a node that it did not cordon, those do not that have not been Ready since before
+the kubelet was started. As the last step of a host, with stableFor, it watches what came back there before the next host
+begins.
+
+It changes nothing. While it waits it names what is missing. It refuses a version that a dry run knows the kubelet will not
 have.`
 
 // leaseAge is how long ago a kubelet may have renewed its lease: it does so every 10 s, and the control plane calls
 // the node NotReady after 40 s without (kube-controller-manager --node-monitor-grace-period, before 1.32).
 const leaseAge = 40 * time.Second
+
+// readyTimeout is for what comes back within minutes: pods whose images are pulled, a network plugin that needs its API.
+const readyTimeout = 10 * time.Minute
 
 type ready struct {
 	cluster Cluster
@@ -33,7 +44,7 @@ type ready struct {
 	seen time.Time // the lease when first looked at: one that changes is alive
 
 	Version   string        `yaml:"version" default:"${{ versions.to }}" doc:"kubelet version wanted, such as 1.28.15; empty: any"`
-	StableFor time.Duration `yaml:"stableFor" doc:"how long the node must have been Ready without a break"`
+	StableFor time.Duration `yaml:"stableFor" doc:"how long the node must have been Ready without a break, its kubelet running, and the containers of its DaemonSets too"`
 }
 
 // Validate checks the values that a plan gives.
@@ -43,6 +54,9 @@ func (r *ready) Validate() error {
 	}
 	return nil
 }
+
+// DefaultTimeout leaves what has to be stable its time.
+func (r *ready) DefaultTimeout() time.Duration { return readyTimeout + r.StableFor }
 
 // Observe waits for whatever is missing, also for a host that boots and cannot be asked: the step's timeout is its patience.
 func (r *ready) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
@@ -77,7 +91,13 @@ func (r *ready) look(ctx context.Context, s engine.Scene) ([]engine.Change, erro
 	if p.boot != n.BootID {
 		return nil, engine.NotYet("%s has rebooted, and what the cluster says of it is from before: boot %s, not %s", n.Name, n.BootID, p.boot)
 	}
-	return nil, r.alive(ctx, n.Name, p)
+	if err := r.alive(ctx, n.Name, p); err != nil {
+		return nil, err
+	}
+	if !p.started.IsZero() && p.ran() < r.StableFor {
+		return nil, engine.NotYet("the kubelet of %s runs, but not for %s yet", n.Name, r.StableFor)
+	}
+	return nil, r.daemons(ctx, s, p)
 }
 
 func reported(n kube.Node) string {

@@ -101,7 +101,7 @@ const Crashes = 3
 func loops(c Complaint, p *corev1.Pod, now time.Time) (Complaint, bool) {
 	for _, s := range containersOf(p) {
 		last := s.LastTerminationState.Terminated
-		if s.RestartCount < Crashes || last == nil || s.State.Terminated != nil { // one that runs first has done its work
+		if done := s.State.Terminated; s.RestartCount < Crashes || last == nil || done != nil && done.ExitCode == 0 { // it ran first, and has done its work
 			continue
 		}
 		if now.Sub(last.FinishedAt.Time) < forgiven && last.FinishedAt.Sub(last.StartedAt.Time) < forgiven {

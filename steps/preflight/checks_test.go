@@ -91,8 +91,10 @@ func TestEachTroubleIsFound(t *testing.T) {
 			v.Goal.Hosts[1].Repository = false
 			v.Packages["w1"].Installed = v.Goal.Hosts[1].Revisions
 		}, "packages.signature", finding.Blocker, "w1", "expired", "Release.key", ""},
-		"a node that is not Ready": {func(_ *testing.T, v *View) { v.Cluster.Census.Nodes[1].Ready = false }, "node.ready", finding.Blocker, "w1", "not Ready", "upgrader doctor w1", ""},
-		"a node without room":      {func(_ *testing.T, v *View) { v.Cluster.Census.Nodes[1].Pressure = "DiskPressure (x)" }, "node.ready", finding.Blocker, "w1", "DiskPressure", "make room", ""},
+		"a node that is not Ready":   {func(_ *testing.T, v *View) { v.Cluster.Census.Nodes[1].Ready = false }, "node.ready", finding.Blocker, "w1", "not Ready", "upgrader doctor w1", ""},
+		"a node without room":        {func(_ *testing.T, v *View) { v.Cluster.Census.Nodes[1].Pressure = "DiskPressure (x)" }, "node.ready", finding.Blocker, "w1", "DiskPressure", "make room", ""},
+		"a network that crash-loops": {daemonIll(true), "node.daemons", finding.Warning, "w1", "pod kube-system/cni-x7 of DaemonSet cni is not well: CrashLoopBackOff (container main)", "kubectl -n kube-system describe pod cni-x7", ""},
+		"one on a node that is down": {daemonIll(false), "node.ready", finding.Blocker, "w1", "not Ready", "upgrader doctor w1", ""},
 		"a static pod that fails": {func(_ *testing.T, v *View) {
 			p := v.Cluster.Census.Static["cp1"]["kube-scheduler"]
 			p.Ready = false
@@ -195,6 +197,19 @@ func onCP1(replace ...string) func(*testing.T, *View) {
 
 func onW1(replace ...string) func(*testing.T, *View) {
 	return func(t *testing.T, v *View) { v.Hosts[1] = host(t, "w1", replace...) }
+}
+
+// daemonIll is a pod of a DaemonSet on w1 that is ill, beside one that is well.
+func daemonIll(ready bool) func(*testing.T, *View) {
+	return func(_ *testing.T, v *View) {
+		well := pod("kube-system", "cni-a1", "cp1", "cni", "k8s-app=cni")
+		well.OwnerKind = "DaemonSet"
+		ill := pod("kube-system", "cni-x7", "w1", "cni", "k8s-app=cni")
+		ill.OwnerKind, ill.Ready = "DaemonSet", false
+		ill.Ails = &kube.Complaint{Pod: ill.Pod, Container: "main", Why: "CrashLoopBackOff", Says: "back-off 5m0s"}
+		v.Cluster.Pods = append(v.Cluster.Pods, well, ill)
+		v.Cluster.Census.Nodes[1].Ready = ready
+	}
 }
 
 func etcdSays(was, is string) func(*testing.T, *View) {

@@ -65,6 +65,7 @@ func controlPlaneChecks() []check {
 	return []check{
 		{of("api.rights", "rights that the plan needs and the user of the kubeconfig lacks"), controlPlaneFit, rights, nil},
 		{of("node.ready", "nodes that are not Ready, or short of room"), controlPlaneFit, nodesReady, nil},
+		{of("node.daemons", "pods of DaemonSets that are not well on their node"), controlPlaneFit, illDaemons, nil},
 		{of("control-plane.pods", "static pods of the control plane that do not run"), controlPlaneFit, staticPods, nil},
 		{of("control-plane.api", "API servers that are not ready on their own host"), controlPlaneFit, apiServers, nil},
 		{of("control-plane.balancer", "a load balancer that leads nowhere, or not to every API server"), controlPlaneFit, balancer, nil},

@@ -189,6 +189,7 @@ func (w *world) kubeletReports(h *host, life int) {
 	}
 	n := w.node(h.name)
 	w.report(h, n)
+	w.failDaemons(h)
 	w.setReady(n, corev1.ConditionFalse, "KubeletNotReady", "container runtime status check may not have completed yet")
 	w.renew(h)
 	w.after(kubeletReady, func() { w.kubeletReady(h, life) })

@@ -64,7 +64,7 @@ type Group struct {
 	Hosts          []string      `json:"hosts"`          // in the order of the roll; spreadBy is in this order already
 	MaxUnavailable int           `json:"maxUnavailable"` // at least 1: hosts in work or out of service, by whomever; a failed one counts until it is back
 	Canary         int           `json:"canary"`         // so many of the first hosts must be done before the others start
-	Soak           time.Duration `json:"soak"`           // a host done is watched this long before its slot is free
+	Soak           time.Duration `json:"soak"`           // a host done keeps its slot this long
 	MaxFailures    int           `json:"maxFailures"`    // failed hosts that do not stop the run, as long as there is room beside them
 }
 

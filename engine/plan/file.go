@@ -80,7 +80,7 @@ type rollout struct {
 	document.Pos
 	Canary         *document.Value `yaml:"canary" as:"int" default:"0" doc:"So many hosts are done first, before the others start."`
 	MaxUnavailable *document.Value `yaml:"maxUnavailable" as:"intOrPercent" default:"1" doc:"Hosts in work or out of service at any moment, by whomever. A failed host that is out of service, or was left in the middle of a change, counts until it is back. Percentages are rounded down, one at least."`
-	Soak           *document.Value `yaml:"soak" as:"duration" default:"0s" doc:"A host that is done is watched this long before the next takes its place."`
+	Soak           *document.Value `yaml:"soak" as:"duration" default:"0s" doc:"A host that is done keeps its place this long before the next takes it. Nothing is looked at meanwhile: what has to stay well for a while is a last step, such as node.ready with stableFor."`
 	SpreadBy       document.Text   `yaml:"spreadBy" doc:"Label whose values take turns, such as topology.kubernetes.io/zone."`
 	MaxFailures    *document.Value `yaml:"maxFailures" as:"int" default:"0" doc:"Failed hosts that do not stop the run. It goes on with the others past so many, as long as maxUnavailable leaves room beside the failed ones that are still out of service."`
 }

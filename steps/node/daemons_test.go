@@ -126,8 +126,7 @@ func TestReadyLooksAtThePodsOfDaemonSets(t *testing.T) {
 				}
 				d := cni()
 				tt.is(&d)
-				st := stepOn(t, onNode(t, d), "node.ready", running(kubeletRan, 0))
-				fill(t, st, map[string]any{"StableFor": tt.stableFor})
+				st := stepOn(t, onNode(t, d), "node.ready", running(kubeletRan, 0), "stableFor: "+tt.stableFor.String())
 				_, err := st.Observe(t.Context(), sc)
 				_, waits := errors.AsType[*engine.NotYetError](err)
 				if waits != (tt.waits != "") || (err != nil) != (tt.waits+tt.fails != "") || err != nil && !strings.Contains(err.Error(), tt.waits+tt.fails) {

@@ -89,6 +89,67 @@ func TestListsArePaged(t *testing.T) {
 	})
 }
 
+// forgetful has a cluster whose server has no snapshot for a second page. What it offers instead is told by offer, of the place
+// that was asked for; one that it knows again holds.
+func forgetful(s *kubetest.Server, offer func(next string) string, asked *[]string) door {
+	return func(r *http.Request) (*http.Response, error) {
+		query := r.URL.Query()
+		next := query.Get("continue")
+		*asked = append(*asked, query.Get("limit")+"@"+next)
+		if held, ok := strings.CutPrefix(next, "held-"); ok {
+			query.Set("continue", held)
+			r = r.Clone(r.Context())
+			r.URL.RawQuery = query.Encode()
+		} else if next != "" {
+			w := httptest.NewRecorder()
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusGone)
+			fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410,"metadata":{"continue":%q}}`, offer(next))
+			return w.Result(), nil
+		}
+		return s.RoundTrip(r)
+	}
+}
+
+// A list whose snapshot is always gone before its second page is read with few requests: after two fresh starts it goes on
+// from where it was, if the server offers that, and is asked for at once otherwise. Nothing is missing, and nothing twice.
+func TestAListWhosePagesAlwaysExpire(t *testing.T) {
+	s := kubetest.New()
+	for i := range 1201 {
+		s.SetNode(kube.Node{Name: fmt.Sprintf("n%04d", i), Ready: true})
+	}
+	start := "500@ 500@500 500@ 500@500 500@ 500@500 " // each ends with a 410
+	for name, tt := range map[string]struct {
+		offer func(string) string
+		asked string
+	}{
+		"nothing is offered":       {func(string) string { return "" }, start + "@"},
+		"the rest is offered":      {func(next string) string { return "held-" + next }, start + "500@held-500 500@1000 500@held-1000"},
+		"what is offered is gone":  {func(next string) string { return next + "0" }, start + "500@5000 @"},
+		"the same again and again": {func(next string) string { return next }, start + "500@500 @"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked []string
+			c, err := kube.New("http://forgetful", forgetful(s, tt.offer, &asked), kube.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			nodes, err := c.Nodes(t.Context())
+			if err != nil || len(nodes) != 1201 {
+				t.Errorf("%d nodes, %v", len(nodes), err)
+			}
+			for i, n := range nodes {
+				if n.Name != fmt.Sprintf("n%04d", i) {
+					t.Fatalf("node %d is %s", i, n.Name)
+				}
+			}
+			if got := strings.Join(asked, " "); got != tt.asked {
+				t.Errorf("it asked %s, want %s", got, tt.asked)
+			}
+		})
+	}
+}
+
 // One fault of any kind at any request of a read is not noticed; the same fault at every request is a transient error
 // within bounds of tries and time.
 func TestReadsSurviveFaults(t *testing.T) {

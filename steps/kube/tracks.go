@@ -230,7 +230,7 @@ func (c *Client) Reach(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer transport.CloseIdleConnections()
-	raw, err := transport.get(ctx, c.config.Host+"/api")
+	raw, err := transport.get(ctx, c.rest.Get().AbsPath("/api").URL().String())
 	if err != nil {
 		return "", printable.Error(err)
 	}

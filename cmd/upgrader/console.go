@@ -30,6 +30,9 @@ type console struct {
 	env       map[string]string
 	calls     *calls
 	lines     func() <-chan string // what is typed, line by line; read only once somebody asks
+
+	mu   sync.Mutex
+	note func(string) // of the view that is shown; nil: none is
 }
 
 func newConsole(in io.Reader, out, errs io.Writer, env map[string]string, signals <-chan os.Signal) *console {
@@ -169,6 +172,28 @@ func isYes(answer string) bool {
 // say prints one line of progress. Whatever came from elsewhere is escaped.
 func (c *console) say(format string, args ...any) {
 	writeLine(c.errs, printable.Text(fmt.Sprintf(format, args...)))
+}
+
+// tell prints one line of progress at any time, also while a view is shown.
+func (c *console) tell(line string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.note != nil {
+		c.note(line)
+		return
+	}
+	c.say("%s", line)
+}
+
+// tellBy has a view print what is told, until the returned function is called.
+func (c *console) tellBy(note func(string)) (done func()) {
+	set := func(note func(string)) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.note = note
+	}
+	set(note)
+	return func() { set(nil) }
 }
 
 // leaveBehind says why the program ends although its command has not, to a reader who may be the reason.

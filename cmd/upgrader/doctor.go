@@ -91,7 +91,7 @@ type visit struct {
 
 // visit looks at the hosts: those of the inventory, or the cluster's nodes.
 func (o *doctorOptions) visit(ctx context.Context, c *console, only string) (*visit, error) {
-	client, err := kube.Load(kube.Options{Kubeconfig: o.kubeconfig, Context: o.context, Version: programVersion(), PluginRunner: pluginRunner()})
+	client, err := o.client(c, "")
 	if err != nil && (o.inventory == "" || o.kubeconfig != "") {
 		return nil, asInvalid(err)
 	}
@@ -134,13 +134,21 @@ func (o *doctorOptions) hosts(ctx context.Context, client *kube.Client) (*remote
 		inventory, err := remote.LoadInventoryOf(o.inventory, cmp.Or(o.beside, filepath.Dir(o.inventory)))
 		return inventory, asInvalid(err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %s", patience))
-	defer cancel()
-	nodes, err := client.Nodes(ctx)
+	nodes, err := nodesOf(ctx, client)
 	if err != nil {
 		return nil, invalid("the API at %s does not tell which hosts there are: %w; name them with --inventory FILE (write one with `upgrader init`), and the API may stay away", client.Host(), err)
 	}
 	return inventoryOf(nodes), nil
+}
+
+// nodesOf asks the API which nodes there are, for as long as a person would wait.
+func nodesOf(ctx context.Context, client *kube.Client) ([]kube.Node, error) {
+	if err := client.Login(ctx); err != nil { // whoever has to log in for it may take longer
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %s", patience))
+	defer cancel()
+	return client.Nodes(ctx)
 }
 
 // patientsOf are the hosts of an inventory, or the one that was asked for.

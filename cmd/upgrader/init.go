@@ -28,7 +28,7 @@ cluster (--offline) both are examples to be filled in. Files that are there alre
 			var nodes []kube.Node
 			version := ""
 			if !offline {
-				w, err := connect(cmd.Context(), at, "")
+				w, err := connect(cmd.Context(), c, at, "")
 				if err != nil {
 					return fmt.Errorf("%w\nwithout a cluster: upgrader init --offline", err)
 				}

@@ -63,7 +63,7 @@ func goodbye(ctx context.Context, c *console, s store, run listing, underway boo
 // release gives back the cluster's lock if it is this run's, and says whether it was. Its journal is open: no other
 // process of this machine works on it.
 func (run listing) release(ctx context.Context, c *console, s store) (released bool, err error) {
-	w, err := connect(ctx, run.place(), run.ID)
+	w, err := connect(ctx, c, run.place(), run.ID)
 	if err == nil {
 		err = run.isOn(w)
 	}

@@ -18,13 +18,15 @@ import (
 // client-go runs a kubeconfig's credential plugin without any limit, and leaves it behind when the program ends. So the
 // program puts itself between the two: the plugin is run by `upgrader credential-plugin`, which ends it in time.
 
-// pluginRunner is the command that a credential plugin's own is appended to; nil in a test, whose program is not this one.
-func pluginRunner() []string {
+// pluginRunner gives the command that a credential plugin's own is appended to; nil in a test, whose program is not this one.
+func pluginRunner() func(within time.Duration) []string {
 	self, err := os.Executable()
 	if err != nil || strings.HasSuffix(self, ".test") {
 		return nil
 	}
-	return []string{self, "credential-plugin", "--within", patience.String(), "--"}
+	return func(within time.Duration) []string {
+		return []string{self, "credential-plugin", "--within", within.String(), "--"}
+	}
 }
 
 func pluginCommand() *cobra.Command {
@@ -40,7 +42,7 @@ func pluginCommand() *cobra.Command {
 			return runPlugin(ctx, within, args, os.Stdin, os.Stdout, os.Stderr)
 		},
 	}
-	cmd.Flags().DurationVar(&within, "within", patience, "how long it may take")
+	cmd.Flags().DurationVar(&within, "within", time.Minute, "how long it may take")
 	return cmd
 }
 

@@ -17,7 +17,7 @@ const comeback = 5 * time.Minute
 // reconnect finds the run's cluster again, once it answers, and makes sure that it is the same one.
 func reconnect(ctx context.Context, c *console, run listing) (w *world, err error) {
 	err = patiently(ctx, c, func() error {
-		w, err = connect(ctx, run.place(), run.ID)
+		w, err = connect(ctx, c, run.place(), run.ID)
 		return err
 	})
 	if err != nil {

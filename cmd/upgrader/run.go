@@ -135,7 +135,7 @@ func (o *runOptions) meet(ctx context.Context, c *console, prep *preparation) (w
 			return nil, nil, err
 		}
 	}
-	if w, err = connect(ctx, o.place, ""); err == nil {
+	if w, err = connect(ctx, c, o.place, ""); err == nil {
 		if o.sandbox {
 			w.id.Name = "sandbox"
 		}

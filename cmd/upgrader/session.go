@@ -65,6 +65,7 @@ func (s *session) carryOut(ctx context.Context, lock *kube.Lock, signals <-chan 
 	defer out.Close()
 	show := s.console.newView(s.mode, s.board, s.heading(), out.Last)
 	defer show.Close()
+	defer s.console.tellBy(show.Note)()
 	fleet := s.world.fleet(show.Note, s.history.past.Machines())
 	defer closeQuietly(fleet)
 	cluster, err := s.world.client.Under(lock)

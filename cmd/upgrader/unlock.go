@@ -47,7 +47,7 @@ func (o *unlockOptions) unlock(ctx context.Context, c *console, s store) error {
 	if o.yes && o.run == "" {
 		return invalid("--yes takes the lock away without asking, so --run has to say from whom: `upgrader unlock` shows who has it")
 	}
-	w, err := connect(ctx, o.place, "")
+	w, err := connect(ctx, c, o.place, "")
 	if err != nil {
 		return err
 	}

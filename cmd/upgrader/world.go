@@ -36,8 +36,16 @@ type world struct {
 // patience is how long a cluster may take to say who it is before it counts as unreachable.
 const patience = 15 * time.Second
 
+// client makes a client of the cluster at a place, whose waiting for credentials is told. It does not connect.
+func (at place) client(c *console, run string) (*kube.Client, error) {
+	return kube.Load(kube.Options{
+		Kubeconfig: at.kubeconfig, Context: at.context, RunID: run, Version: programVersion(),
+		PluginRunner: pluginRunner(), AtTerminal: c.canAsk(), Tell: c.tell,
+	})
+}
+
 // connect finds the cluster and its hosts. It reads only.
-func connect(ctx context.Context, at place, run string) (*world, error) {
+func connect(ctx context.Context, c *console, at place, run string) (*world, error) {
 	w := &world{}
 	var err error
 	if at.inventory != "" {
@@ -45,8 +53,7 @@ func connect(ctx context.Context, at place, run string) (*world, error) {
 			return nil, asInvalid(err)
 		}
 	}
-	w.client, err = kube.Load(kube.Options{Kubeconfig: at.kubeconfig, Context: at.context, RunID: run, Version: programVersion(), PluginRunner: pluginRunner()})
-	if err != nil {
+	if w.client, err = at.client(c, run); err != nil {
 		return nil, asInvalid(err)
 	}
 	w.id = clusterID{Server: redact.Likely(w.client.Host()), Name: at.context} // it is written down
@@ -61,6 +68,9 @@ func connect(ctx context.Context, at place, run string) (*world, error) {
 
 // meet asks the cluster who it is and which nodes it has. One that has not answered in time is away, and may be back soon.
 func (w *world) meet(ctx context.Context) (err error) {
+	if err := w.client.Login(ctx); err != nil { // whoever has to log in for it may take longer
+		return err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %s", patience))
 	defer cancel()
 	defer func() {

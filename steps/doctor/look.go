@@ -138,9 +138,12 @@ func (e Eyes) askAPI(ctx context.Context) API {
 	if e.Cluster == nil {
 		return API{}
 	}
+	api := API{Server: e.Cluster.Host()}
+	if api.Err = e.Cluster.Login(ctx); api.Err != nil { // whoever has to log in for it may take longer
+		return api
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %s", patience))
 	defer cancel()
-	api := API{Server: e.Cluster.Host()}
 	if api.Nodes, api.Err = e.Cluster.Nodes(ctx); api.Err != nil {
 		return api
 	}

@@ -16,12 +16,13 @@ import (
 type connection struct {
 	http.RoundTripper
 	below *http.Transport
+	giver *giver
 }
 
 // fresh makes a way of its own, with the credentials of the client and none of its connections.
 func (c *Client) fresh() (*connection, error) {
 	if c.config.Transport != nil { // in the same process
-		return &connection{RoundTripper: c.config.Transport, below: &http.Transport{}}, nil
+		return &connection{RoundTripper: c.config.Transport, below: &http.Transport{}, giver: c.giver}, nil
 	}
 	tls, err := rest.TLSConfigFor(c.config)
 	if err != nil {
@@ -35,7 +36,7 @@ func (c *Client) fresh() (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the credentials of the kubeconfig: %w", err)
 	}
-	return &connection{RoundTripper: wrapped, below: below}, nil
+	return &connection{RoundTripper: wrapped, below: below, giver: c.giver}, nil
 }
 
 // answerWithin is how long one new connection may take to be answered.
@@ -45,6 +46,9 @@ const answerWithin = 5 * time.Second
 func (c *connection) CloseIdleConnections() { c.below.CloseIdleConnections() }
 
 func (c *connection) get(ctx context.Context, url string) ([]byte, error) {
+	if err := c.giver.ready(ctx); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, answerWithin, fmt.Errorf("no answer within %s", answerWithin))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)

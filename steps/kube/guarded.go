@@ -34,7 +34,7 @@ func (c *Client) Under(l *Lock) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the lock's client: %w", err)
 	}
-	return &Client{rest: client, config: c.config, lock: l, plugin: c.plugin}, nil
+	return &Client{rest: client, config: c.config, lock: l, giver: c.giver}, nil
 }
 
 // guarded is the one place that every write of a client under a lock goes through.

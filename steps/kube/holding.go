@@ -9,8 +9,11 @@ import (
 )
 
 // write makes one conditional request and remembers what it brought. The lock is believed from the moment before the
-// request on, which errs on the safe side.
+// request on, which errs on the safe side. What credentials take is not the request's time.
 func (l *Lock) write(ctx context.Context, next lease) error {
+	if err := l.client.Login(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, l.pace.request, fmt.Errorf("no answer within %s: %w", l.pace.request, context.DeadlineExceeded))
 	defer cancel()
 	began := time.Now()

@@ -72,10 +72,12 @@ func newFakeAPI(t *testing.T, prefix string, check func(*http.Request) string) *
 	return f
 }
 
-// authority is the certificate that the server's is signed by, which is itself.
-func (f *fakeAPI) authority() string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw}))
+// authorityOf is the certificate that a server's is signed by, which is itself.
+func authorityOf(s *httptest.Server) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 }
+
+func (f *fakeAPI) authority() string { return string(authorityOf(f.Server)) }
 
 // try does with a client what the program does: it reads, reaches the API anew, and writes under a lock.
 func (f *fakeAPI) try(t *testing.T, o kube.Options) {

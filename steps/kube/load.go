@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	_ "k8s.io/client-go/plugin/pkg/client/auth/oidc" // the auth-provider that kubectl still has
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -36,9 +38,11 @@ type Options struct {
 	RunID      string // shown to the API server in the user agent, so that its audit log names the run
 	Version    string // of upgrader, for the user agent
 
-	// PluginRunner is a command that runs the one appended to it, and ends it in time: for a user that is an exec plugin.
-	// None: the plugin is run as it is.
-	PluginRunner []string
+	// PluginRunner gives the command that runs the one appended to it, and ends it after so long: for a user that is an
+	// exec plugin. None: the plugin is run as it is.
+	PluginRunner func(within time.Duration) []string
+	AtTerminal   bool         // somebody sits there who can log in where a plugin asks
+	Tell         func(string) // is told what is waited for where credentials take long, at any time; nil: nobody is
 }
 
 // A Client speaks to one cluster. It is safe for concurrent use.
@@ -46,11 +50,13 @@ type Client struct {
 	rest   rest.Interface
 	config *rest.Config // to make other clients of the same cluster
 	lock   *Lock        // that its writes rest on; nil: on none
-	plugin string       // the command that gives the credentials; empty: none
+	giver  *giver       // of the credentials; nil: they are in the configuration
 }
 
 // Load makes a client from a kubeconfig, by the loading rules of kubectl. It does not connect. A user that is an exec
-// plugin is run, as kubectl runs it: whoever can write the kubeconfig runs programs as the operator.
+// plugin is run, as kubectl runs it: whoever can write the kubeconfig runs programs as the operator. The tokens of a user
+// that is an auth-provider oidc are renewed and written back into the kubeconfig, as kubectl writes them: an identity
+// provider may take a refresh token only once, and kubectl has to go on with the next one.
 func Load(o Options) (*Client, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.Kubeconfig
@@ -87,7 +93,7 @@ func (c *Client) ReadOnly() *Client {
 		// The same configuration made c; only a programmer's error gets here, and it must not end in a client that writes.
 		panic("making the read-only client: " + err.Error())
 	}
-	return &Client{rest: client, config: config, plugin: c.plugin}
+	return &Client{rest: client, config: config, giver: c.giver}
 }
 
 // through makes the client of a configuration.
@@ -137,8 +143,11 @@ func fromConfig(config *rest.Config, o Options) (*Client, error) {
 		return nil, err
 	}
 	config.NegotiatedSerializer = codecs.WithoutConversion()
-	c := &Client{config: config, plugin: supervise(config, o.PluginRunner)}
-	if c.rest, err = c.through(config); err != nil {
+	c := &Client{config: config}
+	if c.giver, err = newGiver(config, o); err == nil {
+		c.rest, err = c.through(config)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("making a client of %s: %w; check the cluster and user entries of the kubeconfig", config.Host, err)
 	}
 	return c, nil

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"upgrader.dev/upgrader/steps/kube"
 )
@@ -74,7 +75,7 @@ func TestAPluginThatIsNotThere(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	client, err := kube.Load(kube.Options{Kubeconfig: path, PluginRunner: []string{"true"}})
+	client, err := kube.Load(kube.Options{Kubeconfig: path, PluginRunner: func(time.Duration) []string { return []string{"true"} }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,35 +12,33 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// supervise has the credential plugin of a kubeconfig, if it has one, run by a program that ends it in time, and
-// remembers its name for errors.
-func supervise(config *rest.Config, runner []string) (plugin string) {
-	if config.ExecProvider == nil {
-		return ""
+// supervise has the credential plugin of a kubeconfig run by a program that ends it in time.
+func supervise(config *rest.Config, runner func(time.Duration) []string, within time.Duration) {
+	plugin := config.ExecProvider
+	if _, err := exec.LookPath(plugin.Command); err != nil || runner == nil { // of one that is not there client-go says how to get it
+		return
 	}
-	plugin = config.ExecProvider.Command
-	if _, err := exec.LookPath(plugin); err == nil && len(runner) > 0 { // of one that is not there client-go says how to get it
-		supervised := config.ExecProvider.DeepCopy()
-		supervised.Command = runner[0]
-		supervised.Args = slices.Concat(runner[1:], []string{plugin}, config.ExecProvider.Args)
-		config.ExecProvider = supervised
-	}
-	return plugin
+	command := runner(within)
+	supervised := plugin.DeepCopy()
+	supervised.Command = command[0]
+	supervised.Args = slices.Concat(command[1:], []string{plugin.Command}, plugin.Args)
+	config.ExecProvider = supervised
 }
 
 // transportFor is the way to the API with the credentials of a configuration.
 func (c *Client) transportFor(config *rest.Config) (http.RoundTripper, error) {
 	transport, err := rest.TransportFor(config)
-	if err != nil || c.plugin == "" {
+	if err != nil || c.giver == nil {
 		return transport, err
 	}
-	return impatient{transport, c.plugin}, nil
+	return impatient{transport, c.giver.name}, nil
 }
 
-// impatient ends a request with its context. client-go asks a credential plugin before it looks at that.
+// impatient ends a request with its context. client-go asks who gives the credentials before it looks at that: in the middle
+// of a request still where they have just expired, or are not accepted any more.
 type impatient struct {
-	next   http.RoundTripper
-	plugin string
+	next  http.RoundTripper
+	giver string
 }
 
 // RoundTrip makes the request, and leaves it to itself when the time is over. Nothing is sent any more then: below, a
@@ -65,7 +63,7 @@ func (i impatient) RoundTrip(req *http.Request) (*http.Response, error) {
 	case e := <-ended:
 		return e.answer, i.named(e.err)
 	case <-time.After(moment):
-		return nil, fmt.Errorf("the credential plugin %s of the kubeconfig gives no answer: %w", i.plugin, req.Context().Err())
+		return nil, fmt.Errorf("%s gives no answer: %w", i.giver, req.Context().Err())
 	}
 }
 
@@ -74,7 +72,7 @@ func (i impatient) named(err error) error {
 	if err == nil || !strings.Contains(err.Error(), gettingCredentials) {
 		return err
 	}
-	return fmt.Errorf("the credential plugin %s of the kubeconfig: %w", i.plugin, err)
+	return fmt.Errorf("%s: %w", i.giver, err)
 }
 
 // gettingCredentials is in the errors of a plugin that failed; client-go has no type for them.

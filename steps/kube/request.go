@@ -49,7 +49,7 @@ func judge(err error) verdict {
 	case err == nil:
 		return fine
 	case errors.Is(err, engine.ErrReadOnly), errors.Is(err, engine.ErrFenced), errors.Is(err, context.Canceled),
-		errors.Is(err, errTooLarge), errors.Is(err, errElsewhere), errors.Is(err, errNoEpochLeft):
+		errors.Is(err, errTooLarge), errors.Is(err, errElsewhere), errors.Is(err, errNoEpochLeft), errors.Is(err, errNoCredentials):
 		return permanent
 	case isTransient(err): // the lock could not be proved, so the request was not sent
 		return turned
@@ -90,8 +90,11 @@ func judgeTransport(err error) verdict {
 }
 
 // once makes one request, within requestTimeout, and lets take have what came back. The words of an error may be the
-// server's, or of whoever stands in its place.
+// server's, or of whoever stands in its place. What credentials take is not the request's time.
 func (c *Client) once(ctx context.Context, req *rest.Request, take func(rest.Result) error) error {
+	if err := c.Login(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, fmt.Errorf("no answer within %s: %w", requestTimeout, context.DeadlineExceeded))
 	defer cancel()
 	result := req.MaxRetries(0).Do(ctx) // client-go's own retries would sleep through Retry-After, also on writes
@@ -102,7 +105,11 @@ func (c *Client) once(ctx context.Context, req *rest.Request, take func(rest.Res
 	if err != nil && ctx.Err() != nil {
 		c.dropConnections()
 	}
-	return printable.Error(redact.Error(err)) // a server, or a proxy before it, may repeat what it was sent
+	err = printable.Error(redact.Error(err)) // a server, or a proxy before it, may repeat what it was sent
+	if apierrors.IsUnauthorized(err) {
+		return &unacceptedError{err, c.Credentials()}
+	}
+	return err
 }
 
 // into decodes an answer into an object of the API, and cleans it: nothing that a cluster says is shown as it came.
@@ -231,9 +238,10 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // explain adds to an answer of the API server what a person can do about it.
 func explain(err error) error {
+	var unaccepted *unacceptedError
 	switch {
-	case apierrors.IsUnauthorized(err):
-		return fmt.Errorf("%w; the credentials of the kubeconfig are not accepted: renew them (`kubeadm certs check-expiration` on a control plane), then try `kubectl auth whoami`", err)
+	case errors.As(err, &unaccepted):
+		return unaccepted.credentials.refused(err, time.Now())
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("%w; the user of the kubeconfig lacks the right: see `kubectl auth can-i --list`; examples/rbac.yaml has all that upgrader needs", err)
 	}

@@ -55,6 +55,8 @@ func calls(c *kube.Client) map[string]func(ctx context.Context) {
 		"Webhooks":        func(ctx context.Context) { _, _ = c.Webhooks(ctx) },
 		"PlacedPods":      func(ctx context.Context) { _, _ = c.PlacedPods(ctx) },
 
+		"Credentials": nil, "Login": nil, // who gives them is asked, and no API
+
 		// No question of their own, or one that everybody may ask, or one whose resource the caller names.
 		"Host": nil, "ReadOnly": nil, "Under": nil, "Missing": nil, "Tracks": nil,
 	}

@@ -282,6 +282,9 @@ func (r *Reducer) ended(i int32, w *work, ev Event) {
 func (r *Reducer) spoil(w *work, e *effect, err *Failure) {
 	f := *err
 	f.Why = e.Say + ": " + f.Why
+	if w.Stage == making { // in a resume nobody has proposed it
+		f.Of = w.Proposals[e.Change].Of
+	}
 	w.Failures, w.Halt = append(w.Failures, &f), true
 }
 
@@ -431,11 +434,11 @@ func (r *Reducer) sumUp(i int32, w *work) {
 	}
 }
 
-// joined is several failures as one: it may be tried again if each of them may.
+// joined is several failures as one, each reason told once: it may be tried again if each of them may.
 func joined(list []*Failure) *Failure {
 	f := *list[0]
+	f.Why = strings.Join(alike(list), "\n")
 	for _, more := range list[1:] {
-		f.Why += "\n" + more.Why
 		f.Again = f.Again && more.Again
 		f.Late = f.Late || more.Late
 		if more.Class != f.Class {

@@ -58,6 +58,7 @@ type Proposal struct {
 type Failure struct {
 	Class Class
 	Why   string // the error's text, with its remedy
+	Of    string // the Of of the change that failed
 	Again bool   // the plan's retry.on says that this may be tried again
 	Late  bool   // the node's deadline ended the attempt
 }

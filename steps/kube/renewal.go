@@ -37,9 +37,10 @@ func pluginAdvice(command string) string {
 
 // Credentials are what a kubeconfig has its user prove who they are with.
 type Credentials struct {
-	What   string    // for people: "the token of the kubeconfig"
-	Ends   time.Time // zero: it is not written in them, or they renew themselves
-	Advice string    // what to do when they end
+	What      string    // for people: "the token of the kubeconfig"
+	Ends      time.Time // zero: it is not written in them, or they are given anew when they end
+	Renewable bool      // they stand in a file of their own, which is read again and which somebody may renew
+	Advice    string    // what to do when they end
 }
 
 // Credentials returns what this client proves with who it is. A token that is a JSON Web Token, and a certificate, say
@@ -48,13 +49,13 @@ func (c *Client) Credentials() Credentials {
 	config, of := c.config, " of the kubeconfig"
 	switch {
 	case config.BearerToken != "" || config.BearerTokenFile != "":
-		return Credentials{"the token" + of, endOfToken(tokenOf(config)), tokenAdvice}
+		return Credentials{"the token" + of, endOfToken(tokenOf(config)), config.BearerTokenFile != "", tokenAdvice}
 	case config.Username != "":
 		return Credentials{What: "the password" + of, Advice: passwordAdvice}
 	case c.giver != nil:
 		return Credentials{What: c.giver.name, Advice: c.giver.advice}
 	case len(config.CertData) > 0 || config.CertFile != "":
-		return Credentials{"the certificate" + of, endOfCertificate(config), certificateAdvice}
+		return Credentials{"the certificate" + of, endOfCertificate(config), len(config.CertData) == 0, certificateAdvice}
 	}
 	return Credentials{What: "the user" + of, Advice: nobodyAdvice}
 }

@@ -108,6 +108,12 @@ func TestEachTroubleIsFound(t *testing.T) {
 		"a balancer that leaves out": {func(_ *testing.T, v *View) {
 			v.Cluster.Balancer = survey.Balancer{Tries: 36, Reached: map[string]int{"10.0.0.12:6443": 9, "10.0.0.13:6443": 9}}
 		}, "control-plane.balancer", finding.Warning, "https://10.0.0.10:6443", "never leads to the API server of cp1", "10.0.0.11:6443", ""},
+		"a token that ends": {func(_ *testing.T, v *View) {
+			v.Credentials = kube.Credentials{What: "the token of the kubeconfig", Ends: now.Add(40 * time.Minute), Advice: "get a new one"}
+		}, "api.credentials", finding.Warning, "cluster", "the token of the kubeconfig ends in 40 minutes", "get a new one", ""},
+		"a certificate that ended by this clock": {func(_ *testing.T, v *View) {
+			v.Credentials = kube.Credentials{What: "the certificate of the kubeconfig", Ends: now.Add(-time.Minute), Advice: "see admin.conf"}
+		}, "api.credentials", finding.Warning, "cluster", "has ended by the clock", "admin.conf", ""},
 		"nobody leads":            {func(_ *testing.T, v *View) { delete(v.Cluster.Leaders, "kube-scheduler") }, "control-plane.leader", finding.Blocker, "cluster", "nobody leads kube-scheduler", "doctor", ""},
 		"a leader that is silent": {func(_ *testing.T, v *View) { v.Cluster.At = now.Add(time.Minute) }, "control-plane.leader", finding.Blocker, "cluster", "nobody leads kube-controller-manager", "doctor", "control-plane.leader"},
 		"a learner":               {etcdSays(`"name":"cp1"`, `"isLearner":true,"name":"cp1"`), "etcd.quorum", finding.Blocker, "etcd", "is a learner", "promote", ""},

@@ -64,6 +64,7 @@ func hostChecks() []check {
 func controlPlaneChecks() []check {
 	return []check{
 		{of("api.rights", "rights that the plan needs and the user of the kubeconfig lacks"), controlPlaneFit, rights, nil},
+		{of("api.credentials", "tokens and certificates of the kubeconfig that end within the hour"), controlPlaneFit, credentials, nil},
 		{of("node.ready", "nodes that are not Ready, or short of room"), controlPlaneFit, nodesReady, nil},
 		{of("node.daemons", "pods of DaemonSets that are not well on their node"), controlPlaneFit, illDaemons, nil},
 		{of("control-plane.pods", "static pods of the control plane that do not run"), controlPlaneFit, staticPods, nil},

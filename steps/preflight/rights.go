@@ -24,7 +24,7 @@ func (e Eyes) Inspect(ctx context.Context, goal Goal) (*View, error) {
 	}
 	v, err := e.Look(ctx, goal)
 	if err == nil {
-		v.Lacks = lacks
+		v.Lacks, v.Credentials = lacks, e.Cluster.Credentials()
 	}
 	return v, err
 }

@@ -16,17 +16,18 @@ import (
 // A View is everything that the checks look at: what is wanted, what was found, what is known. Checks read it and never
 // change it. What was not asked for is nil, and the checks that need it find nothing.
 type View struct {
-	Goal       Goal
-	Now        time.Time
-	Running    skew.Version // what the cluster runs, by kubeadm-config
-	Repository string       // of images, by kubeadm-config
-	Lacks      []kube.Right // what the user of the kubeconfig may not do of what the goal needs
-	Cluster    *survey.Cluster
-	Hosts      []*survey.Host
-	Packages   map[string]*packages.State // by host
-	Etcd       *etcd.Report
-	Knowledge  *knowledge.Base
-	Drains     forecast.Forecast // what the drains of the goal will meet; see foretell
+	Goal        Goal
+	Now         time.Time
+	Running     skew.Version     // what the cluster runs, by kubeadm-config
+	Repository  string           // of images, by kubeadm-config
+	Lacks       []kube.Right     // what the user of the kubeconfig may not do of what the goal needs
+	Credentials kube.Credentials // of that user
+	Cluster     *survey.Cluster
+	Hosts       []*survey.Host
+	Packages    map[string]*packages.State // by host
+	Etcd        *etcd.Report
+	Knowledge   *knowledge.Base
+	Drains      forecast.Forecast // what the drains of the goal will meet; see foretell
 }
 
 // host is the answer of a host by its name, or nil.

@@ -109,7 +109,7 @@ func (s style) words(rec journal.Record, age time.Duration) string {
 		}
 		return s.arrow() + " " + of(rec.Say)
 	case journal.Outcome:
-		if rec.State == engine.OutcomeOK || rec.State == engine.Refused { // the step's end, or what it waits for, says the rest
+		if rec.State == engine.OutcomeOK || rec.State == engine.Refused || rec.State == engine.Failed { // the step's end, or what it waits for, says the rest
 			return ""
 		}
 		return of(rec.State) + colon(rec.Why)

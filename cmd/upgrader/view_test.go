@@ -178,6 +178,24 @@ func TestPlainView(t *testing.T) {
 	golden(t, "plain.txt", out.String())
 }
 
+// TestPlainViewTellsAFailureOnce proves that the end of a step tells why it failed, and not each of its changes before.
+func TestPlainViewTellsAFailureOnce(t *testing.T) {
+	var out bytes.Buffer
+	b := newBoard(sample())
+	v := newPlainView(&out, b, style{})
+	tell(b, v, journal.Record{Kind: journal.Start, Node: "workers/drain@w1", Attempt: 1})
+	for i := range 30 {
+		ticket := fmt.Sprintf("t%d", i)
+		tell(b, v, journal.Record{Kind: journal.Intent, Node: "workers/drain@w1", Ticket: ticket, Say: "evict its pods", Of: "shop/cart-" + ticket},
+			journal.Record{Kind: journal.Outcome, Node: "workers/drain@w1", Ticket: ticket, State: engine.Failed, Why: "Unauthorized"})
+	}
+	tell(b, v, journal.Record{Kind: journal.Settled, Node: "workers/drain@w1", State: engine.Failed, Why: "Unauthorized\n(and 29 more like it)"})
+	v.Close()
+	if got := strings.Count(out.String(), "Unauthorized"); got != 1 {
+		t.Errorf("it is told %d times:\n%s", got, out.String())
+	}
+}
+
 // TestPlainViewSpeaksUp proves that a silent step says every 30 s that it is still at it, and only then.
 func TestPlainViewSpeaksUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

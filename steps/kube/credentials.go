@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,6 +50,9 @@ type asking struct {
 func newGiver(config *rest.Config, o Options) (*giver, error) {
 	g := &giver{within: givenWithin, tell: o.Tell}
 	switch plugin, provider := config.ExecProvider, config.AuthProvider; {
+	case plugin != nil && strings.HasSuffix(plugin.APIVersion, "/v1alpha1"):
+		return nil, fmt.Errorf("its credential plugin speaks %s, which was removed in Kubernetes 1.24: upgrade %s and have it write the user anew (`aws eks update-kubeconfig` for aws)",
+			plugin.APIVersion, plugin.Command)
 	case plugin != nil:
 		if o.AtTerminal && plugin.InteractiveMode != clientcmdapi.NeverExecInteractiveMode {
 			g.within = loginWithin

@@ -227,13 +227,18 @@ func TestAnOIDCProviderThatGivesNothing(t *testing.T) {
 	}
 }
 
-// The auth-providers that Kubernetes has removed are told with what has come in their place.
+// What Kubernetes has removed from its clients is told with what has come in its place.
 func TestRemovedProviders(t *testing.T) {
-	for name, word := range map[string]string{"gcp": "gke-gcloud-auth-plugin", "azure": "kubelogin convert-kubeconfig", "openstack": "openstack"} {
-		dir := directory(t, map[string]string{"config": configOf("https://api.test", "insecure-skip-tls-verify: true", "auth-provider: {name: "+name+"}")})
+	for user, words := range map[string][2]string{
+		"auth-provider: {name: gcp}":       {"auth-provider gcp was removed", "gke-gcloud-auth-plugin"},
+		"auth-provider: {name: azure}":     {"auth-provider azure was removed", "kubelogin convert-kubeconfig"},
+		"auth-provider: {name: openstack}": {"auth-provider openstack is none", "credential plugin"},
+		"exec: {apiVersion: client.authentication.k8s.io/v1alpha1, interactiveMode: Never, command: aws}": {"client.authentication.k8s.io/v1alpha1, which was removed", "aws eks update-kubeconfig"},
+	} {
+		dir := directory(t, map[string]string{"config": configOf("https://api.test", "insecure-skip-tls-verify: true", user)})
 		_, err := kube.Load(kube.Options{Kubeconfig: filepath.Join(dir, "config")})
-		if err == nil || !strings.Contains(err.Error(), "auth-provider "+name) || !strings.Contains(err.Error(), word) {
-			t.Errorf("%s: %v", name, err)
+		if err == nil || !strings.Contains(err.Error(), words[0]) || !strings.Contains(err.Error(), words[1]) {
+			t.Errorf("%s: %v", user, err)
 		}
 	}
 }

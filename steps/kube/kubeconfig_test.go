@@ -210,6 +210,10 @@ func TestEveryKubeconfigThatKubectlTakes(t *testing.T) {
 			}
 			return ""
 		}},
+		"a plugin that is told of the cluster": {"", "", "certificate-authority: ca.pem", fmt.Sprintf("exec: {apiVersion: client.authentication.k8s.io/v1beta1, provideClusterInfo: true, command: sh, args: [-c, %q]}",
+			`case $KUBERNETES_EXEC_INFO in *certificate-authority-data*) `+strings.ReplaceAll(gives("t"), "/v1\"", "/v1beta1\"")+`;; esac`), bearer("t")},
+		"a plugin that gives a certificate": {"", "", skip, fmt.Sprintf("exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: IfAvailable, command: sh, args: [-c, %q], env: [{name: ANSWER, value: %q}]}",
+			`printf %s "$ANSWER"`, fmt.Sprintf(`{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"clientCertificateData":%q,"clientKeyData":%q}}`, mine, key)), byCertificate},
 		"no compression": {"", "", skip + ", disable-compression: true", token, bearer("t")},
 	} {
 		t.Run(name, func(t *testing.T) {

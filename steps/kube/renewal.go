@@ -53,7 +53,7 @@ func (c *Client) Credentials() Credentials {
 	case config.Username != "":
 		return Credentials{What: "the password" + of, Advice: passwordAdvice}
 	case c.giver != nil:
-		return Credentials{What: c.giver.name, Advice: c.giver.advice}
+		return Credentials{What: "what " + c.giver.name + " gives", Advice: c.giver.advice}
 	case len(config.CertData) > 0 || config.CertFile != "":
 		return Credentials{"the certificate" + of, endOfCertificate(config), len(config.CertData) == 0, certificateAdvice}
 	}

@@ -2,6 +2,7 @@ package kube_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -34,6 +35,7 @@ func TestCredentialsThatAreNotAccepted(t *testing.T) {
 		"a token in a file":    {"tokenFile: token", []string{"the token of the kubeconfig expired at " + ended.Format("15:04")}, "kubeadm certs"},
 		"a certificate":        {"client-certificate-data: " + in64(mine) + ", client-key-data: " + in64(key), []string{"the certificate of the kubeconfig is not accepted", "kubeadm certs check-expiration", "admin.conf"}, "expired at"},
 		"a password":           {"username: a, password: b", []string{"the password of the kubeconfig is not accepted", "1.19"}, "kubeadm certs"},
+		"a plugin":             {fmt.Sprintf("exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, args: [-c, %q]}", gives("t")), []string{"what the credential plugin sh of the kubeconfig gives is not accepted", "log in"}, "kubeadm certs"},
 		"nothing":              {"", []string{"the user of the kubeconfig is not accepted", "put a token"}, "kubeadm certs"},
 	} {
 		t.Run(name, func(t *testing.T) {

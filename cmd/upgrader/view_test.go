@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -226,6 +227,21 @@ func tell(b *board, v view, records ...journal.Record) {
 	for _, rec := range records {
 		b.take(&rec)
 		v.Show(rec)
+	}
+}
+
+// TestWhatIsToldGoesByTheView proves that what a credential plugin is waited for with is no line across a view.
+func TestWhatIsToldGoesByTheView(t *testing.T) {
+	var errs bytes.Buffer
+	var noted []string
+	c := newConsole(nil, io.Discard, &errs, nil, nil)
+	done := c.tellBy(func(line string) { noted = append(noted, line) })
+	c.tell("during")
+	done()
+	c.tell("after \x1b[31m")
+	c.flush()
+	if !slices.Equal(noted, []string{"during"}) || errs.String() != "after \\x1b[31m\n" {
+		t.Errorf("the view has %q, and standard error %q", noted, errs.String())
 	}
 }
 

@@ -100,6 +100,11 @@ func (h hostileAPI) object(path string) any {
 		w := fill(h.text, &admissionv1.MutatingWebhookConfiguration{})
 		w.Webhooks[0].FailurePolicy = nil
 		return &admissionv1.MutatingWebhookConfigurationList{Items: []admissionv1.MutatingWebhookConfiguration{*w}}
+	case last == "apiservices":
+		return map[string]any{"items": []any{map[string]any{
+			"metadata": map[string]string{"name": h.text}, "spec": map[string]any{"service": map[string]string{"namespace": h.text, "name": h.text}},
+			"status": map[string]any{"conditions": []any{map[string]string{"type": "Available", "status": "False", "reason": h.text, "message": h.text}}},
+		}}}
 	case words[len(words)-2] == "deployments":
 		return h.written()
 	}
@@ -208,6 +213,10 @@ func everythingOf(t *testing.T, c *kube.Client) map[string]any {
 	keep("budgets", budgets, err)
 	attached, err := c.VolumesAttached(ctx, "w1")
 	keep("attached", attached, err)
+	attachments, err := c.Attachments(ctx, "")
+	keep("attachments", attachments, err)
+	lost, err := c.Unavailable(ctx)
+	keep("lost", lost, err)
 	leader, err := c.Leader(ctx, "kube-scheduler")
 	keep("leader", leader, err)
 	data, err := c.ConfigData(ctx, "kube-system", "kubeadm-config")

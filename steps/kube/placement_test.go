@@ -275,7 +275,7 @@ func TestWebhooks(t *testing.T) {
 	}
 	all, pods := hooks[0], hooks[1]
 	want := kube.Webhook{Configuration: "ValidatingWebhookConfiguration policy", Name: "pods", Namespace: "guard", Service: "policy", Rules: "CREATE, UPDATE pods"}
-	if diff := cmp.Diff(want, pods, cmpopts.IgnoreFields(kube.Webhook{}, "Selects", "Pods", "Evictions")); diff != "" {
+	if diff := cmp.Diff(want, pods, cmpopts.IgnoreFields(kube.Webhook{}, "Selects", "Asked", "Pods", "Evictions")); diff != "" {
 		t.Error(diff)
 	}
 	guarded := map[string]string{"guarded": "yes"}
@@ -316,6 +316,83 @@ func TestRulesOfWebhooks(t *testing.T) {
 		}
 		if hooks[0].Pods("shop", nil) != tt.pods || hooks[0].Evictions("shop") != tt.evictions {
 			t.Errorf("%s: pods %v, evictions %v", tt.rule, hooks[0].Pods("shop", nil), hooks[0].Evictions("shop"))
+		}
+	}
+}
+
+// Which writes a rule is about, by operation, group, subresource, scope and selectors.
+func TestWritesOfWebhooks(t *testing.T) {
+	node := kube.Write{Operation: "UPDATE", Resource: "nodes", Labels: map[string]string{"guarded": "yes"}}
+	status := kube.Write{Operation: "UPDATE", Resource: "nodes/status"}
+	lease := kube.Write{Operation: "UPDATE", Group: "coordination.k8s.io", Resource: "leases", Namespace: "kube-node-lease"}
+	config := kube.Write{Operation: "CREATE", Resource: "configmaps", Namespace: "kube-system", Labels: node.Labels}
+	for _, tt := range []struct {
+		name, hook string
+		want       []kube.Write
+	}{
+		{"everything", `"rules": [{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"], "scope": "*"}]`, []kube.Write{node, status, lease, config}},
+		{"one operation", `"rules": [{"operations": ["UPDATE"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"]}]`, []kube.Write{node, lease}},
+		{"one group", `"rules": [{"operations": ["*"], "apiGroups": ["coordination.k8s.io"], "apiVersions": ["v1"], "resources": ["*"]}]`, []kube.Write{lease}},
+		{"a version that nobody writes", `"rules": [{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["v1beta1"], "resources": ["*/*"]}]`, nil},
+		{"what is in no namespace", `"rules": [{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"], "scope": "Cluster"}]`, []kube.Write{node}},
+		{"what is in one", `"rules": [{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"], "scope": "Namespaced"}]`, []kube.Write{lease, config}},
+		{"some namespaces, and never what is in none", `"namespaceSelector": {"matchLabels": {"team": "cluster"}},
+			"rules": [{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"]}]`, []kube.Write{node, config}},
+		{"some objects", `"objectSelector": {"matchLabels": {"guarded": "yes"}},
+			"rules": [{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}]`, []kube.Write{node, config}},
+	} {
+		s := kubetest.New()
+		s.Set(t, "/api/v1/namespaces/kube-system", `{"metadata": {"name": "kube-system", "labels": {"team": "cluster"}}}`)
+		s.Set(t, admission+"validatingwebhookconfigurations/policy", `{"metadata": {"name": "policy"}, "webhooks": [
+			{"name": "x", "clientConfig": {"service": {"namespace": "guard", "name": "policy"}}, `+tt.hook+`}]}`)
+		hooks, err := s.Client(t, "r1").Webhooks(t.Context())
+		if err != nil || len(hooks) != 1 {
+			t.Fatalf("got %+v, %v", hooks, err)
+		}
+		var asked []kube.Write
+		for _, w := range []kube.Write{node, status, lease, config} {
+			if hooks[0].Asked(w) {
+				asked = append(asked, w)
+			}
+		}
+		if diff := cmp.Diff(tt.want, asked); diff != "" {
+			t.Errorf("%s:\n%s", tt.name, diff)
+		}
+	}
+}
+
+// Nobody answers for a webhook whose service is gone or has no Ready pod. Of a service that does not select pods nobody knows.
+func TestSilentWebhooks(t *testing.T) {
+	const selects = `"selector": {"app": "policy"}`
+	pod := func(change func(*kube.Pod)) []kube.PlacedPod {
+		p := kube.Pod{Namespace: "guard", Name: "policy-1", Labels: map[string]string{"app": "policy"}, Phase: "Running", Ready: true}
+		change(&p)
+		return []kube.PlacedPod{{Pod: p}}
+	}
+	for _, tt := range []struct {
+		name, spec string
+		pods       []kube.PlacedPod
+		want       bool
+	}{
+		{"a Ready pod", selects, pod(func(*kube.Pod) {}), false},
+		{"no pod", selects, nil, true},
+		{"a pod that is not Ready", selects, pod(func(p *kube.Pod) { p.Ready = false }), true},
+		{"a pod that is terminating", selects, pod(func(p *kube.Pod) { p.Terminating = true }), true},
+		{"a pod of another namespace", selects, pod(func(p *kube.Pod) { p.Namespace = "shop" }), true},
+		{"a pod that is not Ready and published", selects + `, "publishNotReadyAddresses": true`, pod(func(p *kube.Pod) { p.Ready = false }), false},
+		{"a pod that has ended and is published", selects + `, "publishNotReadyAddresses": true`, pod(func(p *kube.Pod) { p.Ready, p.Phase = false, "Failed" }), true},
+		{"endpoints made by hand", ``, nil, false},
+		{"another name", selects + `, "type": "ExternalName"`, nil, false},
+		{"no service", "none", pod(func(*kube.Pod) {}), true},
+	} {
+		s := kubetest.New()
+		if tt.spec != "none" {
+			s.Set(t, "/api/v1/namespaces/guard/services/policy", `{"metadata": {"name": "policy", "namespace": "guard"}, "spec": {`+tt.spec+`}}`)
+		}
+		s.Set(t, admission+"validatingwebhookconfigurations/policy", `{"webhooks": [{"name": "x", "clientConfig": {"service": {"namespace": "guard", "name": "policy"}}}]}`)
+		hooks, err := s.Client(t, "r1").Webhooks(t.Context())
+		if err != nil || len(hooks) != 1 || hooks[0].Silent(tt.pods) != tt.want || hooks[0].Missing != (tt.spec == "none") {
+			t.Errorf("%s: %+v, %v", tt.name, hooks, err)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -24,10 +23,24 @@ type Webhook struct {
 	Namespace, Service string // where the API server finds it
 	Rules              string // what it is asked about, in words: "CREATE pods; CREATE, UPDATE deployments.apps"
 	Conditional        bool   // it has match conditions: it may not be asked after all
+	Missing            bool   // the cluster has no such service
+	Elsewhere          bool   // its service has endpoints made by hand, or another name: who answers is not known
+	Unready            bool   // its service publishes pods that are not Ready too
 
-	Selects   func(Pod) bool                                     // the pods that answer for it
+	Selects   func(Pod) bool                                     // the pods behind its service
+	Asked     func(Write) bool                                   // whether it is asked before that
 	Pods      func(namespace string, set map[string]string) bool // whether it is asked before such a pod is created
 	Evictions func(namespace string) bool                        // whether it is asked before a pod there is evicted
+}
+
+// AnsweredBy says whether a pod answers for the webhook now.
+func (w Webhook) AnsweredBy(p Pod) bool {
+	return w.Selects(p) && (p.Ready && !p.Terminating || w.Unready && p.Phase == string(corev1.PodRunning))
+}
+
+// Silent says whether nobody answers for the webhook, among all pods of the cluster: what it is asked about is refused.
+func (w Webhook) Silent(pods []PlacedPod) bool {
+	return !w.Elsewhere && !slices.ContainsFunc(pods, func(p PlacedPod) bool { return w.AnsweredBy(p.Pod) })
 }
 
 // Webhooks returns the validating and mutating webhooks that fail closed and are answered by a service of the cluster, by
@@ -41,19 +54,17 @@ func (c *Client) Webhooks(ctx context.Context) ([]Webhook, error) {
 	if err != nil {
 		return nil, err
 	}
-	services := map[string]labels.Selector{}
+	services := map[string]*corev1.Service{}
 	found := make([]Webhook, 0, len(hooks))
 	for _, h := range hooks {
 		w := h.toWebhook(namespaces)
 		service := w.Namespace + "/" + w.Service
 		if services[service] == nil {
-			if services[service], err = c.serviceSelector(ctx, w.Namespace, w.Service); err != nil {
+			if services[service], err = c.service(ctx, w.Namespace, w.Service); err != nil {
 				return nil, err
 			}
 		}
-		selector := services[service]
-		w.Selects = func(p Pod) bool { return p.Namespace == w.Namespace && selector.Matches(labels.Set(p.Labels)) }
-		found = append(found, w)
+		found = append(found, w.behind(services[service]))
 	}
 	slices.SortStableFunc(found, func(a, b Webhook) int {
 		return cmp.Or(strings.Compare(a.Configuration, b.Configuration), strings.Compare(a.Name, b.Name))
@@ -104,27 +115,44 @@ func (c *Client) hooks(ctx context.Context) ([]hook, error) {
 	return slices.DeleteFunc(hooks, func(h hook) bool { return !h.closed() }), err
 }
 
-// serviceSelector selects the pods behind a service by their labels: none if the service is gone or has no selector.
-func (c *Client) serviceSelector(ctx context.Context, namespace, name string) (labels.Selector, error) {
+// service reads a service; one that is gone has no name.
+func (c *Client) service(ctx context.Context, namespace, name string) (*corev1.Service, error) {
 	service := &corev1.Service{}
 	err := c.get(ctx, "service "+namespace+"/"+name, service, core, "namespaces", namespace, "services", name)
-	if errors.Is(err, ErrNotFound) || err == nil && len(service.Spec.Selector) == 0 {
-		return labels.Nothing(), nil
+	if errors.Is(err, ErrNotFound) {
+		return &corev1.Service{}, nil
 	}
-	return labels.SelectorFromSet(service.Spec.Selector), err
+	return service, err
+}
+
+// behind is the webhook with what its service says of who answers. The selector of an ExternalName is not looked at by
+// anybody.
+func (w Webhook) behind(s *corev1.Service) Webhook {
+	selector := labels.Nothing()
+	w.Missing, w.Unready = s.Name == "", s.Spec.PublishNotReadyAddresses
+	w.Elsewhere = !w.Missing && (len(s.Spec.Selector) == 0 || s.Spec.Type == corev1.ServiceTypeExternalName)
+	if !w.Missing && !w.Elsewhere {
+		selector = labels.SelectorFromSet(s.Spec.Selector)
+	}
+	w.Selects = func(p Pod) bool { return p.Namespace == w.Namespace && selector.Matches(labels.Set(p.Labels)) }
+	return w
 }
 
 func (h hook) toWebhook(namespaces map[string]map[string]string) Webhook {
 	inNamespace, ofLabels := every(h.namespaced), every(h.labelled)
-	covers := func(namespace string, set map[string]string) bool {
-		return inNamespace.Matches(labels.Set(namespaces[namespace])) && ofLabels.Matches(labels.Set(set))
+	asked := func(w Write) bool {
+		// What is in no namespace is never exempt (apiserver: pkg/admission/plugin/webhook/predicates/namespace).
+		return h.asks(w) && ofLabels.Matches(labels.Set(w.Labels)) && (w.Namespace == "" || inNamespace.Matches(labels.Set(namespaces[w.Namespace])))
 	}
-	pods, evictions := h.asks("pods"), h.asks("pods/eviction")
 	return Webhook{
 		Configuration: h.configuration, Name: h.name, Conditional: h.conditional, Rules: ruleWords(h.rules),
-		Namespace: h.service.Namespace, Service: h.service.Name,
-		Pods:      func(namespace string, set map[string]string) bool { return pods && covers(namespace, set) },
-		Evictions: func(namespace string) bool { return evictions && covers(namespace, nil) }, // an Eviction has no labels
+		Namespace: h.service.Namespace, Service: h.service.Name, Asked: asked,
+		Pods: func(namespace string, set map[string]string) bool {
+			return asked(Write{Operation: "CREATE", Resource: "pods", Namespace: namespace, Labels: set})
+		},
+		Evictions: func(namespace string) bool {
+			return asked(Write{Operation: "CREATE", Resource: "pods/eviction", Namespace: namespace}) // an Eviction has no labels
+		},
 	}
 }
 
@@ -134,43 +162,4 @@ func every(s *metav1.LabelSelector) labels.Selector {
 		return labels.Everything()
 	}
 	return strict(s)
-}
-
-// asks says whether a rule is about the creation of such an object of the core group. The eviction of a pod is the
-// creation of pods/eviction.
-func (h hook) asks(what string) bool {
-	return slices.ContainsFunc(h.rules, func(r admissionv1.RuleWithOperations) bool {
-		creates := slices.Contains(r.Operations, admissionv1.Create) || slices.Contains(r.Operations, admissionv1.OperationAll)
-		return creates && wild(r.APIGroups, "") && wild(r.APIVersions, "v1") && covered(r.Resources, what) &&
-			(r.Scope == nil || *r.Scope != admissionv1.ClusterScope)
-	})
-}
-
-func wild(names []string, name string) bool {
-	return slices.Contains(names, "*") || slices.Contains(names, name)
-}
-
-// covered is the rule of the field resources: * is all but subresources, */* is all, pods/* are pods with their
-// subresources, */eviction is that subresource of everything (apiserver: pkg/admission/plugin/webhook/predicates/rules).
-func covered(patterns []string, what string) bool {
-	resource, sub, _ := strings.Cut(what, "/")
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		r, s, _ := strings.Cut(pattern, "/")
-		return (r == "*" || r == resource) && (s == sub || s == "*")
-	})
-}
-
-func ruleWords(rules []admissionv1.RuleWithOperations) string {
-	words := make([]string, len(rules))
-	for i, r := range rules {
-		operations := make([]string, len(r.Operations))
-		for j, o := range r.Operations {
-			operations[j] = string(o)
-		}
-		words[i] = strings.Join(operations, ", ") + " " + strings.Join(r.Resources, ", ")
-		if groups := strings.Join(r.APIGroups, ", "); groups != "" {
-			words[i] += fmt.Sprintf(" of %s", groups)
-		}
-	}
-	return strings.Join(words, "; ")
 }

@@ -340,6 +340,27 @@ func TestAttachments(t *testing.T) {
 	}
 }
 
+// Only what another server answers for, and is known to be out of reach, is unavailable.
+func TestUnavailable(t *testing.T) {
+	s := kubetest.New()
+	for name, text := range map[string]string{
+		"v1.":                    `"status": {"conditions": [{"type": "Available", "status": "True", "reason": "Local"}]}`,
+		"v1beta1.metrics.k8s.io": `"spec": {"service": {"namespace": "kube-system", "name": "metrics-server"}}, "status": {"conditions": [{"type": "Available", "status": "False", "lastTransitionTime": "2026-11-01T00:00:00Z", "reason": "MissingEndpoints", "message": "no addresses"}]}`,
+		"v1.well.example.org":    `"spec": {"service": {"namespace": "x", "name": "x"}}, "status": {"conditions": [{"type": "Available", "status": "True", "reason": "Passed"}]}`,
+		"v1.new.example.org":     `"spec": {"service": {"namespace": "x", "name": "x"}}`,
+	} {
+		s.Set(t, "/apis/apiregistration.k8s.io/v1/apiservices/"+name, `{"metadata": {"name": "`+name+`"}, `+text+`}`)
+	}
+	got, err := s.Client(t, "r1").Unavailable(t.Context())
+	for i := range got {
+		got[i].Since = got[i].Since.UTC()
+	}
+	want := []kube.APIService{{Name: "v1beta1.metrics.k8s.io", Service: "kube-system/metrics-server", Since: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), Why: "MissingEndpoints: no addresses"}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}
+
 // A budget that something owns says so: its controller before others, nobody for one that stands by itself.
 func TestOwnerOfABudget(t *testing.T) {
 	const operator, other = `{"kind": "Kafka", "name": "broker", "controller": true}`, `{"kind": "Team", "name": "sales"}`

@@ -78,8 +78,10 @@ func Rights() []Right {
 		{Need: ToLook, Verb: "list", Resource: "persistentvolumeclaims"},
 		{Need: ToLook, Verb: "list", Group: "admissionregistration.k8s.io", Resource: "mutatingwebhookconfigurations"},
 		{Need: ToLook, Verb: "list", Group: "admissionregistration.k8s.io", Resource: "validatingwebhookconfigurations"},
+		{Need: ToLook, Verb: "list", Group: "apiregistration.k8s.io", Resource: "apiservices"},
 		{Need: ToLook, Verb: "list", Group: "policy", Resource: "poddisruptionbudgets"},
 		{Need: ToLook, Verb: "list", Group: "storage.k8s.io", Resource: "csidrivers"},
+		{Need: ToLook, Verb: "list", Group: "storage.k8s.io", Resource: "volumeattachments"},
 		{Need: ToLook, Verb: "get", Group: "apps", Resource: "deployments", Namespace: system, Name: "coredns"},
 		{Need: ToLook, Verb: "get", Group: "apps", Resource: "daemonsets", Namespace: system, Name: "kube-proxy"},
 		{Need: ToLook, Verb: "get", Group: "batch", Resource: "jobs", Namespace: system, Name: "upgrade-health-check"},
@@ -96,7 +98,6 @@ func Rights() []Right {
 		{Need: ToDrain, Verb: "get", Resource: "pods"},
 		{Need: ToDrain, Verb: "create", Resource: "pods/eviction"},
 		{Need: ToDrain, Verb: "get", Resource: "persistentvolumeclaims"},
-		{Need: ToDrain, Verb: "list", Group: "storage.k8s.io", Resource: "volumeattachments"},
 	}
 	for _, name := range []string{"coredns", "kube-proxy", "kubeadm-config", "kubelet-config"} {
 		all = append(all, Right{Need: ToLook, Verb: "get", Resource: "configmaps", Namespace: system, Name: name})

@@ -47,6 +47,7 @@ func calls(c *kube.Client) map[string]func(ctx context.Context) {
 			_, _ = c.TracksOf(ctx, "/apis/apps/v1", "namespaces", "kube-system", "deployments", "coredns")
 			_, _ = c.TracksOf(ctx, "/apis/apps/v1", "namespaces", "kube-system", "daemonsets", "kube-proxy")
 		},
+		"Unavailable":     func(ctx context.Context) { _, _ = c.Unavailable(ctx) },
 		"UID":             func(ctx context.Context) { _, _ = c.UID(ctx) },
 		"Uncordon":        func(ctx context.Context) { _ = c.Uncordon(ctx, "w1", "r1/drain") },
 		"VolumesAttached": func(ctx context.Context) { _, _ = c.VolumesAttached(ctx, "w1") },

@@ -87,7 +87,7 @@ func (s *Server) list(path string, r *http.Request) ([]any, bool) {
 func listed() []string {
 	return []string{
 		"nodes", "pods", "namespaces", "leases", "poddisruptionbudgets", "volumeattachments", "persistentvolumes",
-		"persistentvolumeclaims", "validatingwebhookconfigurations", "mutatingwebhookconfigurations",
+		"persistentvolumeclaims", "validatingwebhookconfigurations", "mutatingwebhookconfigurations", "apiservices",
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -141,11 +142,16 @@ func (c *Census) Promise(expect engine.Promises) {
 	}
 }
 
+// Runs says whether a host runs a part of the control plane, by its static pods and whatever the label of its node says.
+func (c *Census) Runs(host string) bool {
+	return slices.ContainsFunc(ControlPlane(), func(component string) bool { _, there := c.Static[host][component]; return there })
+}
+
 // ControlPlanes counts the hosts of the control plane.
 func (c *Census) ControlPlanes() int {
 	n := 0
 	for _, node := range c.Nodes {
-		if node.ControlPlane {
+		if node.ControlPlane || c.Runs(node.Name) {
 			n++
 		}
 	}

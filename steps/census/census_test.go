@@ -56,6 +56,21 @@ func take(t *testing.T, c *censustest.Cluster) census.Census {
 	return taken
 }
 
+// A control plane that has lost its label is one all the same, and a label makes none.
+func TestRuns(t *testing.T) {
+	cluster := censustest.New("1.27.3", "cp1", "cp2", "w1")
+	cluster.Node("cp2").ControlPlane = false
+	c := take(t, cluster)
+	for host, want := range map[string]bool{"cp1": true, "cp2": true, "w1": false, "none": false} {
+		if c.Runs(host) != want {
+			t.Errorf("%s: %t", host, c.Runs(host))
+		}
+	}
+	if n := c.ControlPlanes(); n != 2 {
+		t.Errorf("%d control planes", n)
+	}
+}
+
 func TestTakeSeesEveryComponentOnEveryHost(t *testing.T) {
 	cluster := censustest.New("1.27.3", "cp1", "cp2", "w1").Roll("cp1", "1.28.15", "3.5.15-0").Store("1.28.15").DNS("v1.10.1")
 	cluster.Node("w1").KubeletVersion = ""

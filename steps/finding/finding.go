@@ -4,6 +4,7 @@ package finding
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -59,6 +60,23 @@ func Sort(all []Finding) {
 			strings.Compare(a.What, b.What),
 		)
 	})
+}
+
+// Few joins the first of many words and says how many more there are.
+func Few(words []string) string {
+	const most = 5
+	if len(words) <= most {
+		return strings.Join(words, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(words[:most], "; "), len(words)-most)
+}
+
+// Plural is a number with the word that fits it: "1 pod", "2 pods".
+func Plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func boolean(b bool) int {

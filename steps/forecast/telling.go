@@ -130,18 +130,6 @@ func described(pods []*body) string {
 	return few(words)
 }
 
-// few joins the first of many words and says how many more there are.
-func few(words []string) string {
-	const most = 5
-	if len(words) <= most {
-		return strings.Join(words, "; ")
-	}
-	return fmt.Sprintf("%s; and %d more", strings.Join(words[:most], "; "), len(words)-most)
-}
+func few(words []string) string { return finding.Few(words) }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
+func plural(n int, one, many string) string { return finding.Plural(n, one, many) }

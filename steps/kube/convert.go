@@ -16,10 +16,7 @@ import (
 	"upgrader.dev/upgrader/engine/printable"
 )
 
-const (
-	controlPlaneLabel    = "node-role.kubernetes.io/control-plane"
-	configHashAnnotation = "kubernetes.io/config.hash" // kubelet: pkg/kubelet/types, ConfigHashAnnotationKey
-)
+const configHashAnnotation = "kubernetes.io/config.hash" // kubelet: pkg/kubelet/types, ConfigHashAnnotationKey
 
 // String is namespace/name.
 func (p Pod) String() string { return p.Namespace + "/" + p.Name }
@@ -48,7 +45,7 @@ func Selector(text string) (func(labels map[string]string) bool, error) {
 }
 
 func toNode(n *corev1.Node) Node {
-	_, controlPlane := n.Labels[controlPlaneLabel]
+	_, controlPlane := n.Labels[ControlPlaneLabel]
 	node := Node{
 		Name: n.Name, UID: string(n.UID), ResourceVersion: n.ResourceVersion,
 		Labels: n.Labels, Annotations: n.Annotations,

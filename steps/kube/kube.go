@@ -17,12 +17,15 @@ import (
 // ErrNotFound says that the cluster has no object of that name. It is always wrapped in an error that names it.
 var ErrNotFound = errors.New("not found")
 
+// ControlPlaneLabel is what kubeadm gives the nodes of the control plane, and knows them by.
+const ControlPlaneLabel = "node-role.kubernetes.io/control-plane"
+
 // A Node is a machine as the cluster sees it.
 type Node struct {
 	Name, UID       string
 	Labels          map[string]string
 	Annotations     map[string]string
-	ControlPlane    bool // has the label node-role.kubernetes.io/control-plane
+	ControlPlane    bool // has the ControlPlaneLabel
 	Unschedulable   bool // cordoned
 	Ready           bool
 	ReadyReason     string // of the Ready condition, with its message, when not Ready

@@ -174,7 +174,55 @@ func TestEachTroubleIsFound(t *testing.T) {
 			v.Cluster.Pods = append(v.Cluster.Pods, w)
 		}, "drain.bare", finding.Blocker, "w1", "without a controller", "force", ""},
 		"a drain that takes long": {func(_ *testing.T, v *View) { v.Cluster.Pods[1].Grace = time.Hour }, "drain.slow", finding.Warning, "w1", "1h0m0s", "timeout", "drain.slow"},
-		"no node of that name":    {func(_ *testing.T, v *View) { v.Goal.Drains[1].Nodes = []string{"w1.example.org"} }, "drain.unknown", finding.Blocker, "w1.example.org", "no node of this name", "call the host", ""},
+		"a webhook that nobody answers for": {hooked(`"webhooks": [{"name": "pods.example.org", `+toGuard+`, "rules": [`+everyPod+`]}]`, guardService, guardPod),
+			"api.webhook", finding.Blocker, "ValidatingWebhookConfiguration guard", "pods.example.org: nobody answers, and without an answer the API refuses CREATE pods in shop, guard, kube-system", "kubectl edit validatingwebhookconfiguration/guard", ""},
+		"a webhook without its service": {hooked(`"webhooks": [{"name": "pods.example.org", ` + toGuard + `, "rules": [` + everyPod + `]}]`),
+			"api.webhook", finding.Blocker, "ValidatingWebhookConfiguration guard", "pods.example.org", "kubectl delete validatingwebhookconfiguration/guard", ""},
+		"several webhooks without their service": {hooked(`"webhooks": [{"name": "a.example.org", ` + toGuard + `, "rules": [` + everyPod + `]}, {"name": "b.example.org", ` + toGuard + `}]`),
+			"api.webhook", finding.Blocker, "ValidatingWebhookConfiguration guard", "a.example.org; b.example.org: nobody", "guard", ""},
+		"a silent webhook for what kubeadm writes": {hooked(`"webhooks": [{"name": "x", ` + toGuard + `, "rules": [{"operations": ["*"], "apiGroups": ["rbac.authorization.k8s.io"], "apiVersions": ["*"], "resources": ["*"], "scope": "Cluster"}]}]`),
+			"api.webhook", finding.Blocker, "ValidatingWebhookConfiguration guard", "CREATE clusterroles.rbac.authorization.k8s.io; UPDATE clusterroles", "guard", ""},
+		"a silent webhook for nodes": {hooked(`"webhooks": [{"name": "x", ` + toGuard + `, "namespaceSelector": {"matchLabels": {"none": "here"}}, "rules": [{"operations": ["UPDATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["nodes"]}]}]`),
+			"api.webhook", finding.Blocker, "ValidatingWebhookConfiguration guard", "refuses UPDATE nodes", "guard", ""},
+		"a silent webhook for leases": {hooked(`"webhooks": [{"name": "x", ` + toGuard + `, "rules": [{"operations": ["*"], "apiGroups": ["coordination.k8s.io"], "apiVersions": ["v1"], "resources": ["leases"]}]}]`),
+			"api.webhook", finding.Blocker, "ValidatingWebhookConfiguration guard", "UPDATE leases.coordination.k8s.io in kube-system, kube-node-lease", "guard", ""},
+		"a silent webhook for the end of pods": {hooked(`"webhooks": [{"name": "x", ` + toGuard + `, "namespaceSelector": {"matchLabels": {"team": "sales"}}, "rules": [{"operations": ["DELETE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}]}]`),
+			"api.webhook", finding.Blocker, "ValidatingWebhookConfiguration guard", "refuses DELETE pods in shop", "guard", ""},
+		"a silent webhook with conditions": {hooked(`"webhooks": [{"name": "x", ` + toGuard + `, "matchConditions": [{"name": "x", "expression": "false"}], "rules": [` + everyPod + `]}]`),
+			"api.webhook", finding.Warning, "ValidatingWebhookConfiguration guard", "CREATE pods in shop, kube-system, unless match conditions say otherwise", "guard", ""},
+		"a silent webhook for other namespaces": {hooked(`"webhooks": [{"name": "x", ` + toGuard + `, "namespaceSelector": {"matchLabels": {"none": "here"}}, "rules": [` + everyPod + `]}]`),
+			"api.webhook", finding.Warning, "ValidatingWebhookConfiguration guard", "some writes, though none of the upgrade's", "guard", ""},
+		"a silent webhook for other objects": {hooked(`"webhooks": [{"name": "x", ` + toGuard + `, "objectSelector": {"matchLabels": {"none": "here"}}, "rules": [` + everyPod + `]}]`),
+			"api.webhook", finding.Warning, "ValidatingWebhookConfiguration guard", "none of the upgrade's", "guard", ""},
+		"a silent webhook for secrets, which nobody writes": {hooked(`"webhooks": [{"name": "x", ` + toGuard + `, "rules": [{"operations": ["*"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["secrets"]}]}]`),
+			"api.webhook", finding.Warning, "ValidatingWebhookConfiguration guard", "none of the upgrade's", "guard", ""},
+		"a part of the API that is gone": {func(_ *testing.T, v *View) {
+			v.Cluster.Unavailable = []kube.APIService{{Name: "v1beta1.metrics.k8s.io", Service: "kube-system/metrics-server", Why: "MissingEndpoints: none", Since: now}}
+		}, "api.unavailable", finding.Warning, "APIService v1beta1.metrics.k8s.io", "no server answers for it", "kubectl delete apiservice v1beta1.metrics.k8s.io", ""},
+		"a control plane without its label": {func(_ *testing.T, v *View) { v.Cluster.Census.Nodes[0].ControlPlane = false }, "node.role", finding.Blocker, "cp1", "it runs a control plane, but its node has not the label", "`kubectl label node cp1 node-role.kubernetes.io/control-plane=`", ""},
+		"the same, of an inventory of nodes": {func(_ *testing.T, v *View) {
+			v.Cluster.Census.Nodes[0].ControlPlane, v.Goal.Hosts[0].ControlPlane = false, false
+		}, "node.role", finding.Blocker, "cp1", "it runs a control plane, but its node has not the label", "`kubectl label node cp1 node-role.kubernetes.io/control-plane=`", ""},
+		"the same, known by its manifests alone": {func(_ *testing.T, v *View) {
+			v.Cluster.Census.Nodes[0].ControlPlane = false
+			delete(v.Cluster.Census.Static, "cp1")
+		}, "node.role", finding.Blocker, "cp1", "it runs a control plane", "kubectl label node cp1", "control-plane.pods version.skew"},
+		"a worker with the label of a control plane": {func(_ *testing.T, v *View) { v.Cluster.Census.Nodes[1].ControlPlane = true }, "node.role", finding.Blocker, "w1", "but it runs none", "`kubectl label node w1 node-role.kubernetes.io/control-plane-`", ""},
+		"a worker in the group control-plane":        {func(_ *testing.T, v *View) { v.Goal.Hosts[1].ControlPlane = true }, "node.role", finding.Blocker, "w1", "the inventory has it in the group control-plane", "another group of the inventory", ""},
+		"a control plane in another group": {func(_ *testing.T, v *View) {
+			v.Goal.Hosts[0].ControlPlane, v.Goal.Hosts[1].ControlPlane = false, true
+		}, "node.role", finding.Blocker, "cp1", "the inventory has it not in the group control-plane", "to the group control-plane", "node.role"},
+		"a volume that cannot leave":      {attached(kube.Attachment{Name: "csi-a", Attached: true, Deleting: true, Error: "in use"}, "w1", time.Hour), "drain.attachment", finding.Warning, "w1", "1 volume of csi.x: still attached to this node, long after", "kubectl describe volumeattachment csi-a", ""},
+		"a volume that does not come":     {attached(kube.Attachment{Name: "csi-a", Error: "no such disk"}, "w1", time.Hour), "drain.attachment", finding.Warning, "w1", "1 volume of csi.x: not attached to this node", "kubectl describe volumeattachment csi-a", ""},
+		"a volume of a node that is gone": {attached(kube.Attachment{Name: "csi-a", Attached: true}, "w9", time.Hour), "drain.attachment", finding.Warning, "w9", "which the cluster does not have any more", "kubectl delete volumeattachment csi-a", ""},
+		"a pod that a finalizer keeps":    {ending(func(p *kube.Pod) { p.Finalizers = []string{"example.org/x"} }), "drain.terminating", finding.Warning, "w1", "1 pod is still there long past the grace period, for finalizers", "kubectl -n shop get pod old -o yaml", ""},
+		"a pod that its kubelet keeps":    {ending(func(*kube.Pod) {}), "drain.terminating", finding.Warning, "w1", "though the node is Ready", "journalctl -u kubelet", ""},
+		"a pod of a node that is not Ready": {func(t *testing.T, v *View) {
+			ending(func(*kube.Pod) {})(t, v)
+			v.Cluster.Census.Nodes[1].Ready = false
+		}, "drain.terminating", finding.Warning, "w1", "the node is not Ready", "upgrader doctor w1", "node.ready"},
+		"a pod of a node that is gone": {ending(func(p *kube.Pod) { p.Node = "w9" }), "drain.terminating", finding.Warning, "w9", "does not have any more", "kubectl -n shop delete pod old --force --grace-period=0", ""},
+		"no node of that name":         {func(_ *testing.T, v *View) { v.Goal.Drains[1].Nodes = []string{"w1.example.org"} }, "drain.unknown", finding.Blocker, "w1.example.org", "no node of this name", "call the host", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := healthy(t)

@@ -207,8 +207,8 @@ func staticPods(v *View) (found []finding.Finding) {
 	}
 	c := v.Cluster.Census
 	for _, n := range c.Nodes {
-		if !n.ControlPlane {
-			continue
+		if runs, known := v.runsControlPlane(n.Name); !runs && (known || !n.ControlPlane) {
+			continue // one that has the label and runs none is told by its role
 		}
 		wanted := census.ControlPlane()
 		if c.Config.Stacked {

@@ -65,11 +65,14 @@ func controlPlaneChecks() []check {
 	return []check{
 		{of("api.rights", "rights that the plan needs and the user of the kubeconfig lacks"), controlPlaneFit, rights, nil},
 		{of("api.credentials", "tokens and certificates of the kubeconfig that end within the hour"), controlPlaneFit, credentials, nil},
+		{of(roleCheck, "hosts whose static pods, node and group of the inventory disagree about what they are"), controlPlaneFit, roles, nil},
 		{of("node.ready", "nodes that are not Ready, or short of room"), controlPlaneFit, nodesReady, nil},
 		{of("node.daemons", "pods of DaemonSets that are not well on their node"), controlPlaneFit, illDaemons, nil},
 		{of("control-plane.pods", "static pods of the control plane that do not run"), controlPlaneFit, staticPods, nil},
 		{of("control-plane.api", "API servers that are not ready on their own host"), controlPlaneFit, apiServers, nil},
 		{of("control-plane.balancer", "a load balancer that leads nowhere, or not to every API server"), controlPlaneFit, balancer, nil},
+		{of("api.webhook", "webhooks that fail closed and that nobody answers for"), controlPlaneFit, silentWebhooks, nil},
+		{of("api.unavailable", "parts of the API that no server answers for"), controlPlaneFit, unavailableAPIs, nil},
 		{of("control-plane.leader", "controllers that nobody leads"), controlPlaneFit, leaders, nil},
 		{firm("etcd.quorum", "members of etcd that are not well, learners and alarms"), controlPlaneFit, quorum, nil},
 		{of("etcd.quota", "databases of etcd near their quota"), controlPlaneFit, quota, nil},
@@ -99,6 +102,8 @@ func changeChecks() []check {
 func drainChecks() []check {
 	return []check{
 		{of("drain.slow", "drains that may take longer than a quarter of an hour"), nodeDrainable, slowDrains, nil},
+		{of("drain.attachment", "volumes that have been stuck for long on their way to a node, or from it"), nodeDrainable, attachments, nil},
+		{of("drain.terminating", "pods that should have ended long ago"), nodeDrainable, terminating, nil},
 		{of("drain.bare", "pods without a controller, which do not come back"), nodeDrainable, drains, []engine.Check{
 			of("drain.unknown", "hosts of the plan that the cluster has no node for"),
 			of("drain.daemonset", "pods of DaemonSets where the plan does not leave them"),
@@ -154,6 +159,7 @@ func Judge(v *View, areas ...string) []finding.Finding {
 	printable.Clean(&all, "Evidence") // what a finding quotes may be as long as the file that it is in
 	finding.Waive(all, v.Goal.Waivers, isFirm, v.Now)
 	finding.Sort(all)
+	slices.SortStableFunc(all, rolesFirst)
 	return all
 }
 

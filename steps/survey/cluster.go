@@ -13,20 +13,22 @@ import (
 
 // A Cluster is what the API tells of the cluster, at one time.
 type Cluster struct {
-	At       time.Time
-	Server   string // the address that the kubeconfig names
-	Census   census.Census
-	Configs  map[string]map[string]string // data of the ConfigMaps of kube-system that kubeadm keeps; one that is not there has no entry
-	Leaders  map[string]kube.Leader       // by component; one without a lease has no entry
-	Pods     []kube.PlacedPod
-	Rooms    []kube.Room
-	Budgets  []kube.Budget
-	Webhooks []kube.Webhook
-	Tracks   map[Resource][]kube.Track // what was left on the objects of the resources asked about
-	Addons   map[string][]kube.Track   // and on what kubeadm upgrades inside the cluster: "Deployment coredns"
-	Volumes  map[string][]string       // persistent volumes of the volume plugins asked about, by plugin
-	Drivers  []string                  // CSI drivers; asked for only where a volume needs one
-	Balancer Balancer
+	At          time.Time
+	Server      string // the address that the kubeconfig names
+	Census      census.Census
+	Configs     map[string]map[string]string // data of the ConfigMaps of kube-system that kubeadm keeps; one that is not there has no entry
+	Leaders     map[string]kube.Leader       // by component; one without a lease has no entry
+	Pods        []kube.PlacedPod
+	Rooms       []kube.Room
+	Budgets     []kube.Budget
+	Webhooks    []kube.Webhook
+	Attachments []kube.Attachment
+	Unavailable []kube.APIService         // parts of the API that no server answers for
+	Tracks      map[Resource][]kube.Track // what was left on the objects of the resources asked about
+	Addons      map[string][]kube.Track   // and on what kubeadm upgrades inside the cluster: "Deployment coredns"
+	Volumes     map[string][]string       // persistent volumes of the volume plugins asked about, by plugin
+	Drivers     []string                  // CSI drivers; asked for only where a volume needs one
+	Balancer    Balancer
 }
 
 // A Resource is a resource of the API whatever its version.
@@ -64,6 +66,8 @@ func Consult(ctx context.Context, client *kube.Client, q Questions) (*Cluster, e
 		func(ctx context.Context) (err error) { c.Rooms, err = client.Rooms(ctx); return err },
 		func(ctx context.Context) (err error) { c.Budgets, err = client.Budgets(ctx, ""); return err },
 		func(ctx context.Context) (err error) { c.Webhooks, err = client.Webhooks(ctx); return err },
+		func(ctx context.Context) (err error) { c.Attachments, err = client.Attachments(ctx, ""); return err },
+		func(ctx context.Context) (err error) { c.Unavailable, err = client.Unavailable(ctx); return err },
 		r.configs, r.leaders, r.addons,
 		func(ctx context.Context) error { return r.tracks(ctx, q.Resources) },
 		func(ctx context.Context) error { return r.volumes(ctx, q.Plugins) },

@@ -91,7 +91,7 @@ type forecaster struct {
 	told     map[string]bool
 	found    []finding.Finding
 	outlooks []Outlook
-	replicas map[string]int // running pods of each owner, at the beginning
+	replicas map[string][]*body // running pods of each owner, as they were at the beginning
 }
 
 // roll drains a group as a rollout does: up to AtOnce nodes are out of service, and when one is back the next begins.

@@ -292,7 +292,7 @@ func TestWebhookOverNodesDrainedTogether(t *testing.T) {
 		t.Errorf("one at a time: %v", words(found))
 	}
 	found := forecast.Drains(several(2, "w1", "w2"), c.World).Findings
-	if len(found) != 1 || found[0].Check != "drain.webhook" || found[0].Severity != "blocker" {
+	if len(words(found)) != 1 || found[0].Check != "drain.webhook" || found[0].Severity != "blocker" {
 		t.Errorf("two at once: %v", words(found))
 	}
 }

@@ -75,13 +75,22 @@ func (t *telling) refusals(l load) {
 	}
 }
 
-// singles are workloads that are out of service while their only pod moves. Those of kube-system are the cluster's own:
-// who upgrades it knows them.
+// singles are workloads that are out of service while their pods move, for want of another anywhere else. Those of
+// kube-system are the cluster's own: who upgrades it knows them. Where a budget covers a workload, somebody has decided how
+// many of its pods may go.
 func (t *telling) singles(l load) {
-	var alone []string
+	var alone, united []string
+	away := t.outOfService()
 	for _, b := range l.evict {
-		if b.owner != "" && !b.moved && b.Namespace != "kube-system" && t.replicas[b.owner] == 1 && b.Phase == "Running" {
+		all := t.replicas[b.owner]
+		switch {
+		case b.owner == "" || b.Namespace == "kube-system" || b.Phase != "Running" || len(t.forecaster.budgets.of(b)) > 0:
+		case !t.leave(all, away):
+		case len(all) == 1:
 			alone = append(alone, b.owner)
+		case !t.told["drain.together "+b.owner]:
+			t.told["drain.together "+b.owner] = true
+			united = append(united, fmt.Sprintf("%s (%d pods)", b.owner, len(all)))
 		}
 	}
 	if len(alone) > 0 {
@@ -90,14 +99,34 @@ func (t *telling) singles(l load) {
 			fmt.Sprintf("%s out of service until the only pod runs elsewhere", plural(len(alone), "workload is", "workloads are")),
 			few(alone), "run two replicas of what must stay in service: `kubectl scale --replicas=2`")
 	}
+	if len(united) > 0 {
+		slices.Sort(united)
+		t.tell("drain.together", finding.Note,
+			fmt.Sprintf("%s out of service until new pods run elsewhere: all of the old ones leave together", plural(len(united), "workload is", "workloads are")),
+			few(united), "give what must stay in service a PodDisruptionBudget with maxUnavailable: 1, and its pods go one after the other; or spread them over the nodes")
+	}
 }
 
-// running counts the running pods of each owner.
-func (l *layout) running() map[string]int {
-	replicas := map[string]int{}
+func (t *telling) outOfService() map[string]bool {
+	away := map[string]bool{}
+	for _, node := range t.together {
+		away[node] = true
+	}
+	return away
+}
+
+// leave says whether all of these pods are driven from the nodes that are out of service. It is not said of pods that an
+// earlier drain has moved: where they stand is a guess.
+func (t *telling) leave(pods []*body, away map[string]bool) bool {
+	return !slices.ContainsFunc(pods, func(b *body) bool { return b.moved || b.at == nil || !away[b.at.Node] || t.stays(b) })
+}
+
+// running are the running pods of each owner.
+func (l *layout) running() map[string][]*body {
+	replicas := map[string][]*body{}
 	for _, b := range l.bodies {
 		if b.Phase == "Running" {
-			replicas[b.owner]++
+			replicas[b.owner] = append(replicas[b.owner], b)
 		}
 	}
 	return replicas

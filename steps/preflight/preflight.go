@@ -112,6 +112,7 @@ func drainChecks() []check {
 			of("drain.budget", "PodDisruptionBudgets that allow nothing"),
 			of("drain.overlap", "pods that two PodDisruptionBudgets select"),
 			of("drain.single", "single replicas, which are out of service for a while"),
+			of("drain.together", "workloads whose pods all leave together, which no budget prevents"),
 			of("drain.webhook", "webhooks that fail closed when their node is drained"),
 			of("drain.capacity", "pods that would find no other node"),
 		}},

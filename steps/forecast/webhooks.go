@@ -24,7 +24,7 @@ func (l *layout) answered(all []kube.Webhook) (hooks []webhook) {
 	for _, h := range sorted {
 		hook := webhook{Webhook: h}
 		for _, b := range l.bodies {
-			if b.Ready && h.Selects(b.Pod) {
+			if h.AnsweredBy(b.Pod) {
 				hook.pods = append(hook.pods, b)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"upgrader.dev/upgrader/plans"
 	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/preflight"
 )
 
 func initCommand(c *console) *cobra.Command {
@@ -33,6 +34,9 @@ cluster (--offline) both are examples to be filled in. Files that are there alre
 					return fmt.Errorf("%w\nwithout a cluster: upgrader init --offline", err)
 				}
 				nodes = w.nodes
+				if err := preflight.Roles(cmd.Context(), w.client); err != nil {
+					return fmt.Errorf("looking for the groups of the inventory: %w", err)
+				}
 				if version, err = w.client.ServerVersion(cmd.Context()); err != nil {
 					return err
 				}

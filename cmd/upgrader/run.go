@@ -12,6 +12,7 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/engine/plan"
+	"upgrader.dev/upgrader/steps/preflight"
 )
 
 // runOptions are the flags of run.
@@ -139,7 +140,9 @@ func (o *runOptions) meet(ctx context.Context, c *console, prep *preparation) (w
 		if o.sandbox {
 			w.id.Name = "sandbox"
 		}
-		err = prep.expand(w, o.sandbox)
+		if err = prep.expand(w, o.sandbox); err != nil && o.inventory == "" {
+			err = cmp.Or(preflight.Roles(ctx, w.client), err) // the groups come from labels, and a lost one is why nothing fits
+		}
 	}
 	if err != nil {
 		end()

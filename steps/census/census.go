@@ -59,13 +59,13 @@ func Take(ctx context.Context, from Source) (Census, error) {
 	if err != nil {
 		return Census{}, err
 	}
-	c, err := running(ctx, from)
+	c, err := TakeRunning(ctx, from)
 	c.Config = config
 	return c, err
 }
 
-// running is a census without kubeadm's configuration.
-func running(ctx context.Context, from Running) (Census, error) {
+// TakeRunning is a census without kubeadm's configuration. Errors of the API come back wrapped.
+func TakeRunning(ctx context.Context, from Running) (Census, error) {
 	c := Census{Static: map[string]map[string]kube.Pod{}, proxies: map[string]skew.Version{}, coreDNS: map[string]skew.CoreDNSVersion{}}
 	var err error
 	if c.Nodes, err = from.Nodes(ctx); err != nil {

@@ -64,7 +64,7 @@ func (m Move) String() string {
 // host that is no node of the cluster, or runs that kubelet already, breaks nothing. An API server that is being replaced
 // is waited for, as by Complete.
 func Forbidden(ctx context.Context, from Running, s engine.Scene, m Move) error {
-	c, err := running(ctx, from)
+	c, err := TakeRunning(ctx, from)
 	if err != nil {
 		return fmt.Errorf("holding %s against the version skew policy: %w", m, err)
 	}

@@ -1,12 +1,16 @@
 package preflight
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/survey"
 )
 
 const roleCheck = "node.role"
@@ -24,6 +28,20 @@ func roles(v *View) (found []finding.Finding) {
 		}
 	}
 	return found
+}
+
+// Roles refuses, each by itself, the nodes whose label is not that of what their static pods make them: an inventory of the
+// cluster's nodes has its groups from the labels, and would have these in the wrong one. It reads only.
+func Roles(ctx context.Context, cluster census.Running) error {
+	took, err := census.TakeRunning(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	var refused []error
+	for _, f := range roles(&View{Cluster: &survey.Cluster{Census: took}}) {
+		refused = append(refused, engine.Refuse(f.Where+": "+f.What, f.Remedy))
+	}
+	return errors.Join(refused...)
 }
 
 // runsControlPlane says whether a host runs a part of the control plane as static pods, by what the API and the host itself

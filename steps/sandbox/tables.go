@@ -67,6 +67,7 @@ func newTables() map[string]*table {
 		{"", "v1", "configmaps", "ConfigMap", namespaced, read, func() object { return &corev1.ConfigMap{} }, nil},
 		{"", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", namespaced, read, func() object { return &corev1.PersistentVolumeClaim{} }, nil},
 		{"", "v1", "persistentvolumes", "PersistentVolume", cluster, read, func() object { return &corev1.PersistentVolume{} }, nil},
+		{"", "v1", "services", "Service", namespaced, read, func() object { return &corev1.Service{} }, nil},
 		{"", "v1", "events", "Event", namespaced, write, func() object { return &corev1.Event{} }, nil},
 		{"apps", "v1", "deployments", "Deployment", namespaced, read, func() object { return &appsv1.Deployment{} }, nil},
 		{"apps", "v1", "replicasets", "ReplicaSet", namespaced, read, func() object { return &appsv1.ReplicaSet{} }, nil},

@@ -48,6 +48,13 @@ k -n kube-system get lease kube-scheduler -o json | jq -e '.spec | .holderIdenti
 		},
 		foreignFlag(),
 		{
+			name:  "a control plane that has lost its label",
+			plant: `k label node cp1 node-role.kubernetes.io/control-plane-`,
+			cure:  `k label node cp1 node-role.kubernetes.io/control-plane=`,
+			want: []wanted{{"blocker", "node.role", "cp1", "it runs a control plane, but its node has not the label", "no label node-role.kubernetes.io/control-plane",
+				"`kubectl label node cp1 node-role.kubernetes.io/control-plane=`"}},
+		},
+		{
 			name: "an API server that the load balancer leaves out", host: "cp3", ha: true,
 			plant: `iptables -I INPUT -p tcp --dport 6443 -s "$(ip route show default | cut -d ' ' -f 3)" -j REJECT --reject-with tcp-reset`,
 			cure:  `iptables -D INPUT -p tcp --dport 6443 -s "$(ip route show default | cut -d ' ' -f 3)" -j REJECT --reject-with tcp-reset`,

@@ -39,7 +39,30 @@ func undrainable() []trouble {
 			"it stops the very pods that would answer for it again from being created", "service webhook/shop", "run two replicas",
 		}},
 	}
-	return append(all, hook)
+	return append(all, hook, silent(), lost())
+}
+
+// silent is a webhook whose service is gone, for what nobody writes beside kubeadm.
+func silent() trouble {
+	return trouble{
+		name: "a webhook that nobody answers for", plant: "ns=kube-public\n" + read("silent"), cure: `k delete validatingwebhookconfiguration silent`,
+		want: []wanted{{
+			"blocker", "api.webhook", "ValidatingWebhookConfiguration silent", "CREATE roles.rbac.authorization.k8s.io in kube-public",
+			"service silent/gone does not exist", "kubectl delete validatingwebhookconfiguration/silent",
+		}},
+	}
+}
+
+// lost is a part of the API without a server. It is the first to be cured: meanwhile no namespace can be deleted.
+func lost() trouble {
+	return trouble{
+		name: "a part of the API that no server answers for", plant: "ns=kube-system\n" + read("lost"), cure: `k delete apiservice v1.preflight.example.org`,
+		shows: `k get apiservice v1.preflight.example.org -o json | jq -e 'any(.status.conditions[]; .type == "Available" and .status == "False")'`,
+		want: []wanted{{
+			"warning", "api.unavailable", "APIService v1.preflight.example.org", "no server answers for it", "service kube-system/gone",
+			"kubectl delete apiservice v1.preflight.example.org",
+		}},
+	}
 }
 
 // counted succeeds when the budgets of the namespace have been counted.

@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -17,33 +18,38 @@ const (
 // writes are what the goal asks of the API, or has others ask: the run itself, kubeadm, the kubelets, and the controllers
 // that make pods anew. What the cluster writes beside an upgrade is not among them.
 func (v *View) writes() []kube.Write {
-	return slices.Concat(v.writesOfNodes(), v.writesOfDrains(), v.writesOfKubeadm())
+	return slices.Concat(v.writesOfDrains(), v.writesOfNodes(), v.writesOfKubeadm())
 }
 
 // writesOfNodes: the lock, cordons, and what a kubelet has to tell, or its node is not Ready for long.
 func (v *View) writesOfNodes() []kube.Write {
-	all := both(kube.Write{Group: "coordination.k8s.io", Resource: "leases", Namespace: systemNamespace})
+	const leases = "coordination.k8s.io"
+	all := append(both(kube.Write{Group: leases, Resource: "leases", Namespace: systemNamespace}),
+		kube.Write{Operation: "UPDATE", Group: leases, Resource: "leases", Namespace: leaseNamespace})
 	for _, n := range v.Cluster.Census.Nodes {
 		if v.Goal.Cordons || !v.Goal.To.IsZero() { // kubeadm notes there where the container runtime listens
 			all = append(all, kube.Write{Operation: "UPDATE", Resource: "nodes", Labels: n.Labels})
 		}
-		all = append(all,
-			kube.Write{Operation: "UPDATE", Resource: "nodes/status", Labels: n.Labels},
-			kube.Write{Operation: "UPDATE", Group: "coordination.k8s.io", Resource: "leases", Namespace: leaseNamespace})
+		all = append(all, kube.Write{Operation: "UPDATE", Resource: "nodes/status", Labels: n.Labels})
 	}
 	return all
 }
 
 // writesOfDrains: each pod is evicted, its kubelet says that it has ended and takes it out of the API, and its controller
-// makes another.
+// makes another. No webhook can tell pods of one namespace with the same labels apart.
 func (v *View) writesOfDrains() (all []kube.Write) {
-	pods := map[string]kube.Pod{}
+	pods, seen := map[string]kube.Pod{}, map[string]bool{}
 	for _, p := range v.Cluster.Pods {
 		pods[p.String()] = p.Pod
 	}
 	for _, o := range v.Drains.Nodes {
 		for _, m := range o.Moves {
 			p := pods[m.Pod]
+			kin := fmt.Sprint(p.Namespace, p.Labels)
+			if seen[kin] {
+				continue
+			}
+			seen[kin] = true
 			all = append(all, kube.Write{Operation: "CREATE", Resource: "pods/eviction", Namespace: p.Namespace})
 			all = append(all, writesOfPod(p.Namespace, p.Labels)...)
 		}

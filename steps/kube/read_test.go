@@ -347,6 +347,7 @@ func TestUnavailable(t *testing.T) {
 		"v1.":                    `"status": {"conditions": [{"type": "Available", "status": "True", "reason": "Local"}]}`,
 		"v1beta1.metrics.k8s.io": `"spec": {"service": {"namespace": "kube-system", "name": "metrics-server"}}, "status": {"conditions": [{"type": "Available", "status": "False", "lastTransitionTime": "2026-11-01T00:00:00Z", "reason": "MissingEndpoints", "message": "no addresses"}]}`,
 		"v1.well.example.org":    `"spec": {"service": {"namespace": "x", "name": "x"}}, "status": {"conditions": [{"type": "Available", "status": "True", "reason": "Passed"}]}`,
+		"v1.own":                 `"status": {"conditions": [{"type": "Available", "status": "False"}]}`, // of no other server
 		"v1.new.example.org":     `"spec": {"service": {"namespace": "x", "name": "x"}}`,
 	} {
 		s.Set(t, "/apis/apiregistration.k8s.io/v1/apiservices/"+name, `{"metadata": {"name": "`+name+`"}, `+text+`}`)

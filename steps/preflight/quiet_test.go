@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/kube/kubetest"
+	"upgrader.dev/upgrader/steps/survey"
 )
 
 // What only looks like a trouble is told nothing, or no more than a note.
@@ -38,6 +40,14 @@ func TestWhatIsWellIsToldNothing(t *testing.T) {
 			p.Phase, p.Finished, p.Finalizers = "Succeeded", true, []string{"example.org/x"}
 		}), "drain.terminating", 1},
 		"groups of other names": {func(_ *testing.T, v *View) { v.Goal.Hosts[0].ControlPlane = false }, "node.role", 0},
+		"a host that cannot be asked": {func(_ *testing.T, v *View) {
+			v.Cluster.Census.Nodes[1].ControlPlane = true // whether it runs one is not known
+			v.Hosts[1] = &survey.Host{Name: "w1", Err: errors.New("refused")}
+		}, "node.role", 0},
+		"a host whose manifests may not be read": {func(_ *testing.T, v *View) {
+			v.Cluster.Census.Nodes[1].ControlPlane = true
+			v.Hosts[1].Root = false
+		}, "node.role", 0},
 		"a control plane that is not asked and has no static pods in the API": {func(_ *testing.T, v *View) {
 			v.Hosts = v.Hosts[1:]
 			delete(v.Cluster.Census.Static, "cp1") // which is told otherwise

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/engine/private"
+	"upgrader.dev/upgrader/steps/approval"
 	"upgrader.dev/upgrader/steps/redact"
 )
 
@@ -76,7 +77,10 @@ func (o *approveOptions) decide(ctx context.Context, c *console, run listing, st
 	if err != nil {
 		return err
 	}
-	f, err := o.answer(c, n)
+	known := engine.Facts{engine.FactRunID: run.ID}
+	maps.Copy(known, summary.Facts)
+	v := votersOf(n, known)
+	f, err := o.answer(c, n, v)
 	if err != nil {
 		return err
 	}
@@ -84,7 +88,7 @@ func (o *approveOptions) decide(ctx context.Context, c *console, run listing, st
 		_, err := c.out.Write(f.text(run.ID, g.Digest))
 		return err
 	}
-	signed, err := o.sign(ctx, &f, n, f.text(run.ID, g.Digest))
+	signed, err := o.sign(ctx, &f, v, f.text(run.ID, g.Digest))
 	if err != nil {
 		return err
 	}
@@ -97,7 +101,7 @@ func (o *approveOptions) decide(ctx context.Context, c *console, run listing, st
 	}
 	c.say("%s: %s by %s%s; %s", n.ID, map[string]string{engine.Approve: "approved", engine.Reject: "rejected"}[f.Verdict], f.Who, signed, next)
 	if wasEdited(run, g, n) {
-		c.say("the question was edited in %s since: this answers it as the run has it, %q; who goes on with the edited plan is asked anew", run.PlanPath, n.With["message"])
+		c.say("the question was edited in %s since: this answers it as the run has it%s; who goes on with the edited plan is asked anew", run.PlanPath, v.question())
 	}
 	return nil
 }
@@ -108,7 +112,7 @@ func (o *approveOptions) question(g *engine.Graph, summary engine.Summary, step 
 	if err != nil {
 		return nil, err
 	}
-	if n.Kind != approvalKind {
+	if n.Kind != approval.Kind {
 		return nil, invalid("step %s is of kind %s and asks nobody", n.ID, n.Kind)
 	}
 	for _, status := range summary.Nodes {
@@ -120,7 +124,7 @@ func (o *approveOptions) question(g *engine.Graph, summary engine.Summary, step 
 }
 
 // answer is what the person says, if they may.
-func (o *approveOptions) answer(c *console, n *engine.Node) (decisionFile, error) {
+func (o *approveOptions) answer(c *console, n *engine.Node, v voters) (decisionFile, error) {
 	me := theOperator(c.env)
 	f := decisionFile{Node: n.ID, Verdict: engine.Approve, Who: me.name, By: me.account, Why: o.why, At: time.Now(), Digest: n.Digest}
 	if o.as != "" {
@@ -136,20 +140,22 @@ func (o *approveOptions) answer(c *console, n *engine.Node) (decisionFile, error
 	if redact.Likely(words) != words { // nor would --print show what has to be signed
 		return f, invalid("--as and --reason are kept in the record, and one of them looks like a password, a token or a key: give it without")
 	}
-	if named := approvers(n); len(named) > 0 && !slices.Contains(named, f.Who) {
-		return f, invalid("step %s can be answered by %s only, not by %s: name one with --as", n.ID, strings.Join(named, ", "), f.Who)
+	if err := v.notKnown(n.ID); err != nil {
+		return f, invalid("%w", err)
+	}
+	if !v.named(f.Who) {
+		return f, invalid("step %s can be answered by %s only, not by %s: name one with --as", n.ID, strings.Join(v.Approvers, ", "), f.Who)
 	}
 	return f, nil
 }
 
 // sign signs the answer, or takes the signature that was made elsewhere, and makes sure that it will count.
-func (o *approveOptions) sign(ctx context.Context, f *decisionFile, n *engine.Node, text []byte) (words string, err error) {
-	signers := allowedSigners(n)
+func (o *approveOptions) sign(ctx context.Context, f *decisionFile, v voters, text []byte) (words string, err error) {
 	switch {
-	case signers == "" && o.key == "" && o.signature == "":
+	case !v.signed() && o.key == "" && o.signature == "":
 		return "", nil
-	case signers == "":
-		return "", invalid("step %s has no allowedSigners, so nobody would look at a signature: leave it out", n.ID)
+	case !v.signed():
+		return "", invalid("step %s has no allowedSigners, so nobody would look at a signature: leave it out", f.Node)
 	case o.key != "":
 		f.Signature, err = sign(ctx, o.key, text)
 	case o.signature != "":
@@ -157,14 +163,14 @@ func (o *approveOptions) sign(ctx context.Context, f *decisionFile, n *engine.No
 		data, err = os.ReadFile(o.signature)
 		f.Signature = string(data)
 	default:
-		err = fmt.Errorf("step %s is answered with a signature only: give --sign KEY, with a key that its allowedSigners have for %s, or --print it and sign it elsewhere", n.ID, f.Who)
+		err = fmt.Errorf("step %s is answered with a signature only: give --sign KEY, with a key that its allowedSigners have for %s, or --print it and sign it elsewhere", f.Node, f.Who)
 	}
 	if err != nil {
 		return "", asInvalid(err)
 	}
-	key, err := verify(signers, f.Who, text, f.Signature)
+	key, err := v.signedBy(*f, text)
 	if err != nil {
-		return "", invalid("step %s: %w", n.ID, notSigned(*f, err))
+		return "", invalid("step %s: %w", f.Node, err)
 	}
 	return ", signed with " + key, nil
 }

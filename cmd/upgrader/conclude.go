@@ -12,6 +12,7 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/engine/printable"
+	"upgrader.dev/upgrader/steps/approval"
 	"upgrader.dev/upgrader/steps/kube"
 )
 
@@ -75,7 +76,7 @@ func (s *session) tellEnd(summary engine.Summary) {
 	}
 	asking := false
 	for _, n := range summary.Nodes {
-		if n.State == engine.Paused && n.Kind == approvalKind {
+		if n.State == engine.Paused && n.Kind == approval.Kind {
 			asking = true
 			s.console.say("paused: %s\n  decide with:  upgrader approve %s %s", n.Message, id, n.ID)
 		} else if n.State == engine.Paused {
@@ -93,7 +94,7 @@ func (s *session) tellEnd(summary engine.Summary) {
 func undecided(summary engine.Summary) []engine.NodeStatus {
 	var nodes []engine.NodeStatus
 	for _, n := range summary.Nodes {
-		if n.Kind == approvalKind && (n.State == engine.Paused || n.State == engine.Failed) {
+		if n.Kind == approval.Kind && (n.State == engine.Paused || n.State == engine.Failed) {
 			nodes = append(nodes, n)
 		}
 	}

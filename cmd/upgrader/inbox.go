@@ -15,12 +15,13 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/engine/private"
+	"upgrader.dev/upgrader/steps/approval"
 )
 
 // An inbox brings a run the decisions of persons: from --yes, from this terminal, from `upgrader approve` in another.
 // Where nobody sits at a terminal it does not wait: the run pauses, and `approve` and `resume` go on.
 type inbox struct {
-	nodes map[string]*engine.Node // that ask, by ID
+	nodes map[string]question // by the ID of the node that asks
 	dir   runDir
 	key   []byte // of the run, which seals the files
 	run   string // its ID, and the digest of its graph: a signature is over both
@@ -37,49 +38,52 @@ type inbox struct {
 	signed  map[string]string // what was found out about a file, by its seal: the key that signed it, if that counts
 }
 
+// A question is an approval, and who may answer it by what the plan alone says.
+type question struct {
+	*engine.Node
+	voters
+}
+
 // newInbox knows which nodes the journal has a decision about, and of when.
 func newInbox(g *engine.Graph, dir runDir, key []byte, decided map[string]time.Time) *inbox {
-	b := &inbox{nodes: map[string]*engine.Node{}, dir: dir, key: key, run: filepath.Base(string(dir)), plan: g.Digest,
+	b := &inbox{nodes: map[string]question{}, dir: dir, key: key, run: filepath.Base(string(dir)), plan: g.Digest,
 		warn: func(string) {}, decided: maps.Clone(decided), signed: map[string]string{}}
 	for i := range g.Nodes {
-		if n := &g.Nodes[i]; n.Kind == approvalKind {
-			b.nodes[n.ID] = n
+		if n := &g.Nodes[i]; n.Kind == approval.Kind {
+			b.nodes[n.ID] = question{n, votersOf(n, nil)}
 		}
 	}
 	return b
 }
 
-// approvalKind is the kind whose question --yes and a terminal may answer. Any other question asks for a fact about a
-// host, which only a person who looked can tell.
-const approvalKind = "approval"
-
 // Ask waits for an answer from whoever is first: --yes, the terminal, or a file. false means that nobody will answer.
-func (b *inbox) Ask(ctx context.Context, node, question string) (engine.Decision, bool) {
-	n := b.nodes[node]
-	if n == nil {
+func (b *inbox) Ask(ctx context.Context, node, words string) (engine.Decision, bool) {
+	q, asks := b.nodes[node]
+	if !asks {
 		return engine.Decision{}, false
 	}
-	named := approvers(n)
-	anybody := len(named) == 0 && allowedSigners(n) == ""
-	if b.yes && anybody {
-		return engine.Decision{Verdict: engine.Approve, Who: b.me.name + " (--yes)", By: b.me.account, At: time.Now(), Digest: n.Digest}, true
+	if err := q.notKnown(q.ID); err != nil && (b.yes || b.ask != nil) {
+		b.warn(err.Error())
+	}
+	if b.yes && q.anybody() {
+		return engine.Decision{Verdict: engine.Approve, Who: b.me.name + " (--yes)", By: b.me.account, At: time.Now(), Digest: q.Digest}, true
 	}
 	if b.ask == nil {
 		return engine.Decision{}, false
 	}
 	b.turn.Lock()
 	defer b.turn.Unlock()
-	return b.race(ctx, n, question, anybody || allowedSigners(n) == "" && slices.Contains(named, b.me.name))
+	return b.race(ctx, q.Node, words, !q.signed() && q.named(b.me.name))
 }
 
 // race asks at the terminal, if the person there may answer, and looks for a file meanwhile.
-func (b *inbox) race(ctx context.Context, n *engine.Node, question string, here bool) (engine.Decision, bool) {
+func (b *inbox) race(ctx context.Context, n *engine.Node, words string, here bool) (engine.Decision, bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	typed := make(chan engine.Decision, 1)
 	if here {
 		go func() {
-			yes, err := b.ask(ctx, printable.Text(question))
+			yes, err := b.ask(ctx, printable.Text(words))
 			if err != nil {
 				return
 			}
@@ -111,13 +115,13 @@ func (b *inbox) race(ctx context.Context, n *engine.Node, question string, here 
 func (b *inbox) Poll() map[string]engine.Decision {
 	found := map[string]engine.Decision{}
 	for _, f := range b.left() {
-		n := b.nodes[f.Node]
-		if n != nil && !f.answers(n) {
+		q, asks := b.nodes[f.Node]
+		if asks && !f.answers(q.Node) {
 			continue
 		}
 		d := f.decision()
-		if n != nil && allowedSigners(n) != "" {
-			if d.Key = b.signedBy(f, n); d.Key == "" {
+		if asks && q.signed() {
+			if d.Key = b.signedBy(f, q.voters); d.Key == "" {
 				continue
 			}
 		}
@@ -127,16 +131,16 @@ func (b *inbox) Poll() map[string]engine.Decision {
 }
 
 // signedBy is the fingerprint of the key that a decision is signed with, if that counts. It is found out once for each file.
-func (b *inbox) signedBy(f decisionFile, n *engine.Node) string {
+func (b *inbox) signedBy(f decisionFile, v voters) string {
 	b.looking.Lock()
 	defer b.looking.Unlock()
 	key, known := b.signed[f.Seal]
 	if known {
 		return key
 	}
-	key, err := verify(allowedSigners(n), f.Who, f.text(b.run, b.plan), f.Signature)
+	key, err := v.signedBy(f, f.text(b.run, b.plan))
 	if err != nil {
-		b.warn(fmt.Sprintf("%s: the answer of %s in %s does not count: %v", f.Node, f.Who, b.dir.decisionPath(f.Node), notSigned(f, err)))
+		b.warn(fmt.Sprintf("%s: the answer of %s in %s does not count: %v", f.Node, f.Who, b.dir.decisionPath(f.Node), err))
 	}
 	b.signed[f.Seal] = key
 	return key
@@ -144,7 +148,10 @@ func (b *inbox) signedBy(f decisionFile, n *engine.Node) string {
 
 // Outdated are the decisions that answer a question which was edited since.
 func (b *inbox) Outdated() []decisionFile {
-	return slices.DeleteFunc(b.left(), func(f decisionFile) bool { return b.nodes[f.Node] == nil || f.answers(b.nodes[f.Node]) })
+	return slices.DeleteFunc(b.left(), func(f decisionFile) bool {
+		q, asks := b.nodes[f.Node]
+		return !asks || f.answers(q.Node)
+	})
 }
 
 // left is what `upgrader approve` has left and no journal has yet. A file that cannot be read is as good as none.
@@ -180,16 +187,4 @@ func (b *inbox) distrust(path string) {
 		b.signed[path] = ""
 		b.warn(fmt.Sprintf("%s %v: it does not count; answer with `upgrader approve`", path, errNoSeal))
 	}
-}
-
-// approvers are the persons that an approval names.
-func approvers(n *engine.Node) []string {
-	var names []string
-	list, _ := n.With["approvers"].([]any)
-	for _, item := range list {
-		if s, ok := item.(string); ok {
-			names = append(names, s)
-		}
-	}
-	return names
 }

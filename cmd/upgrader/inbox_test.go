@@ -12,14 +12,20 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/steps/approval"
 )
 
-// asking is a graph with an approval that anybody may answer, one that names approvers, and another step.
+// asking is a graph with an approval that anybody may answer, one that names approvers, some whose approvers or keys only a run can
+// tell, one that no plan can have, and another step.
 func asking() *engine.Graph {
 	cluster := engine.Target{Name: engine.Cluster}
 	return &engine.Graph{Nodes: []engine.Node{
-		{ID: "go", Step: "go", Kind: approvalKind, Target: cluster},
-		{ID: "named", Step: "named", Kind: approvalKind, Target: cluster, With: map[string]any{"approvers": []any{"kim"}}},
+		{ID: "go", Step: "go", Kind: approval.Kind, Target: cluster, With: map[string]any{"message": "?"}},
+		{ID: "named", Step: "named", Kind: approval.Kind, Target: cluster, With: map[string]any{"message": "?", "approvers": []any{"kim"}}},
+		{ID: "told", Step: "told", Kind: approval.Kind, Target: cluster, With: map[string]any{"message": "?", "approvers": `${{ facts["duty"].split(",") }}`}},
+		{ID: "listed", Step: "listed", Kind: approval.Kind, Target: cluster, With: map[string]any{"message": "?", "approvers": []any{`${{ facts["duty"] }}`}}},
+		{ID: "keyed", Step: "keyed", Kind: approval.Kind, Target: cluster, With: map[string]any{"message": "?", "allowedSigners": `${{ facts["keys"] }}`}},
+		{ID: "broken", Step: "broken", Kind: approval.Kind, Target: cluster, With: map[string]any{"message": "?", "approvers": "kim"}},
 		{ID: "run@w1", Step: "run", Kind: "ssh.run", Target: engine.Target{Name: "w1"}},
 	}}
 }
@@ -44,6 +50,10 @@ func TestInboxWithoutATerminal(t *testing.T) {
 		{"named", true, ""},  // --yes is not the person named
 		{"run@w1", true, ""}, // a question about facts, not a wish
 		{"nowhere", true, ""},
+		{"told", true, ""},   // it names somebody: nobody knows yet whom
+		{"listed", true, ""}, // and so does this
+		{"keyed", true, ""},
+		{"broken", true, ""},
 	} {
 		b := newInbox(asking(), runDir(t.TempDir()), testKey, nil)
 		b.yes = tt.yes
@@ -81,6 +91,15 @@ func TestInboxAtATerminal(t *testing.T) {
 		}()
 		if d, ok := b.Ask(t.Context(), "named", "?"); !ok || d.Who != "kim" {
 			t.Errorf("by file: %+v, %v", d, ok)
+		}
+		var told string
+		b.warn = func(words string) { told += words + "\n" }
+		for _, node := range []string{"told", "listed", "keyed", "broken"} {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			if d, ok := b.Ask(ctx, node, "?"); ok || !strings.Contains(told, "step "+node) {
+				t.Errorf("who may answer is not known: %+v, %v, told %q", d, ok, told)
+			}
+			cancel()
 		}
 	})
 }

@@ -51,7 +51,7 @@ func layers() []struct{ pkg, may string } {
 		{"steps/sandbox/...", "steps/sandbox/... golang.org/x/crypto/... k8s.io/api/... k8s.io/apimachinery/... golang.org/x/sys/unix mvdan.cc/sh/v3/..."},
 		{"steps/...", ground},
 
-		{"cmd/upgrader", "engine engine/... steps steps/doctor steps/finding steps/identity steps/kube steps/preflight steps/facts steps/redact steps/remote steps/sandbox plans schemas " +
+		{"cmd/upgrader", "engine engine/... steps steps/approval steps/doctor steps/finding steps/identity steps/kube steps/preflight steps/facts steps/redact steps/remote steps/sandbox plans schemas " +
 			"github.com/spf13/cobra charm.land/lipgloss/v2 github.com/hashicorp/go-multierror golang.org/x/term golang.org/x/sys/unix"},
 
 		// The lab is a customer of the program like any other: it shares no code with what it tests.

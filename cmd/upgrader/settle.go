@@ -8,6 +8,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/journal"
+	"upgrader.dev/upgrader/steps/approval"
 )
 
 // decisions are the records of what --settle says, and of what `upgrader approve` has left since: also an approval of
@@ -54,7 +55,7 @@ func settled(g *engine.Graph, h *history, word string) (journal.Record, error) {
 		return journal.Record{}, invalid("--settle %q: want STEP=done, STEP=retry or HOST=done", word)
 	}
 	n, err := findNode(g, name)
-	if err == nil && n.Kind == approvalKind { // who may answer, and with which signature, is looked at there
+	if err == nil && n.Kind == approval.Kind { // who may answer, and with which signature, is looked at there
 		return journal.Record{}, invalid("--settle %q: step %s asks a person: answer it with `upgrader approve`", word, n.ID)
 	}
 	if err == nil {

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/printable"
 )
 
@@ -21,12 +20,6 @@ const signedFor = "upgrader.dev"
 
 // verifyWithin is how long ssh-keygen may take: it reads two small files.
 const verifyWithin = 10 * time.Second
-
-// allowedSigners are the lines of the keys that an approval's answer has to be signed with; "" wants no signature.
-func allowedSigners(n *engine.Node) string {
-	lines, _ := n.With["allowedSigners"].(string)
-	return lines
-}
 
 // sign has ssh-keygen sign a text with a private key, or with the agent's if it is a public one that is named. ssh-keygen asks for a
 // passphrase at the terminal itself.

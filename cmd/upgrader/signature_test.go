@@ -150,6 +150,24 @@ func TestAnAnswerThatIsNotSigned(t *testing.T) {
 	}
 }
 
+// TestASignatureWhereTheRunTellsWho proves that a signature counts by the keys of the plan also where the run has to tell the approvers,
+// which the step judges itself, and by no key that a run tells.
+func TestASignatureWhereTheRunTellsWho(t *testing.T) {
+	b := newBallot(t)
+	if code, _, errs := b.approve("--as", "ann", "--sign", b.keys["ann"]); code != exitDone {
+		t.Fatal(errs)
+	}
+	with := b.graph.Lookup("go").With
+	with["approvers"] = `${{ facts["duty"].split(",") }}`
+	if d, warned := b.taken(); d.Key == "" || warned != "" {
+		t.Errorf("approvers of the run: %+v, it says %s", d, warned)
+	}
+	with["allowedSigners"] = `${{ facts["keys"] }}`
+	if d, warned := b.taken(); d.Verdict != "" || !strings.Contains(warned, "keys that stand in the plan") {
+		t.Errorf("keys of the run: %+v, it says %s", d, warned)
+	}
+}
+
 // TestASignatureOfSomethingElse proves that the run's process itself counts no answer whose signature is of another run, plan, step,
 // verdict, person or reason, and says so once: whoever can write to decisions/ and has the seal's key still cannot sign.
 func TestASignatureOfSomethingElse(t *testing.T) {

@@ -53,3 +53,17 @@ func settingsOf(n *engine.Node) (*document.Value, error) {
 	}
 	return with, nil
 }
+
+// Open are the settings of a node that only the run can tell, in alphabetical order: an expression is left in them.
+func Open(n *engine.Node) (open []string) {
+	with, err := settingsOf(n)
+	if err != nil {
+		return sortedKeys(n.With) // whatever they are, they are not known
+	}
+	for _, m := range with.Members {
+		if hasExpression(m.Value) {
+			open = append(open, m.Key)
+		}
+	}
+	return open
+}

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +37,21 @@ steps:
 		step, err := plan.Outline(catalog(t), g.Lookup(id))
 		if diff := cmp.Diff(want, step, cmp.AllowUnexported(install{}, upgrade{}, drain{}, approval{})); err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", id, err, diff)
+		}
+	}
+}
+
+// What only the run can tell of a node is known by name, wherever in a setting the expression stands.
+func TestOpen(t *testing.T) {
+	g := expand(t, header+`
+steps:
+  - {id: known, uses: packages.install, hosts: c1, with: {packages: {kubeadm: a}}}
+  - {id: inner, uses: packages.install, hosts: c1, with: {hold: false, packages: {kubeadm: "${{ facts['rev'] }}"}}}
+  - {id: both, uses: approval, with: {message: "on ${{ facts['m'] }}?", approvers: [ann, "${{ facts['a'] }}"]}}
+`, plan.Options{})
+	for id, want := range map[string][]string{"known@c1": nil, "inner@c1": {"packages"}, "both": {"approvers", "message"}} {
+		if got := plan.Open(g.Lookup(id)); !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", id, got, want)
 		}
 	}
 }

@@ -17,19 +17,33 @@ It observes the decisions about the step: those given on the terminal, by --yes 
 (` + "`upgrader approve --sign`" + `), and only if it is one of the approvers, where those are named. Approved, it is done; rejected, it fails
 and says by whom. It changes nothing.`
 
+// Kind is the name of the kind. Who answers it is asked by it: any other question asks for a fact about a host, which only a
+// person who looked can tell.
+const Kind = "approval"
+
 // Kinds returns the kinds of this family.
 func Kinds() []engine.Kind {
-	return []engine.Kind{{Name: "approval", Doc: doc, Scope: engine.OnCluster, New: func() engine.Step { return &approval{} }}}
+	return []engine.Kind{{Name: Kind, Doc: doc, Scope: engine.OnCluster, New: func() engine.Step { return &Approval{} }}}
 }
 
-type approval struct {
+// Approval is the kind approval.
+type Approval struct {
 	Message        string   `yaml:"message" required:"true" doc:"The question."`
 	Approvers      []string `yaml:"approvers" doc:"Who may answer, by the names that upgrader approve --as takes; anybody, if none are given."`
 	AllowedSigners string   `yaml:"allowedSigners" doc:"The lines of an allowed_signers file (ssh-keygen(1)), such as: ann ssh-ed25519 AAAA... Then an answer has to be signed by the key of who gives it."`
 }
 
+// The settings that say who may answer, and how.
+const (
+	Approvers      = "approvers"
+	AllowedSigners = "allowedSigners"
+)
+
+// Voters are these settings.
+func Voters() []string { return []string{Approvers, AllowedSigners} }
+
 // Validate checks that there is a question, and that everybody who may answer has a key, if keys are wanted.
-func (a *approval) Validate() error {
+func (a *Approval) Validate() error {
 	if strings.TrimSpace(a.Message) == "" {
 		return fmt.Errorf("message: is empty; say what is to be decided")
 	}
@@ -49,9 +63,9 @@ func (a *approval) Validate() error {
 }
 
 // DefaultTimeout leaves people a long weekend.
-func (*approval) DefaultTimeout() time.Duration { return 72 * time.Hour }
+func (*Approval) DefaultTimeout() time.Duration { return 72 * time.Hour }
 
-func (a *approval) Observe(_ context.Context, s engine.Scene) ([]engine.Change, error) {
+func (a *Approval) Observe(_ context.Context, s engine.Scene) ([]engine.Change, error) {
 	d := s.Decision
 	switch {
 	case d.Verdict == "":
@@ -69,7 +83,7 @@ func (a *approval) Observe(_ context.Context, s engine.Scene) ([]engine.Change, 
 }
 
 // who says who may answer, and how.
-func (a *approval) who() string {
+func (a *Approval) who() string {
 	var rules []string
 	if len(a.Approvers) > 0 {
 		rules = append(rules, "only "+strings.Join(a.Approvers, ", ")+" can answer")

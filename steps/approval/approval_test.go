@@ -38,7 +38,7 @@ func TestApproval(t *testing.T) {
 		{name: "nonsense", decision: engine.Decision{Verdict: "maybe", Who: "ann"}, fail: `ann decided "maybe"; want approve or reject`},
 	}
 	for _, tt := range tests {
-		a := &approval{Message: "Go on?", Approvers: tt.approvers, AllowedSigners: tt.signers}
+		a := &Approval{Message: "Go on?", Approvers: tt.approvers, AllowedSigners: tt.signers}
 		changes, err := a.Observe(t.Context(), engine.Scene{Decision: tt.decision})
 		got := ""
 		if err != nil {
@@ -56,22 +56,22 @@ const keyOfAnn = "ann ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIpAFd8YBQVUQ5Lq2hLxNp
 func TestValidate(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		step approval
+		step Approval
 		want string
 	}{
-		{"no question", approval{Message: " "}, "message: is empty; say what is to be decided"},
-		{"a key for everybody", approval{Message: "?", Approvers: []string{"ann"}, AllowedSigners: "# ours\n\n" + keyOfAnn + "\n"}, ""},
-		{"options, several names and patterns", approval{Message: "?", Approvers: []string{"bob@example.org", "cy"},
+		{"no question", Approval{Message: " "}, "message: is empty; say what is to be decided"},
+		{"a key for everybody", Approval{Message: "?", Approvers: []string{"ann"}, AllowedSigners: "# ours\n\n" + keyOfAnn + "\n"}, ""},
+		{"options, several names and patterns", Approval{Message: "?", Approvers: []string{"bob@example.org", "cy"},
 			AllowedSigners: strings.Replace(keyOfAnn, "ann ", `*@example.org,cy namespaces="upgrader.dev" `, 1)}, ""},
-		{"blanks and quotes as ssh-keygen takes them", approval{Message: "?", Approvers: []string{"ann"},
+		{"blanks and quotes as ssh-keygen takes them", Approval{Message: "?", Approvers: []string{"ann"},
 			AllowedSigners: strings.Replace(keyOfAnn, "ann ", "\"ann\"\tnamespaces=\"a b\"\t", 1)}, ""},
-		{"one without a key", approval{Message: "?", Approvers: []string{"ann", "bob"}, AllowedSigners: keyOfAnn},
+		{"one without a key", Approval{Message: "?", Approvers: []string{"ann", "bob"}, AllowedSigners: keyOfAnn},
 			"approvers: bob has no key in allowedSigners, and could not answer"},
-		{"a name of a file", approval{Message: "?", AllowedSigners: "signers.txt"},
+		{"a name of a file", Approval{Message: "?", AllowedSigners: "signers.txt"},
 			`allowedSigners: line 1, "signers.txt": want names and a public key, as in: ann ssh-ed25519 AAAA`},
-		{"a key of another type than it says", approval{Message: "?", AllowedSigners: strings.Replace(keyOfAnn, "ssh-ed25519", "ssh-rsa", 1)},
+		{"a key of another type than it says", Approval{Message: "?", AllowedSigners: strings.Replace(keyOfAnn, "ssh-ed25519", "ssh-rsa", 1)},
 			`allowedSigners: line 1, "` + strings.Replace(keyOfAnn, "ssh-ed25519", "ssh-rsa", 1) + `": want names and a public key, as in: ann ssh-ed25519 AAAA`},
-		{"no key", approval{Message: "?", AllowedSigners: "# none\n"}, "allowedSigners: holds no key; leave it out if answers need no signature"},
+		{"no key", Approval{Message: "?", AllowedSigners: "# none\n"}, "allowedSigners: holds no key; leave it out if answers need no signature"},
 	} {
 		got := ""
 		if err := tt.step.Validate(); err != nil {

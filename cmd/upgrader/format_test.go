@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/plan"
@@ -45,7 +46,7 @@ func expandText(t *testing.T, text string, targets []engine.Target) *engine.Grap
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.Parse("plan.yaml", []byte(text))
+	p, err := plan.LoadFS(fstest.MapFS{"plan.yaml": {Data: []byte(text)}}, "plan.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,19 +24,6 @@ func decode(file string, data []byte, into any, parse func(string, []byte) (*Val
 	return faults.Err()
 }
 
-// DecodeTree reads plain data (map[string]any, []any, scalars) into a struct by the same rules. The faults have no
-// place; their messages name the field.
-func DecodeTree(tree any, into any) error {
-	if tree == nil {
-		tree = map[string]any{}
-	}
-	v, err := fromTree(Pos{}, tree, 0)
-	if err != nil {
-		return err
-	}
-	return v.Decode(into, Hooks{})
-}
-
 // Hooks let a caller have a say in how values are decoded.
 type Hooks struct {
 	// Expression is called instead of decoding for every scalar that holds an expression, `${{ }}`: the field stays as it is, and a list

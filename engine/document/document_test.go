@@ -207,16 +207,23 @@ func TestSnippetPointsAtTheColumn(t *testing.T) {
 	}
 }
 
-// A tree that was evaluated decodes by the same rules; its faults name the field.
-func TestDecodeTree(t *testing.T) {
+// Plain data decodes by the same rules; its faults, which have no place, name the field.
+func TestPlainData(t *testing.T) {
 	var s shop
-	if err := document.DecodeTree(map[string]any{"name": "x", "open": true, "size": float64(7), "days": []any{"mon"}}, &s); err != nil {
+	decode := func(tree map[string]any) error {
+		v, err := document.NewValue(document.Pos{}, tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.Decode(&s, document.Hooks{})
+	}
+	if err := decode(map[string]any{"name": "x", "open": true, "size": float64(7), "days": []any{"mon"}}); err != nil {
 		t.Fatal(err)
 	}
 	if s.Name != "x" || !s.Open || s.Size != 7 || s.Days[0] != "mon" {
 		t.Errorf("got %+v", s)
 	}
-	err := document.DecodeTree(map[string]any{"owner": map[string]any{"nme": "x"}, "name": "x"}, &s)
+	err := decode(map[string]any{"owner": map[string]any{"nme": "x"}, "name": "x"})
 	if want := "owner.name: \"name\" is missing\nowner.nme: unknown field \"nme\"; did you mean \"name\"?"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -97,9 +97,6 @@ func (i *IntOrPercent) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// MarshalText writes what UnmarshalText reads.
-func (i IntOrPercent) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
-
 // String writes "3" or "20%".
 func (i IntOrPercent) String() string {
 	if i.Percent {

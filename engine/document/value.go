@@ -46,7 +46,7 @@ func (v *Value) Lookup(key string) *Value {
 	return nil
 }
 
-// Tree returns the value as plain data: map[string]any, []any, string, or nil. DecodeTree takes it back.
+// Tree returns the value as plain data: map[string]any, []any, string, or nil. NewValue takes it back.
 func (v *Value) Tree() any {
 	switch v.Kind {
 	case Scalar:

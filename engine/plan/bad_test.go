@@ -63,7 +63,7 @@ func TestBadPlans(t *testing.T) {
 // faultsOf checks a plan, or expands it if the document says so.
 func faultsOf(t *testing.T, bundle plan.Bundle) []*document.Fault {
 	t.Helper()
-	p, err := plan.LoadBundle("", "plan.yaml", bundle)
+	p, err := loadBundle("", "plan.yaml", bundle)
 	if p != nil {
 		_, expand := bundle["hosts"]
 		vars := map[string]string{}

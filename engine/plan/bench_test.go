@@ -29,7 +29,7 @@ func BenchmarkValidate(b *testing.B) {
 		b.Run(shape.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				p, err := plan.LoadBundle("", "plan.yaml", shape.files)
+				p, err := loadBundle("", "plan.yaml", shape.files)
 				if err == nil {
 					err = p.Check(c)
 				}

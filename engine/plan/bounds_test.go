@@ -71,7 +71,7 @@ func TestStepsAreBounded(t *testing.T) {
 		bundle[fmt.Sprintf("f%d.yaml", i)] = fragment(10, fmt.Sprintf("{uses: ./f%d.yaml}", i+1))
 	}
 	bundle["f8.yaml"] = fragment(10, "{uses: cluster.healthy}")
-	p, err := plan.LoadBundle("", "plan.yaml", bundle)
+	p, err := loadBundle("", "plan.yaml", bundle)
 	const want = "plan.yaml:7:5: the plan has more than 20000 steps here, those of fragments counted at every use; divide the plan"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -87,7 +87,7 @@ func TestNodesAreBounded(t *testing.T) {
 	for i := range targets {
 		targets[i] = engine.Target{Name: fmt.Sprintf("w%d", i), Groups: []string{"workers"}}
 	}
-	p, err := plan.Parse("plan.yaml", []byte(header+"steps:\n  - id: g\n    hosts: workers\n    steps:\n"+strings.Repeat("      - {uses: node.uncordon}\n", 51)))
+	p, err := parse([]byte(header + "steps:\n  - id: g\n    hosts: workers\n    steps:\n" + strings.Repeat("      - {uses: node.uncordon}\n", 51)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestUsesOfAFragmentAreApart(t *testing.T) {
     hosts: c1
   - {id: d, uses: ./f.yaml, hosts: c2, with: {unit: d}}
 `)}
-	p, err := plan.LoadBundle("", "plan.yaml", bundle)
+	p, err := loadBundle("", "plan.yaml", bundle)
 	if err != nil {
 		t.Fatal(err)
 	}

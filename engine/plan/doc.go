@@ -1,7 +1,7 @@
 // Package plan is the plan document: what a runbook may say, what is wrong with one, and the graph that it means for
 // a list of hosts.
 //
-//	Load/Parse  text -> Plan       structure, places, fragments; no catalog needed
+//	Load        text -> Plan       structure, places, fragments; no catalog needed
 //	Check       Plan -> faults     kinds, types of every expression, everything that can be known offline
 //	Expand      Plan + hosts -> engine.Graph, pure: the same input gives the same bytes
 //	Binder      Node + facts -> engine.Step, at run time

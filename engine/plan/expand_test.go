@@ -17,7 +17,7 @@ const header = "apiVersion: upgrader.dev/v1\nkind: Plan\nname: test\nversions: {
 
 func expand(t testing.TB, doc string, o plan.Options) *engine.Graph {
 	t.Helper()
-	p, err := plan.Parse("plan.yaml", []byte(doc))
+	p, err := parse([]byte(doc))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestExpandProperties(t *testing.T) {
   - {id: w, hosts: workers, rollout: {canary: 1, maxUnavailable: 30%, spreadBy: zone}, steps: *s}
   - {uses: cluster.healthy}
 `
-		p, err := plan.Parse("plan.yaml", []byte(doc))
+		p, err := parse([]byte(doc))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -97,7 +97,7 @@ func reload(t *testing.T, p *plan.Plan, digest string) {
 	if d := cmp.Diff([]string{"lib/more.yaml", "lib/node.yaml", "plan.yaml"}, names); d != "" {
 		t.Error(d)
 	}
-	kept, err := plan.LoadBundle("kept", p.Main(), files)
+	kept, err := loadBundle("kept", p.Main(), files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(header + "steps: [{id: g, hosts: all, rollout: {canary: 1}, steps: [{uses: node.drain, when: \"facts['a'] == host.name\"}]}]\n"))
 	c := catalog(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := plan.Parse("plan.yaml", data)
+		p, err := parse(data)
 		if p == nil {
 			if err == nil {
 				t.Fatal("neither a plan nor an error")

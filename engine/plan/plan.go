@@ -68,26 +68,6 @@ func LoadFS(fsys fs.FS, name string) (*Plan, error) {
 	return load(path.Dir(name), path.Base(name), func(name string) ([]byte, error) { return fs.ReadFile(sub, name) })
 }
 
-// LoadBundle reads a plan from the files that were kept of it. dir is shown before their names.
-func LoadBundle(dir, main string, files Bundle) (*Plan, error) {
-	return load(dir, main, func(name string) ([]byte, error) {
-		if data, ok := files[name]; ok {
-			return data, nil
-		}
-		return nil, fs.ErrNotExist
-	})
-}
-
-// Parse reads a plan of one file, without fragments.
-func Parse(name string, data []byte) (*Plan, error) {
-	return load(filepath.Dir(name), filepath.Base(name), func(asked string) ([]byte, error) {
-		if asked == filepath.Base(name) {
-			return data, nil
-		}
-		return nil, errors.New("a plan that was not read from a directory has no fragments")
-	})
-}
-
 // readBelow reads a regular file below the root, within the limits of a document.
 func readBelow(root *os.Root, name string) ([]byte, error) {
 	info, err := root.Stat(name)

@@ -21,7 +21,7 @@ steps:
   - {uses: cluster.healthy}
 `
 	expand := func(text string) *engine.Graph {
-		p, err := plan.Parse("plan.yaml", []byte(text))
+		p, err := parse([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -11,20 +10,6 @@ import (
 type DeprecatedAPI struct {
 	Group, Version, Resource string
 	RemovedIn                string // "1.29"
-}
-
-// AskDeprecated is a client that asked the API server of a host, or with "" every one, for a deprecated version. An API
-// server remembers it until it is restarted, and tells it at /metrics alone. For tests: nobody in the sandbox does such
-// things.
-func (c *Cluster) AskDeprecated(host string, api DeprecatedAPI) {
-	w := c.world
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, name := range w.controlPlanes() {
-		if s := w.hosts[name].statics["kube-apiserver"]; (host == "" || host == name) && !slices.Contains(s.asked, api) {
-			s.asked = append(s.asked, api)
-		}
-	}
 }
 
 // Metrics is what the API server of a host serves at /metrics.

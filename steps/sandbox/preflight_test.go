@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +12,19 @@ import (
 
 	"upgrader.dev/upgrader/steps/sandbox/machine"
 )
+
+// AskDeprecated is a client that asked the API server of a host, or with "" every one, for a deprecated version. An API
+// server remembers it until it is restarted, and tells it at /metrics alone. Nobody in the sandbox itself does such things.
+func (c *Cluster) AskDeprecated(host string, api DeprecatedAPI) {
+	w := c.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, name := range w.controlPlanes() {
+		if s := w.hosts[name].statics["kube-apiserver"]; (host == "" || host == name) && !slices.Contains(s.asked, api) {
+			s.asked = append(s.asked, api)
+		}
+	}
+}
 
 // fetch gets an object or a list.
 func fetch[T any](c caller, path string) T {

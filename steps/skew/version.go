@@ -107,9 +107,6 @@ func OfRevision(rev string) (Version, error) {
 	return Parse(m[1])
 }
 
-// Version returns the version of Kubernetes inside; see OfRevision.
-func (r Revision) Version() (Version, error) { return OfRevision(string(r)) }
-
 // Allows tells whether the constraint, such as ">=1.27.0 <1.28.0", holds for v. A constraint that cannot be read is an
 // error. Prereleases are allowed only by constraints that name one.
 func Allows(constraint string, v Version) (bool, error) {

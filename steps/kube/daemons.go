@@ -23,9 +23,11 @@ type Daemon struct {
 // A Container is what a kubelet tells of a container of a pod.
 type Container struct {
 	Name     string
-	Restarts int       // since the pod was made
-	Runs     time.Time // since when it runs; zero: it does not
-	Last     string    // how it ended the last time: "exit code 1: Error"; empty: it never did
+	Restarts int           // since the pod was made
+	Runs     time.Time     // since when it runs; zero: it does not
+	Done     bool          // it has ended well, as one does that runs before the others
+	Last     string        // how it ended the time before: "exit code 1: Error"; empty: it never did
+	Lasted   time.Duration // how long it had run then
 }
 
 // Daemons returns the pods of DaemonSets on a node, by namespace and name. Those that are on their way out, or have failed
@@ -55,13 +57,18 @@ func toDaemon(p *corev1.Pod, now time.Time) Daemon {
 		}
 	}
 	for _, s := range containersOf(p) {
-		c := Container{Name: s.Name, Restarts: int(s.RestartCount), Last: lastEnd(s)}
+		c := Container{Name: s.Name, Restarts: int(s.RestartCount), Last: lastEnd(s), Lasted: lastLife(s), Done: done(s)}
 		if s.State.Running != nil {
 			c.Runs = s.State.Running.StartedAt.Time
 		}
 		d.Containers = append(d.Containers, c)
 	}
 	return d
+}
+
+// done says whether a container has ended well.
+func done(s corev1.ContainerStatus) bool {
+	return s.State.Terminated != nil && s.State.Terminated.ExitCode == 0
 }
 
 func containersOf(p *corev1.Pod) []corev1.ContainerStatus {
@@ -75,6 +82,14 @@ func lastEnd(s corev1.ContainerStatus) string {
 		return ""
 	}
 	return fmt.Sprintf("exit code %d: %s", last.ExitCode, cmp.Or(last.Message, last.Reason))
+}
+
+func lastLife(s corev1.ContainerStatus) time.Duration {
+	last := s.LastTerminationState.Terminated
+	if last == nil {
+		return 0
+	}
+	return last.FinishedAt.Sub(last.StartedAt.Time)
 }
 
 // ailment is what ails a pod that has to run all the time; nil: nothing, or it is on its way.
@@ -101,10 +116,10 @@ const Crashes = 3
 func loops(c Complaint, p *corev1.Pod, now time.Time) (Complaint, bool) {
 	for _, s := range containersOf(p) {
 		last := s.LastTerminationState.Terminated
-		if done := s.State.Terminated; s.RestartCount < Crashes || last == nil || done != nil && done.ExitCode == 0 { // it ran first, and has done its work
+		if s.RestartCount < Crashes || last == nil || done(s) {
 			continue
 		}
-		if now.Sub(last.FinishedAt.Time) < forgiven && last.FinishedAt.Sub(last.StartedAt.Time) < forgiven {
+		if now.Sub(last.FinishedAt.Time) < forgiven && lastLife(s) < forgiven {
 			c.Container, c.Why = s.Name, "KeepsCrashing"
 			c.Says = fmt.Sprintf("restarted %d times, the last time %s ago (it last ended with %s)", s.RestartCount, Lasting(now.Sub(last.FinishedAt.Time)), lastEnd(s))
 			return c, true

@@ -91,7 +91,7 @@ func (b before) since(d kube.Daemon, c kube.Container) int {
 }
 
 // daemons looks at the pods of DaemonSets on the node that were well before: its network, its storage. A node is Ready
-// without them. What crashes again and again stops the step, what may only need time is waited for.
+// without them. What crashes again and again fails the step, what may only need time is waited for.
 func (r *ready) daemons(ctx context.Context, s engine.Scene, p pulse) error {
 	all, err := r.cluster.Daemons(ctx, s.Target.Name)
 	if err != nil {
@@ -103,8 +103,12 @@ func (r *ready) daemons(ctx context.Context, s engine.Scene, p pulse) error {
 		if was.excuses(d) {
 			continue
 		}
-		if c, times := most(d, was); times >= kube.Crashes {
-			crashing = append(crashing, crashes(d, c, times))
+		if c, times := was.worst(d); times >= kube.Crashes && !proved(c, p) {
+			if c.Runs.IsZero() {
+				crashing = append(crashing, crashes(d, c, times))
+			} else {
+				waits = append(waits, crashes(d, c, times))
+			}
 		} else if why := r.unsettled(d, p); why != "" {
 			waits = append(waits, why)
 		}
@@ -118,20 +122,32 @@ func (r *ready) daemons(ctx context.Context, s engine.Scene, p pulse) error {
 	return nil
 }
 
-// most is the container of a pod that was restarted most often since, and how often.
-func most(d kube.Daemon, was before) (worst kube.Container, times int) {
+// worst is the container of a pod that was restarted most often since, and how often. One that ran before the others and
+// has done its work is not restarted any more.
+func (b before) worst(d kube.Daemon) (worst kube.Container, times int) {
 	for _, c := range d.Containers {
-		if n := was.since(d, c); n > times {
+		if n := b.since(d, c); n > times && !c.Done {
 			worst, times = c, n
 		}
 	}
 	return worst, times
 }
 
+// mended is how long a container has to run after crashes at least, before it is believed that somebody has mended it.
+const mended = time.Minute
+
+// proved says whether a container has run for so much longer than before it crashed that it will not crash the same way.
+func proved(c kube.Container, p pulse) bool {
+	return !c.Runs.IsZero() && p.now.Sub(c.Runs) >= max(mended, 2*c.Lasted)
+}
+
 // crashes says what an operator needs to go on: the pod, its container, why, and where to look.
 func crashes(d kube.Daemon, c kube.Container, times int) string {
 	words := fmt.Sprintf("pod %s of DaemonSet %s: container %s was restarted %d times", d, d.Owner, c.Name, times)
-	if d.Ails != nil && d.Ails.Container == c.Name {
+	switch {
+	case !c.Runs.IsZero():
+		words += ", and whether it stays now is not proved yet"
+	case d.Ails != nil && d.Ails.Container == c.Name:
 		words += ", " + d.Ails.Why
 	}
 	if c.Last != "" {

@@ -21,8 +21,9 @@ host is in, and the kubelet that systemd has running there has renewed the node'
 the last 40 seconds. Where systemd does not know the kubelet, it must renew the lease while the step is watching.
 
 A node is Ready without its network or its storage, so it also observes the pods of DaemonSets there, of all namespaces: they
-are Ready, and their containers have been running for stableFor. One whose container was restarted three times since this run
-cordoned the node fails the step at once, named with its last exit. Pods that were ill already when this run cordoned the
+are Ready, and their containers have been running for stableFor. One of which a container was restarted three times since this
+run cordoned the node fails the step, named with its last exit, as soon as it is seen down; while it runs it has to prove
+itself, for a minute and for twice as long as it lasted before. Pods that were ill already when this run cordoned the
 node do not count (preflight tells them); on a node that it did not cordon, those do not that have not been Ready since before
 the kubelet was started. As the last step of a host, with stableFor, it watches what came back there before the next host
 begins.

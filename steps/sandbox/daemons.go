@@ -13,35 +13,35 @@ const (
 	crashWaits = 50 * time.Millisecond // and is started again after so long, and so much longer each time; real: 10 s, doubled
 )
 
-// FailDaemons has the pods of a DaemonSet of kube-system, such as "cni", crash on every node whose kubelet comes to this
-// version, as a network plugin does that does not get on with it: the node is Ready all the same.
-func (c *Cluster) FailDaemons(set, version string) {
+// FailDaemon has the pod of a DaemonSet of kube-system, such as "cni", crash on a node while the kubelet there has one of these
+// versions, as a network plugin does that does not get on with it: the node is Ready all the same. With other versions, or
+// none, a pod that crashes runs again and stays.
+func (c *Cluster) FailDaemon(set, node string, versions ...string) {
 	w := c.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.failing[set] = version
-	for _, name := range w.names {
-		w.failDaemons(w.hosts[name])
-	}
+	w.failing[key(node, set)] = versions
+	w.failDaemons(w.hosts[node])
 }
 
 // failDaemons begins to crash what does not get on with the kubelet of a host.
 func (w *world) failDaemons(h *host) {
 	for _, p := range list[*corev1.Pod](w, "pods") {
-		owner := metav1.GetControllerOf(p)
-		if p.Spec.NodeName == h.name && owner != nil && owner.Kind == "DaemonSet" && w.failing[owner.Name] == h.kubelet.version && !w.crashes(p) {
+		if p.Spec.NodeName == h.name && w.fails(p) && p.Status.ContainerStatuses[0].RestartCount == 0 {
 			w.crash(p)
 		}
 	}
 }
 
-func (w *world) crashes(p *corev1.Pod) bool {
-	return slices.ContainsFunc(p.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool { return s.LastTerminationState.Terminated != nil })
+// fails says whether a pod of a DaemonSet does not get on with the kubelet of its node.
+func (w *world) fails(p *corev1.Pod) bool {
+	owner, h := metav1.GetControllerOf(p), w.hosts[p.Spec.NodeName]
+	return h != nil && owner != nil && owner.Kind == "DaemonSet" && slices.Contains(w.failing[key(h.name, owner.Name)], h.kubelet.version) && len(p.Status.ContainerStatuses) > 0
 }
 
 // crash ends a pod's containers, which the kubelet starts again after a while.
 func (w *world) crash(p *corev1.Pod) {
-	if !w.there(p) {
+	if !w.there(p) || !w.fails(p) {
 		return
 	}
 	now := metav1.Now()

@@ -8,8 +8,8 @@ import (
 	"upgrader.dev/upgrader/steps/sandbox"
 )
 
-// The pods of a DaemonSet crash where the kubelet has the version given, again and again, and nowhere else.
-func TestDaemonsCrash(t *testing.T) {
+// A pod of a DaemonSet crashes with a kubelet of the versions given, again and again, and with no other.
+func TestADaemonCrashes(t *testing.T) {
 	c, client := start(t, sandbox.Options{ControlPlanes: 1, Workers: 1, Version: "1.27.3", Speed: 5, NoWorkload: true})
 	crashing := func() (ill, well int) {
 		for _, d := range must[[]kube.Daemon](t)(client.Daemons(t.Context(), "w1")) {
@@ -21,11 +21,11 @@ func TestDaemonsCrash(t *testing.T) {
 		}
 		return ill, well
 	}
-	c.FailDaemons("cni", "1.28.15")
+	c.FailDaemon("cni", "w1", "1.28.15")
 	if ill, well := crashing(); ill != 0 || well != 2 {
 		t.Errorf("before: %d are ill, %d well", ill, well)
 	}
-	c.FailDaemons("cni", "1.27.3")
+	c.FailDaemon("cni", "w1", "1.27.3")
 	eventually(t, "cni crash-loops on w1, kube-proxy does not", func() bool {
 		ill, well := crashing()
 		return ill == 1 && well == 1

@@ -66,7 +66,7 @@ type world struct {
 	awake    bool               // the controllers have an appointment
 	down     string             // the last Unavailable, to write only changes
 	broken   map[string]bool
-	failing  map[string]string // DaemonSets, and the version of kubelets on which their pods crash
+	failing  map[string][]string // node/DaemonSet: the versions of the kubelet with which its pod crashes
 }
 
 // A host is a machine as the cluster knows it.
@@ -100,7 +100,7 @@ func newWorld(o Options, effects *record, d *door) *world {
 		agenda: agenda{wake: make(chan struct{}, 1)},
 		speed:  o.Speed, effects: effects, door: d, config: o.Version,
 		dice:   rand.New(rand.NewPCG(1, 2)),
-		tables: newTables(), hosts: map[string]*host{}, broken: map[string]bool{}, leaders: map[string]*leader{}, failing: map[string]string{},
+		tables: newTables(), hosts: map[string]*host{}, broken: map[string]bool{}, leaders: map[string]*leader{}, failing: map[string][]string{},
 	}
 	for i := range o.ControlPlanes {
 		w.addHost(fmt.Sprintf("cp%d", i+1), i, true, o.Version)

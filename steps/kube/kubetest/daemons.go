@@ -25,12 +25,15 @@ func (s *Server) SetDaemon(d kube.Daemon) {
 
 func containerStatus(d kube.Daemon, c kube.Container) object {
 	state := object{"running": object{"startedAt": stamp(c.Runs)}}
+	if c.Done {
+		state = object{"terminated": object{"exitCode": 0, "reason": "Completed"}}
+	}
 	if d.Ails != nil && d.Ails.Container == c.Name {
 		state = object{"waiting": object{"reason": d.Ails.Why, "message": strings.TrimSpace(d.Ails.Says)}}
 	}
 	status := object{"name": c.Name, "restartCount": c.Restarts, "state": state}
 	if c.Last != "" {
-		status["lastState"] = object{"terminated": object{"exitCode": 1, "reason": "Error"}}
+		status["lastState"] = object{"terminated": object{"exitCode": 1, "reason": "Error", "startedAt": stamp(c.Runs.Add(-c.Lasted)), "finishedAt": stamp(c.Runs)}}
 	}
 	return status
 }

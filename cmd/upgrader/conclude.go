@@ -13,6 +13,7 @@ import (
 	"upgrader.dev/upgrader/engine/journal"
 	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/steps/approval"
+	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
 )
 
@@ -142,6 +143,26 @@ func (s *session) tellFailure(alike []engine.NodeStatus, nodes []kube.Node) {
 			c.say("  %s now: %s", node.Name, hostWords(node))
 		}
 	}
+	for _, host := range hosts {
+		if s.gone(host, nodes) {
+			c.say("  %s now: its node was there when this run began and is gone since\n  to go on without it: %s", host, s.without(host))
+		}
+	}
+}
+
+// gone says whether a host's node was there when the run began, and is not any more.
+func (s *session) gone(host string, nodes []kube.Node) bool {
+	was := s.before()[facts.Node(host)] != ""
+	return was && len(nodes) > 0 && !slices.ContainsFunc(nodes, func(n kube.Node) bool { return n.Name == host })
+}
+
+// without is what goes on without a host. One of an inventory is taken out of that. Where the cluster named the hosts, the run
+// keeps to those of its beginning, and another takes those that are left; what is done there is not done again.
+func (s *session) without(host string) string {
+	if s.manifest.Inventory == "" {
+		return fmt.Sprintf("begin anew with the nodes that there are: upgrader run %s, with the same --var", s.manifest.PlanPath)
+	}
+	return fmt.Sprintf("take it out of %s, then upgrader resume %s --accept-plan-change --settle %s=done", s.manifest.Inventory, s.manifest.ID, host)
 }
 
 // tellWhere says where a step stands in the plan and what it put out last.

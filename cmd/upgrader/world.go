@@ -110,11 +110,11 @@ func newFleet(inventory *remote.Inventory, from identity.Sources, warn func(stri
 	return remote.NewFleet(remote.Config{Inventory: inventory, Warn: warn, Recognise: identity.NewWitness(from).Recognise})
 }
 
-// versions are the kubelets' versions as known, for the record of a run's beginning.
+// versions are the nodes and their kubelets' versions as known, for the record of a run's beginning.
 func versions(nodes []kube.Node) engine.Facts {
 	known := engine.Facts{}
 	for _, n := range nodes {
-		known[facts.Kubelet(n.Name)] = n.KubeletVersion
+		known[facts.Node(n.Name)], known[facts.Kubelet(n.Name)] = "true", n.KubeletVersion
 	}
 	return known
 }

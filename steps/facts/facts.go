@@ -9,6 +9,9 @@ func Package(host, name string) string { return "package." + name + "@" + host }
 // Repository is the minor version that a host's package repository serves ("1.28").
 func Repository(host string) string { return "repository@" + host }
 
+// Node is "true" for a host that was a node of the cluster when the run began.
+func Node(host string) string { return "node@" + host }
+
 // Kubelet is the version of the kubelet that runs on a host ("1.28.15").
 func Kubelet(host string) string { return "kubelet@" + host }
 

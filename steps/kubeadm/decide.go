@@ -38,7 +38,7 @@ func (v *view) possible() error {
 	known := slices.ContainsFunc(v.census.Nodes, func(n kube.Node) bool { return n.Name == v.host })
 	switch {
 	case !known:
-		return engine.Refuse(fmt.Sprintf("the cluster has no node %q", v.host), "hosts are found in the cluster by their names in the inventory: compare them with `kubectl get nodes`")
+		return census.Missing(v.scene)
 	case now.IsZero():
 		return engine.Refuse("kubeadm-config names no kubernetesVersion that can be read",
 			"look at it with `kubectl -n kube-system get configmap kubeadm-config -o yaml`")

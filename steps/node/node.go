@@ -1,7 +1,7 @@
 // Package node is the family of kinds that take a node out of service and put it back: node.cordon, node.drain,
 // node.ready and node.uncordon. They keep a ledger on the node itself, the annotation upgrader.dev/cordoned-by, so that
-// a cordon made by somebody else is neither taken over nor undone. It may import engine, steps/eviction, steps/facts, steps/kube
-// and steps/remote.
+// a cordon made by somebody else is neither taken over nor undone. It may import engine, steps/census, steps/eviction,
+// steps/facts, steps/kube and steps/remote.
 package node
 
 import (
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/facts"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/remote"
@@ -70,9 +71,7 @@ func Kinds(c Cluster, hosts remote.Hosts) []engine.Kind {
 func look(ctx context.Context, c Nodes, s engine.Scene) (kube.Node, error) {
 	n, err := c.Node(ctx, s.Target.Name)
 	if errors.Is(err, kube.ErrNotFound) {
-		return n, engine.Refuse(
-			fmt.Sprintf("the cluster has no node %q", s.Target.Name),
-			"hosts are found in the cluster by their names in the inventory: compare them with `kubectl get nodes`")
+		return n, census.Missing(s)
 	}
 	return n, err
 }

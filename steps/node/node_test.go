@@ -183,6 +183,19 @@ func TestWorldToChanges(t *testing.T) {
 	}
 }
 
+// A node that was there when the run began is not a name that somebody mistyped: each step says so, and how to go on.
+func TestANodeThatIsGone(t *testing.T) {
+	for _, kind := range []string{"node.cordon", "node.drain", "node.ready", "node.uncordon"} {
+		sc := scene(nil)
+		sc.Known = engine.Facts{"kubelet@w1": "1.27.3"} // which a host may have that is no node
+		_, err := step(t, kubetest.New(), kind).Observe(t.Context(), sc)
+		enginetest.Expect(t, err, "", `the cluster has no node "w1"`)
+		sc.Known = engine.Facts{"node@w1": "true"}
+		_, err = step(t, kubetest.New(), kind).Observe(t.Context(), sc)
+		enginetest.Expect(t, err, "", "node w1 was there when this run began and is gone since; have it join again and `upgrader resume r1`; or go on without it: take it out of the inventory, then `upgrader resume r1 --accept-plan-change --settle w1=done`")
+	}
+}
+
 // running is what a host says whose kubelet has been running for so long, by a clock that is off by some time.
 func running(ago, off time.Duration) string {
 	at := time.Now().Add(off).UTC()

@@ -63,6 +63,16 @@ k -n kube-system get lease kube-scheduler -o json | jq -e '.spec | .holderIdenti
 	}
 }
 
+// crashing is a DaemonSet whose pods end as soon as they began: on every worker, and told of each.
+func crashing() []trouble {
+	return []trouble{{
+		name: "a DaemonSet that crash-loops", plant: apply("crashes"), cure: `k delete namespace crashes --timeout=120s`,
+		shows: `k -n crashes get pods -o json | jq -e '[.items[] | select(.spec.nodeName == "w1")] | length == 1 and all(.[]; .status.containerStatuses[0] | .restartCount >= 3 and .state.waiting.reason == "CrashLoopBackOff")'`,
+		want:  []wanted{{"warning", "node.daemons", "w1", "of DaemonSet shop is not well: CrashLoopBackOff (container shop)", "it last ended with exit code 1", "kubectl -n crashes describe pod shop-"}},
+		along: []string{"node.daemons"},
+	}}
+}
+
 // editedManifest is an edit of a static pod, which kubeadm would undo. Its comparison needs all manifests to be there.
 func editedManifest() trouble {
 	return trouble{

@@ -74,7 +74,10 @@ func (r *Reducer) propose(i int32, w *work, changes []Proposal) {
 		r.fail(i, w, bad)
 		return
 	}
-	w.Stage, w.Proposals, w.Next, w.Halt, w.Failures, w.Refusals = wanting, changes, 0, false, nil, nil
+	w.Stage, w.Proposals, w.Next, w.Halt, w.Failures, w.Refusals, w.Unsure = wanting, changes, 0, false, nil, nil, false
+	w.forget(func(change string) bool { // it is not asked for any more
+		return !slices.ContainsFunc(changes, func(p Proposal) bool { return p.key() == change })
+	})
 	r.permits = append(r.permits, i)
 }
 
@@ -88,8 +91,8 @@ func (r *Reducer) unfit(i int32, w *work, changes []Proposal) *Failure {
 		switch {
 		case p.Say == "" || p.Repeat == "":
 			return &Failure{Why: fmt.Sprintf("%s asked for an incomplete change %q, which is an error in upgrader itself", kind, p.Say)}
-		case w.Made[p.Say+"\x00"+p.Of] >= rounds:
-			return &Failure{Why: fmt.Sprintf("did not converge: %q was done %d times and is still to be done", strings.TrimSpace(p.Say+" "+p.Of), rounds)}
+		case w.Made[p.key()] >= rounds:
+			return &Failure{Why: w.withLast(fmt.Sprintf("did not converge: %q was done %d times and is still to be done", strings.TrimSpace(p.Say+" "+p.Of), rounds))}
 		}
 	}
 	return nil
@@ -260,7 +263,8 @@ func (r *Reducer) ended(i int32, w *work, ev Event) {
 		w.count(&w.Proposals[e.Change])
 	case err.Class == Doubts && e.Repeat == Convergent:
 		r.outcome(e, outcomeDoubt, err.Why, nil)
-		w.count(&w.Proposals[e.Change])
+		w.Unsure = true
+		r.met(w, e, e.Say+": "+err.Why)
 	case err.Class == Doubts:
 		w.Doubts = append(w.Doubts, e.Ticket)
 		r.settleNext(i, w)
@@ -268,9 +272,11 @@ func (r *Reducer) ended(i int32, w *work, ev Event) {
 	case err.Class == Waits:
 		r.outcome(e, outcomeRefused, err.Why, nil)
 		w.Refusals = append(w.Refusals, err.Why)
+		r.met(w, e, err.Why)
 	case err.Class == Passes: // it may be gone at the next look
 		r.outcome(e, outcomeFailed, err.Why, nil)
 		w.Refusals, w.Halt = append(w.Refusals, e.Say+": "+err.Why), true
+		r.met(w, e, e.Say+": "+err.Why)
 	default:
 		r.outcome(e, outcomeFailed, err.Why, nil)
 		r.spoil(w, e, err)
@@ -286,6 +292,7 @@ func (r *Reducer) spoil(w *work, e *effect, err *Failure) {
 		f.Of = w.Proposals[e.Change].Of
 	}
 	w.Failures, w.Halt = append(w.Failures, &f), true
+	r.met(w, e, f.Why)
 }
 
 func (r *Reducer) outcome(e *effect, state, why string, facts map[string]string) {
@@ -315,6 +322,9 @@ func (r *Reducer) tell(i int32, w *work, ev Event) {
 	switch {
 	case ev.Fate == Ended && ev.Err == nil:
 		r.outcome(e, outcomeOK, "", ev.Facts)
+		if w.Stage == making { // one of this observation
+			w.count(&w.Proposals[e.Change])
+		}
 	case ev.Fate == Ended:
 		r.outcome(e, outcomeFailed, ev.Err.Why, nil)
 		r.spoil(w, e, ev.Err)
@@ -423,11 +433,14 @@ func (r *Reducer) sumUp(i int32, w *work) {
 	case e != nil:
 		r.conclude(i, &Failure{Class: Asks, Why: r.question(e)})
 	case len(w.Refusals) > 0:
+		slices.Sort(w.Refusals) // in the order in which they came in the same reason would be another one at each look
 		r.wait(i, w, strings.Join(w.Refusals, "; "), observing)
 	case r.halting(i, w) && w.Next < len(w.Proposals):
 		r.settled(i, Stopped, w.Why)
 	case w.Once && r.nodes[i].made && w.Next == len(w.Proposals):
 		r.settled(i, Done, "")
+	case w.Unsure && !r.halting(i, w):
+		r.wait(i, w, w.Last.Why, observing) // a look settles it, and what keeps an answer from coming may last
 	default:
 		w.Pause = firstPause
 		r.observe(i, w)

@@ -54,6 +54,9 @@ type Proposal struct {
 	Outage               time.Duration
 }
 
+// key tells changes of a step apart: by their words.
+func (p *Proposal) key() string { return p.Say + "\x00" + p.Of }
+
 // A Failure is an error as plain data.
 type Failure struct {
 	Class Class

@@ -51,7 +51,7 @@ func (r *Reducer) giveIn(i int32, w *work, err *Failure) {
 		r.conclude(i, err)
 		return
 	}
-	w.Undoing, w.Cause, w.Deadline, w.Why, w.Pause = true, err, r.now+undoTime, "", longestPause
+	w.Undoing, w.Cause, w.Deadline, w.Why, w.Last, w.Pause = true, err, r.now+undoTime, "", mishap{}, longestPause
 	r.observe(i, w)
 }
 

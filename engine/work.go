@@ -27,6 +27,7 @@ type work struct {
 	Then     stage         // after the pause
 	Why      string        // what was last said about waiting
 	Made     map[string]int
+	Last     mishap   // of attempts
 	Cause    *Failure // undoing: why
 
 	Proposals []Proposal
@@ -37,6 +38,7 @@ type work struct {
 	Settling  string   // the one that is asked about
 	Failures  []*Failure
 	Refusals  []string
+	Unsure    bool // nobody knows whether a convergent change was made
 }
 
 // While a step waits it looks again after a moment at first and every two seconds later on: often enough for a person
@@ -277,7 +279,7 @@ func (r *Reducer) timedOut(i int32, w *work, why string) *Failure {
 	if w.Why != "" {
 		why = w.Why
 	}
-	return &Failure{Late: true, Why: fmt.Sprintf("timed out after %s, still waiting: %s", r.graph.Nodes[i].Timeout, why)}
+	return &Failure{Late: true, Why: w.withLast(fmt.Sprintf("timed out after %s, still waiting: %s", r.graph.Nodes[i].Timeout, why))}
 }
 
 // halting says whether a node stops at its next change; never for what is done finally, or taken back.
@@ -305,12 +307,12 @@ func (r *Reducer) sweep() {
 	}
 }
 
-// count counts a change by its words, and returns how often it has come.
+// count counts a change that was made, or announced, by its words, and returns how often it has come.
 func (w *work) count(p *Proposal) int {
 	if w.Made == nil {
 		w.Made = map[string]int{}
 	}
-	key := p.Say + "\x00" + p.Of
-	w.Made[key]++
-	return w.Made[key]
+	w.forget(func(change string) bool { return change == p.key() })
+	w.Made[p.key()]++
+	return w.Made[p.key()]
 }

@@ -24,8 +24,8 @@ func unlockCommand(c *console, g *global) *cobra.Command {
 		Use:   "unlock",
 		Short: "Take the cluster's lock away from an upgrader that is gone",
 		Long: `Shows who holds the cluster's lock and, after a yes, takes it away from that very process and from no other. Whoever
-held it is refused from then on by the cluster and by every host. The lock is free some 25 seconds later, when nothing can
-arrive any more of what that process may have sent; if it was one of this machine and has ended, after 15. An unlock that is
+held it is refused from then on by the cluster and by every host. The lock is free some 55 seconds later, when nothing can
+arrive any more of what that process may have sent; if it was one of this machine and has ended, after 45. An unlock that is
 cut short in this is finished by the next one. Be sure that the upgrader does nothing any more on the hosts: jobs that it
 has started there go on.`,
 		Args: cobra.NoArgs,

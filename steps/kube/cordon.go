@@ -122,5 +122,5 @@ func (c *Client) patchNode(ctx context.Context, seen Node, annotations map[strin
 	if err != nil {
 		return fmt.Errorf("encoding the patch: %w", err)
 	}
-	return c.once(ctx, c.rest.Patch(types.MergePatchType).AbsPath(core, "nodes", seen.Name).Body(body), into(&corev1.Node{}))
+	return c.change(ctx, c.rest.Patch(types.MergePatchType).AbsPath(core, "nodes", seen.Name).Body(body), into(&corev1.Node{}))
 }

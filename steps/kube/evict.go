@@ -34,7 +34,7 @@ func (c *Client) EvictWithin(ctx context.Context, p Pod, grace time.Duration) er
 	return converge(ctx, "evicting pod "+p.String(), func() (bool, error) {
 		return c.left(ctx, p)
 	}, func() (final bool, err error) {
-		err = c.once(ctx, c.rest.Post().AbsPath(core, "namespaces", p.Namespace, "pods", p.Name, "eviction").
+		err = c.change(ctx, c.rest.Post().AbsPath(core, "namespaces", p.Namespace, "pods", p.Name, "eviction").
 			SetHeader("Content-Type", "application/json").Body(body), func(rest.Result) error { return nil })
 		return c.refusal(ctx, p, err)
 	})

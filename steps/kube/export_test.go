@@ -6,6 +6,6 @@ import "time"
 // second is a unit.
 func (l *Lock) Hurry(unit time.Duration) {
 	l.pace = pace{
-		duration: 60 * unit, renewal: 5 * unit, request: 5 * unit, trust: 20 * unit, write: 10 * unit, transit: 5 * unit, watch: 2 * unit,
+		duration: 60 * unit, renewal: 5 * unit, request: 5 * unit, trust: 50 * unit, write: 40 * unit, dial: 10 * unit, transit: 5 * unit, watch: 2 * unit,
 	}
 }

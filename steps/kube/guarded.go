@@ -54,7 +54,7 @@ func (g *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 		drop(req)
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(req.Context(), longest, fmt.Errorf("no answer within %s: %w", longest, context.DeadlineExceeded))
+	ctx, cancel := context.WithTimeoutCause(req.Context(), longest, &slowError{longest, slowAdmission})
 	defer cancel()
 	answer, err := g.writes.RoundTrip(within(ctx, req, longest))
 	if err != nil {
@@ -96,7 +96,7 @@ func drop(req *http.Request) {
 
 // dial makes a connection for writes.
 func (l *Lock) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: l.pace.write, ControlContext: giveUpAfter(l.pace.transit)}
+	dialer := net.Dialer{Timeout: l.pace.dial, ControlContext: giveUpAfter(l.pace.transit)}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err

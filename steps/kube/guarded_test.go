@@ -170,3 +170,21 @@ func TestNodesCarryTheEpoch(t *testing.T) {
 		t.Errorf("a mark that is none: %v", err)
 	}
 }
+
+// While a write is under way the lock is renewed on, so that what follows it need not wait, and its answer is believed.
+func TestTheLockIsRenewedWhileAWriteIsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		state{}.set(s)
+		l := acquired(t, s, ann("r1"))
+		defer l.Keep(t.Context())()
+		s.Admit(func(*http.Request) kubetest.Admission { return kubetest.Admission{Takes: 33 * time.Second} })
+		before := len(s.Writes())
+		if err := under(t, s, l).Cordon(t.Context(), "w1", "r1/drain"); err != nil {
+			t.Error(err)
+		}
+		if renewals := len(s.Writes()) - before - 1; renewals != 6 {
+			t.Errorf("it was renewed %d times in 33 s, want 6", renewals)
+		}
+	})
+}

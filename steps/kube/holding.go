@@ -14,7 +14,7 @@ func (l *Lock) write(ctx context.Context, next lease) error {
 	if err := l.client.Login(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, l.pace.request, fmt.Errorf("no answer within %s: %w", l.pace.request, context.DeadlineExceeded))
+	ctx, cancel := context.WithTimeoutCause(ctx, l.pace.request, &slowError{limit: l.pace.request})
 	defer cancel()
 	began := time.Now()
 	written, err := l.client.writeLease(ctx, lockNamespace, lockName, next)

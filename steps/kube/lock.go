@@ -22,13 +22,15 @@ const (
 )
 
 // A pace is how long the parts of a lock's life last. They hang together: what was written under a lock has arrived, or
-// never will, once trust and transit are over.
+// never will, once trust and transit are over, which is before anybody else may take it. A write begins in the first moments of
+// a renewal's trust, which leaves time for one that is lost to be made again; while it is under way the lock is renewed on.
 type pace struct {
 	duration time.Duration // so long without a renewal, and another process of the same run may take it
 	renewal  time.Duration // how often it is renewed
 	request  time.Duration // how long one renewal may take, so that a lost one can be made again in time
 	trust    time.Duration // so long a renewal is believed without asking again
 	write    time.Duration // the longest write: none begins in the last so much of trust
+	dial     time.Duration // how long one may wait for its connection
 	transit  time.Duration // so long the kernel tries to bring what was sent to the server
 	watch    time.Duration // how often a Lease is looked at that may be dead
 }
@@ -36,7 +38,7 @@ type pace struct {
 func usualPace() pace {
 	return pace{
 		duration: lockDuration, renewal: 5 * time.Second, request: 5 * time.Second,
-		trust: 20 * time.Second, write: requestTimeout, transit: 5 * time.Second, watch: 2 * time.Second,
+		trust: 10*time.Second + writeTimeout, write: writeTimeout, dial: requestTimeout, transit: 5 * time.Second, watch: 2 * time.Second,
 	}
 }
 

@@ -23,9 +23,13 @@ import (
 )
 
 // How long one request may take, and how often and how long something is tried before the caller is told. An API
-// server behind a load balancer is back within seconds of a restart; a longer outage is the engine's to wait for.
+// server behind a load balancer is back within seconds of a restart; a longer outage is the engine's to wait for. A write
+// outlasts admission: each webhook may take 30 s (k8s.io/api: admissionregistration/v1, timeoutSeconds), and the API server
+// sees a write through for 34 (k8s.io/apiserver: pkg/endpoints/handlers/rest.go, requestTimeoutUpperBound); the lock may have
+// to be renewed before that.
 const (
 	requestTimeout = 10 * time.Second
+	writeTimeout   = 40 * time.Second
 	maxTries       = 5
 	maxPatience    = 8 * time.Second
 	firstPause     = 250 * time.Millisecond
@@ -89,13 +93,27 @@ func judgeTransport(err error) verdict {
 	return unknown
 }
 
-// once makes one request, within requestTimeout, and lets take have what came back. The words of an error may be the
-// server's, or of whoever stands in its place. What credentials take is not the request's time.
+// once makes one request that admission does not hold up, within requestTimeout, and lets take have what came back.
 func (c *Client) once(ctx context.Context, req *rest.Request, take func(rest.Result) error) error {
+	return c.ask(ctx, &slowError{limit: requestTimeout}, req, take)
+}
+
+// change makes one request that writes, and lasts as long as admission may.
+func (c *Client) change(ctx context.Context, req *rest.Request, take func(rest.Result) error) error {
+	err := c.ask(ctx, &slowError{writeTimeout, slowAdmission}, req, take)
+	if gaveUp(err) {
+		return fmt.Errorf("%w%s", err, slowAdmission)
+	}
+	return err
+}
+
+// ask makes one request, and ends it in time. The words of an error may be the server's, or of whoever stands in its place.
+// What credentials take is not the request's time.
+func (c *Client) ask(ctx context.Context, late *slowError, req *rest.Request, take func(rest.Result) error) error {
 	if err := c.Login(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, fmt.Errorf("no answer within %s: %w", requestTimeout, context.DeadlineExceeded))
+	ctx, cancel := context.WithTimeoutCause(ctx, late.limit, late)
 	defer cancel()
 	result := req.MaxRetries(0).Do(ctx) // client-go's own retries would sleep through Retry-After, also on writes
 	err := result.Error()
@@ -104,6 +122,9 @@ func (c *Client) once(ctx context.Context, req *rest.Request, take func(rest.Res
 	}
 	if err != nil && ctx.Err() != nil {
 		c.dropConnections()
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = context.Cause(ctx) // over HTTP/2 net/http does not tell it
+		}
 	}
 	err = printable.Error(redact.Error(err)) // a server, or a proxy before it, may repeat what it was sent
 	if apierrors.IsUnauthorized(err) {

@@ -101,7 +101,8 @@ func work(ctx context.Context, c *kube.Client, run string, i int) error {
 // A registrar serves a cluster and counts what it took from a controller that had lost its lock: a write while another
 // run had it, or nobody.
 type registrar struct {
-	cluster *kubetest.Server
+	cluster   *kubetest.Server
+	admission time.Duration // how long a webhook may hold a write up
 
 	mu           sync.Mutex // one request at a time, so that who has the lock is known for each
 	holder       string
@@ -111,6 +112,10 @@ type registrar struct {
 func (r *registrar) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(req.Body) // a controller may have been stopped in the middle of it
 	if err != nil {
+		return
+	}
+	if !r.admits(req) {
+		http.Error(w, "request did not complete within requested timeout", http.StatusGatewayTimeout)
 		return
 	}
 	r.mu.Lock()
@@ -124,6 +129,25 @@ func (r *registrar) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(answer.Body.Bytes())
+}
+
+// admits holds a write up as a webhook does, and says whether it is carried out: not when its client has hung up meanwhile, or
+// when the time is over that it names. One whose client was stopped goes on.
+func (r *registrar) admits(req *http.Request) bool {
+	if r.admission == 0 || req.Method == http.MethodGet || strings.Contains(req.URL.Path, "/leases") {
+		return true
+	}
+	limit, err := time.ParseDuration(req.URL.Query().Get("timeout"))
+	if err != nil {
+		limit = time.Hour
+	}
+	takes := rand.N(r.admission)
+	select {
+	case <-time.After(min(takes, limit)):
+		return takes < limit
+	case <-req.Context().Done():
+		return false
+	}
 }
 
 func (r *registrar) register(req *http.Request, body []byte) {
@@ -217,10 +241,10 @@ func (c *contestant) signal(s os.Signal) {
 
 // compete stops the controller that has the lock at a random moment, takes the lock away, has another one take it, and
 // lets the first go on, so often; it returns how many writes the cluster took, and how many of them from a controller
-// without the lock.
-func compete(t *testing.T, races int, bare bool) (taken, stale int) {
+// without the lock. Admission takes up to so long.
+func compete(t *testing.T, races int, bare bool, admission time.Duration) (taken, stale int) {
 	t.Helper()
-	r := &registrar{cluster: kubetest.New()}
+	r := &registrar{cluster: kubetest.New(), admission: admission}
 	for _, node := range []string{"w0", "w1", "w2"} {
 		r.cluster.SetNode(kube.Node{Name: node, Ready: true})
 		r.cluster.SetPod(kube.Pod{Namespace: "shop", Name: "on-" + node, Node: node})
@@ -277,7 +301,14 @@ func takeAway(t *testing.T, server string, bare bool) {
 }
 
 // A controller that was stopped, whose lock was taken away and which goes on later writes nothing: see -races.
-func TestStaleControllers(t *testing.T) {
+func TestStaleControllers(t *testing.T) { competeEverywhere(t, 0) }
+
+// Nor does it where admission is so slow that most of its writes are under way when it is stopped: they are over before
+// anybody else has the lock, and the lock is renewed while they are.
+func TestStaleControllersBehindSlowAdmission(t *testing.T) { competeEverywhere(t, 50*unit) }
+
+func competeEverywhere(t *testing.T, admission time.Duration) {
+	t.Helper()
 	const clusters = 4 // at once
 	var mu sync.Mutex
 	done, writes, stale := 0, 0, 0
@@ -285,7 +316,7 @@ func TestStaleControllers(t *testing.T) {
 		for i := range clusters {
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				t.Parallel()
-				taken, wrong := compete(t, *races/clusters, false)
+				taken, wrong := compete(t, *races/clusters, false, admission)
 				mu.Lock()
 				defer mu.Unlock()
 				done, writes, stale = done+*races/clusters, writes+taken, stale+wrong
@@ -301,7 +332,7 @@ func TestStaleControllers(t *testing.T) {
 // The same races find out a controller that only asks its lock before it writes, and an unlock that does not wait.
 func TestRacesFindAStaleController(t *testing.T) {
 	for range 20 {
-		if taken, stale := compete(t, 10, true); stale > 0 {
+		if taken, stale := compete(t, 10, true, 0); stale > 0 {
 			t.Logf("figure: 10 races of a controller that only asks its lock: %d writes accepted, %d of them stale", taken, stale)
 			return
 		}

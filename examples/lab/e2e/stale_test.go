@@ -27,7 +27,7 @@ func TestStaleController(t *testing.T) {
 	copied.resume().ends(6, "waiting 1m0s for a sign of life", "of this very run")
 
 	old.signal(syscall.SIGSTOP)
-	o.start("unlock", "--yes", "--run", o.runID(), "--kubeconfig", filepath.Join(l.dir, "kubeconfig")).ends(0, "waiting 25s", "is refused from now on")
+	o.start("unlock", "--yes", "--run", o.runID(), "--kubeconfig", filepath.Join(l.dir, "kubeconfig")).ends(0, "waiting 55s", "is refused from now on")
 	next := l.operator().run(plan)
 	next.until("wait", "drain@w1")
 

@@ -78,6 +78,13 @@ func (s *Server) RoundTrip(r *http.Request) (*http.Response, error) {
 		s.handle(r, body)
 		return respond(r, failure(http.StatusInternalServerError, "", "etcdserver: request timed out")), nil
 	}
+	refused, err := s.admitted(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case refused != nil:
+		return respond(r, *refused), nil
+	}
 	return respond(r, s.handle(r, body)), nil
 }
 

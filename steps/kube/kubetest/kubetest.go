@@ -31,6 +31,8 @@ type Server struct {
 	refused  func(pod kube.Pod)
 	linger   time.Duration
 	denied   kube.Right
+
+	admission func(r *http.Request) Admission
 }
 
 // object is one object of the API, as its JSON decodes.

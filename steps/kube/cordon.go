@@ -51,7 +51,8 @@ func (n Node) UncordonedSince(run string) bool {
 
 // Cordon makes a node unschedulable and marks it with owner (RUN/STEP), both in one conditional patch. A node that is
 // cordoned already stays as it is: a cordon of somebody else is never taken over. ErrUncordoned if the node has the
-// mark of owner's run and is not cordoned; engine.ErrFenced if an upgrader of a higher epoch has written on it.
+// mark of owner's run and is not cordoned; engine.ErrFenced if an upgrader of a higher epoch has written on it;
+// engine.NotYet if admission does not let it through now.
 func (c *Client) Cordon(ctx context.Context, node, owner string) error {
 	what := "cordoning node " + node
 	var seen Node
@@ -64,13 +65,13 @@ func (c *Client) Cordon(ctx context.Context, node, owner string) error {
 		}
 		return seen.Unschedulable, nil
 	}, func() (bool, error) {
-		return false, c.patchNode(ctx, seen, map[string]any{CordonedBy: owner}, true)
+		return heldUp(what, c.patchNode(ctx, seen, map[string]any{CordonedBy: owner}, true))
 	})
 }
 
 // Uncordon makes a node schedulable again and takes the mark away, both in one conditional patch. It does so only if
 // the mark is of owner's run (the part before the slash); otherwise the error is a *ForeignCordonError. A node that is
-// neither cordoned nor marked is left alone. engine.ErrFenced as for Cordon.
+// neither cordoned nor marked is left alone. engine.ErrFenced and engine.NotYet as for Cordon.
 func (c *Client) Uncordon(ctx context.Context, node, owner string) error {
 	what := "uncordoning node " + node
 	var seen Node
@@ -87,7 +88,7 @@ func (c *Client) Uncordon(ctx context.Context, node, owner string) error {
 		}
 		return true, nil
 	}, func() (bool, error) {
-		return false, c.patchNode(ctx, seen, map[string]any{CordonedBy: nil}, nil)
+		return heldUp(what, c.patchNode(ctx, seen, map[string]any{CordonedBy: nil}, nil))
 	})
 }
 

@@ -22,7 +22,8 @@ import (
 
 // Evict asks the API server to remove a pod, within its own grace period. The pod is known by its UID and its node: one
 // that is gone, terminating, or has come back under its name elsewhere needs nothing. Errors: *Blocked if a
-// PodDisruptionBudget does not allow it now; engine.NotYet if the server asks to come later for another reason.
+// PodDisruptionBudget does not allow it now; engine.NotYet if the server asks to come later for another reason, or admission
+// does not let it through.
 func (c *Client) Evict(ctx context.Context, p Pod) error { return c.EvictWithin(ctx, p, 0) }
 
 // EvictWithin is Evict with a grace period in place of the pod's own; 0 leaves it the pod's own.
@@ -73,8 +74,12 @@ func (c *Client) left(ctx context.Context, p Pod) (bool, error) {
 }
 
 // refusal turns the API server's answers to an eviction (pkg/registry/core/pod/storage/eviction.go) into errors of our
-// own. Those that are final end the attempt; the others are judged like any request's.
+// own. Those that are final end the attempt; the others are judged like any request's. Admission comes first: a webhook
+// denies by whatever code it likes, also by one that would mean that the pod is gone.
 func (c *Client) refusal(ctx context.Context, p Pod, err error) (final bool, _ error) {
+	if final, err := heldUp(p.String(), err); final {
+		return true, err
+	}
 	switch {
 	case err == nil, apierrors.IsNotFound(err):
 		return true, nil

@@ -259,6 +259,9 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // explain adds to an answer of the API server what a person can do about it.
 func explain(err error) error {
+	if _, ok := admissionSays(err); ok {
+		return err // whatever its code, it is not about who asks
+	}
 	var unaccepted *unacceptedError
 	switch {
 	case errors.As(err, &unaccepted):

@@ -26,8 +26,13 @@ func (b Budget) String() string { return b.Namespace + "/" + b.Name }
 
 // Words say how many disruptions the budget allows, and why.
 func (b Budget) Words() string {
-	if b.Pending {
+	switch {
+	case b.Uncomputed != "": // also where it was never counted, and so is pending
+		return fmt.Sprintf("PDB %s cannot be computed: %s", b, b.Uncomputed)
+	case b.Pending:
 		return fmt.Sprintf("PDB %s has changed and is not counted yet", b)
+	case b.Expected == 0:
+		return fmt.Sprintf("PDB %s allows %d: no pods match it (expectedPods 0)", b, b.Allowed)
 	}
 	return fmt.Sprintf("PDB %s allows %d (%d healthy, needs %d)", b, b.Allowed, b.Healthy, b.Desired)
 }
@@ -96,13 +101,18 @@ func pressure(c corev1.NodeCondition) bool {
 }
 
 func reason(c corev1.NodeCondition) string {
-	switch {
-	case c.Status == corev1.ConditionTrue:
+	if c.Status == corev1.ConditionTrue {
 		return ""
-	case c.Message == "":
-		return c.Reason
 	}
-	return c.Reason + ": " + c.Message
+	return because(c.Reason, c.Message)
+}
+
+// because is why a condition is as it is.
+func because(reason, message string) string {
+	if message == "" {
+		return reason
+	}
+	return reason + ": " + message
 }
 
 func toPod(p *corev1.Pod) Pod {
@@ -174,6 +184,7 @@ func toBudget(b *policyv1.PodDisruptionBudget) Budget {
 		Allowed: b.Status.DisruptionsAllowed, Healthy: b.Status.CurrentHealthy,
 		Desired: b.Status.DesiredHealthy, Expected: b.Status.ExpectedPods,
 		Pending:      b.Status.ObservedGeneration < b.Generation,
+		Uncomputed:   uncomputed(b.Status.Conditions),
 		UnreadyMayGo: b.Spec.UnhealthyPodEvictionPolicy != nil && *b.Spec.UnhealthyPodEvictionPolicy == policyv1.AlwaysAllow,
 		Owner:        writer(b),
 		Selects:      func(set map[string]string) bool { return selector.Matches(labels.Set(set)) },
@@ -206,6 +217,17 @@ func toAttachment(a *storagev1.VolumeAttachment) Attachment {
 		out.Error = failed.Message
 	}
 	return out
+}
+
+// uncomputed says why the disruption controller cannot count a budget (pkg/controller/disruption/disruption.go, failSafe): with
+// maxUnavailable or a percentage it asks the pods' controllers how many there should be, and not each can say.
+func uncomputed(conditions []metav1.Condition) string {
+	for _, c := range conditions {
+		if c.Type == policyv1.DisruptionAllowedCondition && c.Status == metav1.ConditionFalse && c.Reason == policyv1.SyncFailedReason {
+			return because(c.Reason, c.Message)
+		}
+	}
+	return ""
 }
 
 func attachedVolume(a *storagev1.VolumeAttachment) string {

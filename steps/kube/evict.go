@@ -141,7 +141,7 @@ func (c *Client) covering(ctx context.Context, p Pod) []Budget {
 }
 
 // causes are the server's words for a refusal, such as "The disruption budget cart needs 1 healthy pods and has 1
-// currently".
+// currently", or why it "failed sync".
 func causes(err error) string {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) && status.Status().Details != nil {

@@ -71,7 +71,10 @@ func (h hostileAPI) object(path string) any {
 	case last == "pods":
 		return &corev1.PodList{Items: []corev1.Pod{*h.pod()}}
 	case last == "poddisruptionbudgets":
-		return &policyv1.PodDisruptionBudgetList{Items: []policyv1.PodDisruptionBudget{*fill(h.text, &policyv1.PodDisruptionBudget{})}}
+		b := fill(h.text, &policyv1.PodDisruptionBudget{})
+		failed := &b.Status.Conditions[0] // its message is shown
+		failed.Type, failed.Status, failed.Reason = policyv1.DisruptionAllowedCondition, metav1.ConditionFalse, policyv1.SyncFailedReason
+		return &policyv1.PodDisruptionBudgetList{Items: []policyv1.PodDisruptionBudget{*b}}
 	case last == "volumeattachments":
 		a := fill(h.text, &storagev1.VolumeAttachment{})
 		a.Spec.NodeName, a.Spec.Source.InlineVolumeSpec = "w1", nil

@@ -66,6 +66,7 @@ type Budget struct {
 	Namespace, Name                     string
 	Allowed, Healthy, Desired, Expected int32  // disruptionsAllowed, currentHealthy, desiredHealthy, expectedPods
 	Pending                             bool   // its last change is not counted yet: the numbers are of before, and nothing is allowed
+	Uncomputed                          string // why it cannot be counted, so that it allows nothing: "SyncFailed: found no controllers for pod ..."; empty: it can
 	UnreadyMayGo                        bool   // unhealthyPodEvictionPolicy AlwaysAllow: pods that are not Ready go whatever the numbers are
 	Owner                               string // who writes it: "Kafka shop/broker", by its controlling owner reference, or any; empty: nobody
 	Selects                             func(labels map[string]string) bool

@@ -1,11 +1,15 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -21,19 +25,61 @@ func (w *world) computeBudgets() {
 // computeBudget counts as pkg/controller/disruption/disruption.go does: a pod that is ending is not healthy, and the
 // number of pods expected is the owner's with maxUnavailable and percentages, and the pods' own with a plain minAvailable.
 func (w *world) computeBudget(b *policyv1.PodDisruptionBudget) {
-	was := b.Status
-	b.Status.CurrentHealthy, b.Status.ExpectedPods, b.Status.DesiredHealthy = 0, 0, 0
-	scale, pods := 0, 0
+	was := b.Status.DeepCopy()
+	pods := selected(b, list[*corev1.Pod](w, "pods"))
+	scale, err := 0, error(nil)
+	if b.Spec.MaxUnavailable != nil || b.Spec.MinAvailable != nil && b.Spec.MinAvailable.Type == intstr.String {
+		scale, err = w.scaleOf(pods)
+	}
+	if err != nil {
+		failSafe(b, err)
+	} else {
+		countBudget(b, pods, scale)
+	}
+	if !reflect.DeepEqual(*was, b.Status) {
+		w.touch(b)
+	}
+}
+
+// failSafe lets nothing go and leaves the numbers as they were.
+func failSafe(b *policyv1.PodDisruptionBudget, err error) {
+	b.Status.DisruptionsAllowed = 0
+	sayAllowed(b, policyv1.SyncFailedReason, err.Error())
+}
+
+func sayAllowed(b *policyv1.PodDisruptionBudget, reason, message string) {
+	c := metav1.Condition{Type: policyv1.DisruptionAllowedCondition, Status: metav1.ConditionFalse, Reason: reason, Message: message,
+		ObservedGeneration: b.Status.ObservedGeneration}
+	if b.Status.DisruptionsAllowed > 0 {
+		c.Status = metav1.ConditionTrue
+	}
+	meta.SetStatusCondition(&b.Status.Conditions, c)
+}
+
+// scaleOf is how many pods their controllers want, all together. A pod without a controller counts for none.
+func (w *world) scaleOf(pods []*corev1.Pod) (scale int, err error) {
 	seen := map[*owner]bool{}
-	for _, p := range list[*corev1.Pod](w, "pods") {
-		if !selects(b, p) {
-			continue
-		}
-		pods++
-		if o := w.ownerOf(p); o != nil && !seen[o] {
+	for _, p := range pods {
+		o, controller := w.ownerOf(p), metav1.GetControllerOf(p)
+		switch {
+		case controller == nil:
+		case controller.Kind == "DaemonSet":
+			return 0, errors.New("daemonsets.apps does not implement the scale subresource")
+		case controller.Kind == "Node": // of a static pod
+			return 0, errors.New("nodes does not implement the scale subresource")
+		case o == nil:
+			return 0, fmt.Errorf("found no controllers for pod %q", p.Name)
+		case !seen[o]:
 			seen[o] = true
 			scale += o.replicas
 		}
+	}
+	return scale, nil
+}
+
+func countBudget(b *policyv1.PodDisruptionBudget, pods []*corev1.Pod, scale int) {
+	b.Status.CurrentHealthy, b.Status.ExpectedPods, b.Status.DesiredHealthy = 0, 0, 0
+	for _, p := range pods {
 		if p.DeletionTimestamp == nil && podReady(p) {
 			b.Status.CurrentHealthy++
 		}
@@ -46,7 +92,7 @@ func (w *world) computeBudget(b *policyv1.PodDisruptionBudget) {
 		b.Status.ExpectedPods = int32(scale)
 		b.Status.DesiredHealthy = int32(scaled(b.Spec.MinAvailable, scale))
 	case b.Spec.MinAvailable != nil:
-		b.Status.ExpectedPods = int32(pods)
+		b.Status.ExpectedPods = int32(len(pods))
 		b.Status.DesiredHealthy = b.Spec.MinAvailable.IntVal
 	}
 	b.Status.DisruptionsAllowed = max(0, b.Status.CurrentHealthy-b.Status.DesiredHealthy)
@@ -54,9 +100,11 @@ func (w *world) computeBudget(b *policyv1.PodDisruptionBudget) {
 		b.Status.DisruptionsAllowed = 0
 	}
 	b.Status.ObservedGeneration = b.Generation
-	if b.Status.CurrentHealthy != was.CurrentHealthy || b.Status.DesiredHealthy != was.DesiredHealthy || b.Status.ExpectedPods != was.ExpectedPods {
-		w.touch(b)
+	reason := policyv1.InsufficientPodsReason
+	if b.Status.DisruptionsAllowed > 0 {
+		reason = policyv1.SufficientPodsReason
 	}
+	sayAllowed(b, reason, "")
 }
 
 func scaled(n *intstr.IntOrString, of int) int {
@@ -65,6 +113,10 @@ func scaled(n *intstr.IntOrString, of int) int {
 		return 0
 	}
 	return v
+}
+
+func selected(b *policyv1.PodDisruptionBudget, pods []*corev1.Pod) []*corev1.Pod {
+	return slices.DeleteFunc(pods, func(p *corev1.Pod) bool { return !selects(b, p) })
 }
 
 func selects(b *policyv1.PodDisruptionBudget, p *corev1.Pod) bool {

@@ -62,6 +62,12 @@ func (s *Server) withStatus(o object, resource string) object {
 	if resource != "poddisruptionbudgets" {
 		return o
 	}
+	if why := str(o, "kubetest"); why != "" { // pkg/controller/disruption/disruption.go, failSafe
+		o["status"] = object{"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0,
+			"conditions": []any{object{"type": "DisruptionAllowed", "status": "False", "reason": "SyncFailed", "message": why}}}
+		delete(o, "kubetest")
+		return o
+	}
 	healthy, expected := 0, 0
 	for path, pod := range s.objects {
 		if !strings.HasPrefix(path, podPath(str(o, "metadata", "namespace"), "")) || !covers(at(o, "spec", "selector", "matchLabels"), pod) {

@@ -128,6 +128,14 @@ func (s *Server) SetBudget(namespace, name string, minAvailable int, match map[s
 	})
 }
 
+// Uncompute has a PodDisruptionBudget be one that the disruption controller cannot count, and says why in its words. Set again,
+// it can.
+func (s *Server) Uncompute(namespace, name, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set(s.objects["/apis/policy/v1/namespaces/"+namespace+"/poddisruptionbudgets/"+name], why, "kubetest") // not a field of the API: withStatus's own note
+}
+
 // SetNodeLease sets when a node's kubelet last renewed its lease.
 func (s *Server) SetNodeLease(node string, renewed time.Time) {
 	s.put("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/"+node, object{

@@ -49,27 +49,38 @@ type asking struct {
 // runner.
 func newGiver(config *rest.Config, o Options) (*giver, error) {
 	g := &giver{within: givenWithin, tell: o.Tell}
-	switch plugin, provider := config.ExecProvider, config.AuthProvider; {
-	case plugin != nil && strings.HasSuffix(plugin.APIVersion, "/v1alpha1"):
-		return nil, fmt.Errorf("its credential plugin speaks %s, which was removed in Kubernetes 1.24: upgrade %s and have it write the user anew (`aws eks update-kubeconfig` for aws)",
-			plugin.APIVersion, plugin.Command)
-	case plugin != nil:
-		if o.AtTerminal && plugin.InteractiveMode != clientcmdapi.NeverExecInteractiveMode {
-			g.within = loginWithin
-		}
-		g.name, g.advice = "the credential plugin "+plugin.Command+" of the kubeconfig", pluginAdvice(plugin.Command)
-		supervise(config, o.PluginRunner, g.within)
-	case provider != nil:
-		if err := removedProvider(provider.Name); err != nil {
-			return nil, err
-		}
-		g.name, g.advice = "the auth-provider "+provider.Name+" of the kubeconfig", providerAdvice
+	var err error
+	switch {
+	case config.ExecProvider != nil:
+		err = g.byPlugin(config, o)
+	case config.AuthProvider != nil:
+		err = g.byProvider(config.AuthProvider.Name)
 	default:
 		return nil, nil
 	}
-	var err error
-	g.way, err = rest.HTTPWrappersForConfig(config, nowhere{})
+	if err == nil {
+		g.way, err = rest.HTTPWrappersForConfig(config, nowhere{})
+	}
 	return g, err
+}
+
+func (g *giver) byPlugin(config *rest.Config, o Options) error {
+	plugin := config.ExecProvider
+	if strings.HasSuffix(plugin.APIVersion, "/v1alpha1") {
+		return fmt.Errorf("its credential plugin speaks %s, which was removed in Kubernetes 1.24: upgrade %s and have it write the user anew (`aws eks update-kubeconfig` for aws)",
+			plugin.APIVersion, plugin.Command)
+	}
+	if o.AtTerminal && plugin.InteractiveMode != clientcmdapi.NeverExecInteractiveMode {
+		g.within = loginWithin
+	}
+	g.name, g.advice = "the credential plugin "+plugin.Command+" of the kubeconfig", pluginAdvice(plugin.Command)
+	supervise(config, o.PluginRunner, g.within)
+	return nil
+}
+
+func (g *giver) byProvider(name string) error {
+	g.name, g.advice = "the auth-provider "+name+" of the kubeconfig", loginAgain
+	return removedProvider(name)
 }
 
 // Login waits until there are credentials, where somebody has to be asked for them; it asks the cluster nothing. A caller

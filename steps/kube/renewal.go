@@ -16,12 +16,12 @@ import (
 
 // What to do when the credentials of a kubeconfig are not accepted, or end, depends on their kind.
 const (
-	goesOn            = "; a run goes on with `upgrader resume`"
-	providerAdvice    = "log in again with what wrote it into the kubeconfig, until `kubectl auth whoami` knows you" + goesOn
-	tokenAdvice       = "get a new one and put it into the kubeconfig, until `kubectl auth whoami` knows you" + goesOn
-	certificateAdvice = "on a control plane `kubeadm certs check-expiration` tells when it ends, and /etc/kubernetes/admin.conf has a renewed one" + goesOn
-	passwordAdvice    = "API servers take passwords no more since Kubernetes 1.19, but what stands before one may: see `kubectl auth whoami`" + goesOn
-	nobodyAdvice      = "put a token, a certificate or a credential plugin into the kubeconfig" + goesOn
+	goesOn     = "; a run goes on with `upgrader resume`"
+	loginAgain = "log in again with what wrote it into the kubeconfig, until `kubectl auth whoami` knows you" + goesOn
+	getAnother = "get a new one and put it into the kubeconfig, until `kubectl auth whoami` knows you" + goesOn
+	getRenewed = "on a control plane `kubeadm certs check-expiration` tells when it ends, and /etc/kubernetes/admin.conf has a renewed one" + goesOn
+	notTaken   = "API servers take passwords no more since Kubernetes 1.19, but what stands before one may: see `kubectl auth whoami`" + goesOn
+	proveIt    = "put a token, a certificate or a credential plugin into the kubeconfig" + goesOn
 )
 
 // pluginAdvice says how to log in by a credential plugin, where its own command is known.
@@ -49,15 +49,15 @@ func (c *Client) Credentials() Credentials {
 	config, of := c.config, " of the kubeconfig"
 	switch {
 	case config.BearerToken != "" || config.BearerTokenFile != "":
-		return Credentials{"the token" + of, endOfToken(tokenOf(config)), config.BearerTokenFile != "", tokenAdvice}
+		return Credentials{"the token" + of, endOfToken(tokenOf(config)), config.BearerTokenFile != "", getAnother}
 	case config.Username != "":
-		return Credentials{What: "the password" + of, Advice: passwordAdvice}
+		return Credentials{What: "the password" + of, Advice: notTaken}
 	case c.giver != nil:
 		return Credentials{What: "what " + c.giver.name + " gives", Advice: c.giver.advice}
 	case len(config.CertData) > 0 || config.CertFile != "":
-		return Credentials{"the certificate" + of, endOfCertificate(config), len(config.CertData) == 0, certificateAdvice}
+		return Credentials{"the certificate" + of, endOfCertificate(config), len(config.CertData) == 0, getRenewed}
 	}
-	return Credentials{What: "the user" + of, Advice: nobodyAdvice}
+	return Credentials{What: "the user" + of, Advice: proveIt}
 }
 
 // tokenOf is the token as it is: client-go reads one in a file again and again.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/kube/kubetest"
@@ -40,6 +41,12 @@ func TestWhatIsWellIsToldNothing(t *testing.T) {
 			p.Phase, p.Finished, p.Finalizers = "Succeeded", true, []string{"example.org/x"}
 		}), "drain.terminating", 1},
 		"groups of other names": {func(_ *testing.T, v *View) { v.Goal.Hosts[0].ControlPlane = false }, "node.role", 0},
+		"a control plane whose manifests are gone": {func(_ *testing.T, v *View) {
+			delete(v.Cluster.Census.Static, "cp1") // which is told otherwise
+			for _, component := range census.ControlPlane() {
+				delete(v.Hosts[0].Files, manifests+component+".yaml")
+			}
+		}, "node.role", 0},
 		"a host that cannot be asked": {func(_ *testing.T, v *View) {
 			v.Cluster.Census.Nodes[1].ControlPlane = true // whether it runs one is not known
 			v.Hosts[1] = &survey.Host{Name: "w1", Err: errors.New("refused")}

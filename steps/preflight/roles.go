@@ -45,7 +45,8 @@ func Roles(ctx context.Context, cluster census.Running) error {
 }
 
 // runsControlPlane says whether a host runs a part of the control plane as static pods, by what the API and the host itself
-// tell. That it runs none is known only where the host could be asked.
+// tell. That it runs none is known only where the host could be asked, and has not the certificate of an API server either:
+// one whose manifests are all gone is a broken control plane, and its static pods are told as missing.
 func (v *View) runsControlPlane(name string) (runs, known bool) {
 	if v.Cluster.Census.Runs(name) {
 		return true, true
@@ -59,7 +60,8 @@ func (v *View) runsControlPlane(name string) (runs, known bool) {
 			return true, true
 		}
 	}
-	return false, true
+	broken := slices.ContainsFunc(h.Certificates, func(c survey.Certificate) bool { return c.Path == "/etc/kubernetes/pki/apiserver.crt" })
+	return false, !broken
 }
 
 func (v *View) role(n kube.Node, runs bool) []finding.Finding {
@@ -67,22 +69,24 @@ func (v *View) role(n kube.Node, runs bool) []finding.Finding {
 	grouped := slices.ContainsFunc(v.Goal.Hosts, func(h HostGoal) bool { return h.ControlPlane })
 	inventory := v.Goal.Host(n.Name).ControlPlane
 	f := finding.Finding{Check: roleCheck, Severity: finding.Blocker, Where: n.Name}
+	const label, statics = kube.ControlPlaneLabel, "static pods of kube-apiserver, kube-controller-manager or kube-scheduler"
 	switch {
 	case runs && !n.ControlPlane:
 		f.What = "it runs a control plane, but its node has not the label that says so: kubeadm, and a plan for the cluster's nodes, take it for a worker"
-		f.Evidence = "static pods of kube-apiserver, kube-controller-manager or kube-scheduler; no label " + kube.ControlPlaneLabel
-		f.Remedy = fmt.Sprintf("give it the label: `kubectl label node %s %s=`; see that the inventory has it in the group control-plane, and begin anew", n.Name, kube.ControlPlaneLabel)
+		f.Evidence = statics + "; no label " + label
+		f.Remedy = fmt.Sprintf("give it the label: `kubectl label node %s %s=`; see that the inventory has it in the group control-plane, and begin anew",
+			n.Name, label)
 	case !runs && n.ControlPlane:
 		f.What = "its node has the label of a control plane, but it runs none: kubeadm, and a plan for the cluster's nodes, take it for one"
-		f.Evidence = "no static pods of kube-apiserver, kube-controller-manager or kube-scheduler; label " + kube.ControlPlaneLabel
-		f.Remedy = fmt.Sprintf("take the label away: `kubectl label node %s %s-`; see that the inventory has it in another group, and begin anew; if it should run one, see why it does not: `upgrader doctor %s`", n.Name, kube.ControlPlaneLabel, n.Name)
+		f.Evidence = "no " + statics + "; label " + label
+		f.Remedy = fmt.Sprintf("take the label away: `kubectl label node %s %s-`; see that the inventory has it in another group, and begin anew", n.Name, label)
 	case runs && listed && grouped && !inventory:
 		f.What = "it runs a control plane, and the inventory has it not in the group control-plane"
-		f.Evidence = "label " + kube.ControlPlaneLabel + " of its node, and static pods"
+		f.Evidence = statics + "; label " + label
 		f.Remedy = "move it to the group control-plane of the inventory, and begin anew"
 	case !runs && inventory:
 		f.What = "the inventory has it in the group control-plane, and it runs none"
-		f.Evidence = "no label " + kube.ControlPlaneLabel + " of its node, and no static pods of kube-apiserver, kube-controller-manager or kube-scheduler"
+		f.Evidence = "no " + statics + "; no label " + label
 		f.Remedy = "move it to another group of the inventory, such as workers, and begin anew"
 	default:
 		return nil

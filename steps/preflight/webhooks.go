@@ -80,7 +80,8 @@ func (s *silence) finding(pods []kube.PlacedPod) finding.Finding {
 		f.What += "some writes, though none of the upgrade's"
 	}
 	object := strings.ToLower(strings.Replace(h.Configuration, " ", "/", 1))
-	f.Remedy = fmt.Sprintf("see why its pods are not Ready: `kubectl -n %s get pods`; until they are, let it fail open (failurePolicy: Ignore): `kubectl edit %s`", h.Namespace, object)
+	f.Remedy = fmt.Sprintf("see why its pods are not Ready: `kubectl -n %s get pods`; until they are, let it fail open (failurePolicy: Ignore): `kubectl edit %s`",
+		h.Namespace, object)
 	if h.Missing {
 		f.Remedy = fmt.Sprintf("install again what service %s/%s belonged to, or take away what is left of it: `kubectl delete %s`", h.Namespace, h.Service, object)
 	}

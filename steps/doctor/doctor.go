@@ -3,7 +3,7 @@
 // may be away.
 //
 // Looking and judging are apart: Look brings home a Picture, Diagnose is a pure function of it. It reads only. It may
-// import engine (for what etcd's report says), census, etcd, finding, knowledge, kube, preflight, remote, skew and survey; only cmd imports it.
+// import engine (for what etcd's report says, and the name of what is no host), census, etcd, finding, knowledge, kube, preflight, remote, skew and survey; only cmd imports it.
 package doctor
 
 import (

@@ -21,7 +21,7 @@ func Refuses(b kube.Budget, p kube.Pod) bool {
 	if !p.Ready && (b.UnreadyMayGo || b.Healthy >= b.Desired && b.Desired > 0) {
 		return false
 	}
-	return b.Allowed <= 0 || b.Pending
+	return b.Exhausted()
 }
 
 // Budgets are the PodDisruptionBudgets of a cluster. It is not safe for concurrent use.

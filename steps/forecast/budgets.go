@@ -102,16 +102,19 @@ func (s *stop) overlap(key string) finding.Finding {
 // severity says what a budget that allows nothing means: one that somebody else than a person writes, or that is about to be counted,
 // may allow more when the drain asks.
 func severity(b kube.Budget) finding.Severity {
-	if b.Owner != "" || b.Pending && b.Allowed > 0 {
+	if b.Owner != "" || b.Pending && b.Allowed > 0 && b.Uncomputed == "" {
 		return finding.Warning
 	}
 	return finding.Blocker
 }
 
 func (s *stop) told(b kube.Budget) finding.Finding {
+	words := b.Words()
+	if b.Expected > 0 && b.Uncomputed == "" && b.Owner == "" {
+		words += fmt.Sprintf(" of %d expected", b.Expected)
+	}
 	found := finding.Finding{
-		Check: "drain.budget", Severity: severity(b), Where: "PodDisruptionBudget " + b.String(),
-		Evidence: fmt.Sprintf("%s of %d expected; %s", b.Words(), b.Expected, few(s.pods)),
+		Check: "drain.budget", Severity: severity(b), Where: "PodDisruptionBudget " + b.String(), Evidence: words + "; " + few(s.pods),
 	}
 	found.What, found.Remedy = s.advice(b, plural(len(s.pods), "pod", "pods"))
 	return found
@@ -125,6 +128,9 @@ func (s *stop) advice(b kube.Budget, count string) (what, remedy string) {
 		return fmt.Sprintf("it allows none of %s to be evicted now, and %s decides when that changes", count, b.Owner),
 			fmt.Sprintf("nothing has to be done if it moves pods that are to be evicted, as the drain asks for each and waits; else see `kubectl -n %s describe pdb %s`, and ask whoever runs it",
 				b.Namespace, b.Name)
+	case b.Uncomputed != "":
+		return fmt.Sprintf("it cannot be computed, and allows none of %s to be evicted", count),
+			"give it minAvailable as a number, which asks no controller how many pods there should be: " + edit
 	case b.Pending:
 		return fmt.Sprintf("it has changed and is not counted yet, and allows none of %s to be evicted", count),
 			fmt.Sprintf("look again in a moment: `kubectl -n %s get pdb %s`; if it stays so, look after kube-controller-manager", b.Namespace, b.Name)

@@ -189,7 +189,10 @@ func TestBudgets(t *testing.T) {
 				"[PDB shop/cart has changed and is not counted yet of 2 expected; shop/cart-a on w1; shop/cart-b on w2]"}},
 		{"an operator writes it, and may move pods that are asked for", func(c *cluster) { c.budget("shop/cart", "cart", 2, 2, 2).Owner = "Kafka shop/cart" }, []string{
 			"warning drain.budget: PodDisruptionBudget shop/cart: it allows none of 2 pods to be evicted now, and Kafka shop/cart decides when that changes " +
-				"[PDB shop/cart allows 0 (2 healthy, needs 2) of 2 expected; shop/cart-a on w1; shop/cart-b on w2]"}},
+				"[PDB shop/cart allows 0 (2 healthy, needs 2), and Kafka shop/cart decides that; shop/cart-a on w1; shop/cart-b on w2]"}},
+		{"it cannot be computed", func(c *cluster) { c.budget("shop/cart", "cart", 2, 2, 2).Uncomputed = "SyncFailed: no scale" }, []string{
+			"blocker drain.budget: PodDisruptionBudget shop/cart: it cannot be computed, and allows none of 2 pods to be evicted " +
+				"[PDB shop/cart cannot be computed: SyncFailed: no scale; shop/cart-a on w1; shop/cart-b on w2]"}},
 		{"two cover the same pods", func(c *cluster) {
 			c.budget("shop/cart", "cart", 1, 2, 2)
 			c.budget("shop/all", "cart", 1, 2, 2)

@@ -90,17 +90,17 @@ func (e evicting) Observe(ctx context.Context, _ engine.Scene) (changes []engine
 	return changes, err
 }
 
-// forgetful is a journal that nobody reads.
-type forgetful struct{}
+// unread is a journal that nobody reads.
+type unread struct{}
 
-func (forgetful) Append(...journal.Record) error { return nil }
+func (unread) Append(...journal.Record) error { return nil }
 
 // settle has the engine drain w1 within a quarter of an hour, and says how that ended and what was waited for.
 func settle(t *testing.T, c *kube.Client) (end journal.Record, waits []string) {
 	t.Helper()
 	g := &engine.Graph{Nodes: []engine.Node{{ID: "drain@w1", Step: "drain", Kind: "evicting", Target: engine.Target{Name: "w1"},
 		Timeout: 15 * time.Minute, Retry: engine.Retry{Attempts: 1}}}}
-	r := engine.Runner{Graph: g, Run: "r1", Log: forgetful{}, Binder: evicting{c}, Watch: func(rec journal.Record) {
+	r := engine.Runner{Graph: g, Run: "r1", Log: unread{}, Binder: evicting{c}, Watch: func(rec journal.Record) {
 		switch rec.Kind {
 		case journal.Settled:
 			end = rec

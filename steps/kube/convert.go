@@ -3,6 +3,7 @@ package kube
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,8 +25,18 @@ func (p Pod) String() string { return p.Namespace + "/" + p.Name }
 // String is namespace/name.
 func (b Budget) String() string { return b.Namespace + "/" + b.Name }
 
-// Words say how many disruptions the budget allows, and why.
+// Exhausted says whether the budget allows no disruption, by the numbers of the last look.
+func (b Budget) Exhausted() bool { return b.Allowed <= 0 || b.Pending }
+
+// Words say how many disruptions the budget allows, why, and who else than a person decides that.
 func (b Budget) Words() string {
+	if b.Owner != "" {
+		return b.counts() + ", and " + b.Owner + " decides that"
+	}
+	return b.counts()
+}
+
+func (b Budget) counts() string {
 	switch {
 	case b.Uncomputed != "": // also where it was never counted, and so is pending
 		return fmt.Sprintf("PDB %s cannot be computed: %s", b, b.Uncomputed)
@@ -191,16 +202,26 @@ func toBudget(b *policyv1.PodDisruptionBudget) Budget {
 	}
 }
 
-// writer is who writes an object: its controller, or whoever else owns it.
+// writer is who writes an object: its controller, whoever else owns it, or who has put a label of its own group on it, as Longhorn
+// does (longhorn.io/managed-by). The common label app.kubernetes.io/managed-by names what a person installed it with.
 func writer(o metav1.Object) string {
 	owner := metav1.GetControllerOf(o)
 	if all := o.GetOwnerReferences(); owner == nil && len(all) > 0 {
 		owner = &all[0]
 	}
 	if owner == nil {
-		return ""
+		return manager(o.GetLabels())
 	}
 	return owner.Kind + " " + o.GetNamespace() + "/" + owner.Name
+}
+
+func manager(set map[string]string) string {
+	for _, key := range slices.Sorted(maps.Keys(set)) {
+		if group, ok := strings.CutSuffix(key, "/managed-by"); ok && group != "app.kubernetes.io" {
+			return set[key]
+		}
+	}
+	return ""
 }
 
 func toAttachment(a *storagev1.VolumeAttachment) Attachment {

@@ -104,7 +104,7 @@ func (c *Client) blocked(ctx context.Context, p Pod, err error) error {
 	b := &Blocked{Pod: p.String(), Why: causes(err)}
 	for _, budget := range c.covering(ctx, p) {
 		b.Budget = budget.String()
-		if budget.Allowed <= 0 || budget.Pending {
+		if budget.Exhausted() {
 			b.Why = budget.Words()
 		}
 	}

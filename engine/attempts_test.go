@@ -116,6 +116,27 @@ func TestAnEndTellsWhatTheLastAttemptMet(t *testing.T) {
 	}
 }
 
+// undoing is a step that failed, and whose undoing is refused for now, for ever.
+type undoing struct{}
+
+func (undoing) Observe(context.Context, Scene) ([]Change, error) { return nil, errors.New("broken") }
+
+func (undoing) Undo(context.Context, Scene) ([]Change, error) {
+	return []Change{{Say: "uncordon", Repeat: Convergent, Do: func(context.Context, Ticket) error { return NotYet("the webhook is away") }}}, nil
+}
+
+// What could not be taken back says for how long that was tried, and what stood in its way.
+func TestAnUndoingThatWaitsInVainSaysHowLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := one("x", func(n *Node) { n.Timeout = time.Hour })
+		n := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Binder: binder{"x": undoing{}}}).Nodes[0]
+		const says = "broken\nand it could not be taken back: timed out after 1m0s, still waiting: the webhook is away"
+		if took := n.Ended.Sub(n.Started); n.Message != says || took != time.Minute {
+			t.Errorf("after %s: %s\nwant %s", took, n.Message, says)
+		}
+	})
+}
+
 // Several refusals are told in one order, so that a reason which stays the same is recorded once.
 func TestRefusalsAreToldInOneOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

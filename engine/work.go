@@ -279,7 +279,11 @@ func (r *Reducer) timedOut(i int32, w *work, why string) *Failure {
 	if w.Why != "" {
 		why = w.Why
 	}
-	return &Failure{Late: true, Why: w.withLast(fmt.Sprintf("timed out after %s, still waiting: %s", r.graph.Nodes[i].Timeout, why))}
+	long := r.graph.Nodes[i].Timeout
+	if w.Undoing {
+		long = undoTime
+	}
+	return &Failure{Late: true, Why: w.withLast(fmt.Sprintf("timed out after %s, still waiting: %s", long, why))}
 }
 
 // halting says whether a node stops at its next change; never for what is done finally, or taken back.

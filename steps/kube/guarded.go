@@ -58,7 +58,7 @@ func (g *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer cancel()
 	answer, err := g.writes.RoundTrip(within(ctx, req, longest))
 	if err != nil {
-		return nil, err
+		return nil, late(ctx, err)
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)

@@ -109,22 +109,20 @@ func (c *Client) change(ctx context.Context, req *rest.Request, take func(rest.R
 
 // ask makes one request, and ends it in time. The words of an error may be the server's, or of whoever stands in its place.
 // What credentials take is not the request's time.
-func (c *Client) ask(ctx context.Context, late *slowError, req *rest.Request, take func(rest.Result) error) error {
+func (c *Client) ask(ctx context.Context, slow *slowError, req *rest.Request, take func(rest.Result) error) error {
 	if err := c.Login(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, late.limit, late)
+	ctx, cancel := context.WithTimeoutCause(ctx, slow.limit, slow)
 	defer cancel()
 	result := req.MaxRetries(0).Do(ctx) // client-go's own retries would sleep through Retry-After, also on writes
 	err := result.Error()
 	if err == nil {
 		err = take(result)
 	}
-	if err != nil && ctx.Err() != nil {
+	if err != nil && (ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded)) {
 		c.dropConnections()
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = context.Cause(ctx) // over HTTP/2 net/http does not tell it
-		}
+		err = late(ctx, err)
 	}
 	err = printable.Error(redact.Error(err)) // a server, or a proxy before it, may repeat what it was sent
 	if apierrors.IsUnauthorized(err) {

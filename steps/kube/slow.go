@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,6 +21,18 @@ func (e *slowError) Error() string { return fmt.Sprintf("no answer within %s%s",
 
 // Unwrap makes it a timeout like any other.
 func (e *slowError) Unwrap() error { return context.DeadlineExceeded }
+
+// late is the error of a request whose time was over in the words of who set it: over HTTP/2 net/http only tells that a deadline
+// was exceeded, and client-go puts the address before it.
+func late(ctx context.Context, err error) error {
+	if slow, ok := errors.AsType[*slowError](err); ok {
+		return slow
+	}
+	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
+		return context.Cause(ctx)
+	}
+	return err
+}
 
 const slowAdmission = ": an admission webhook may be slow"
 

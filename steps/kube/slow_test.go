@@ -3,6 +3,7 @@ package kube_test
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,7 +57,6 @@ func TestASlowRequestIsNamed(t *testing.T) {
 				s, c, pod := admissionCluster(t, state{})
 				s.Admit(func(*http.Request) kubetest.Admission { return kubetest.Admission{Takes: time.Hour} })
 				if tt.silent {
-					s.Admit(nil)
 					c = mute(t, s)
 				}
 				began := time.Now()
@@ -80,21 +80,28 @@ func TestASlowRequestIsNamed(t *testing.T) {
 	})
 }
 
-// silence answers nothing, as net/http has it over HTTP/2.
-type silence struct{ reads http.RoundTripper }
+// silence answers nothing, as net/http has it over HTTP/2; or reads and the lock only.
+type silence struct{ others http.RoundTripper }
 
 func (s silence) RoundTrip(r *http.Request) (*http.Response, error) {
-	if s.reads != nil && r.Method == http.MethodGet {
-		return s.reads.RoundTrip(r)
+	if s.others != nil && (r.Method == http.MethodGet || strings.Contains(r.URL.Path, "/leases")) {
+		return s.others.RoundTrip(r)
 	}
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
 
-// mute is a client of a server that answers no write.
+// mute is a client, under a lock, of a server that answers no write.
 func mute(t *testing.T, s *kubetest.Server) *kube.Client {
 	t.Helper()
-	c, err := kube.New("http://kubetest", silence{s}, kube.Options{})
+	plain, err := kube.New("http://kubetest", silence{s}, kube.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock := kube.NewLock(plain, ann("r1"))
+	take(t, lock)
+	t.Cleanup(lock.Keep(t.Context()))
+	c, err := plain.Under(lock)
 	if err != nil {
 		t.Fatal(err)
 	}

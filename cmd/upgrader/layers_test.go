@@ -17,7 +17,7 @@ const module = "upgrader.dev/upgrader/"
 // /... means everything below. The first row that fits a package counts.
 func layers() []struct{ pkg, may string } {
 	// What families may lean on. Never each other.
-	const ground = " engine engine/document engine/printable steps/facts steps/skew steps/eviction steps/remote steps/kube steps/census steps/knowledge steps/corefile steps/redact "
+	const ground = " engine engine/document engine/printable steps/facts steps/inquiry steps/skew steps/eviction steps/remote steps/kube steps/census steps/knowledge steps/corefile steps/redact "
 	return []struct{ pkg, may string }{
 		{"engine", "engine/journal engine/printable"},
 		{"engine/private", ""},
@@ -44,6 +44,8 @@ func layers() []struct{ pkg, may string } {
 		{"steps/corefile", "github.com/coredns/corefile-migration/..."},
 		{"steps/eviction", "steps/kube"},
 		{"steps/forecast", "steps/eviction steps/finding steps/kube"},
+		{"steps/inquiry", "engine/printable steps/remote"},
+		{"steps/inquiry/inquirytest", "steps/remote"},
 		{"steps/survey", "engine/document engine/printable steps/census steps/kube steps/remote"},
 		// Above the families, as the catalog is: it judges what their eyes see.
 		{"steps/preflight", ground + "steps/etcd steps/finding steps/forecast steps/packages steps/survey"},

@@ -53,6 +53,7 @@ var shellCases = []struct {
 	{"variables", "set -eu\nA='x y'\necho \"$A\"\necho ${B:-none}", "x y\nnone\n", 0, false},
 	{"quotes in an assignment", "X='it'\\''s'\\ ok\\\\\necho \"$X\"\ncase a\\*b in 'a*b') echo y;; esac\necho z >/tmp/sp\\ ace; cat '/tmp/sp ace'", "it's ok\\\ny\nz\n", 0, false},
 	{"errexit", "set -e\nfalse\necho never", "", 1, false},
+	{"errexit of a subshell alone", "set -eu\ntrap 'echo bye' EXIT\nx=1\nset +e\n(\nset -eu\necho $x\nx=2\nfalse\necho never\n)\necho $?\n( exit 3 )\necho $?\nset -e\necho $x\nfalse\necho never", "1\n1\n3\n1\nbye\n", 1, false},
 	{"unset variable", "set -u\necho \"$NOPE\"\necho never", "", 1, true},
 	{"exit in a brace", "{\nexec </dev/null\necho a\nexit 3\n}\n", "a\n", 3, false},
 	{"trap EXIT", "trap 'echo bye $?' EXIT\nexit 4", "bye 4\n", 4, false},

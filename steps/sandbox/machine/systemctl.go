@@ -158,7 +158,7 @@ func (s *control) show(units []string) int {
 // shown are the properties in the order in which systemd 252 shows them: a service's own first, then those of every unit.
 var shown = []string{
 	"Type", "RemainAfterExit", "MainPID", "Result", "NRestarts", "ExecMainStartTimestamp", "ExecMainStartTimestampMonotonic", "ExecMainExitTimestamp",
-	"ExecMainPID", "ExecMainCode", "ExecMainStatus", "ControlGroup", "Id", "Names", "Description", "LoadState", "ActiveState", "SubState", "FragmentPath", "UnitFileState",
+	"ExecMainExitTimestampMonotonic", "ExecMainPID", "ExecMainCode", "ExecMainStatus", "ControlGroup", "Id", "Names", "Description", "LoadState", "ActiveState", "SubState", "FragmentPath", "UnitFileState",
 	"ActiveEnterTimestamp", "NeedDaemonReload", "Transient", "InvocationID",
 }
 

@@ -321,7 +321,8 @@ func (m *Machine) properties(name string) map[string]string {
 			"Id": name, "LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead", "Result": "success",
 			"ExecMainStatus": "0", "ExecMainCode": "0", "MainPID": "0", "ExecMainPID": "0", "NeedDaemonReload": "no", "NRestarts": "0",
 			"UnitFileState": "", "ControlGroup": "", "InvocationID": "", "Description": name, "Names": name, "FragmentPath": "",
-			"ExecMainStartTimestamp": "", "ExecMainExitTimestamp": "", "ActiveEnterTimestamp": "", "Type": "", "RemainAfterExit": "no", "ExecMainStartTimestampMonotonic": "0",
+			"ExecMainStartTimestamp": "", "ExecMainExitTimestamp": "", "ActiveEnterTimestamp": "", "Type": "", "RemainAfterExit": "no",
+			"ExecMainStartTimestampMonotonic": "0", "ExecMainExitTimestampMonotonic": "0",
 		}
 	}
 	stamp := func(t time.Time) string {
@@ -329,6 +330,12 @@ func (m *Machine) properties(name string) map[string]string {
 			return ""
 		}
 		return t.UTC().Format("Mon 2006-01-02 15:04:05 UTC")
+	}
+	monotonic := func(t time.Time) string { // microseconds since the boot, and 0 for what was not
+		if t.IsZero() {
+			return "0"
+		}
+		return fmt.Sprint(max(1, t.Sub(m.power.since).Microseconds()))
 	}
 	yes := map[bool]string{true: "yes", false: "no"}
 	fragment := "/lib/systemd/system/" + name
@@ -341,6 +348,7 @@ func (m *Machine) properties(name string) map[string]string {
 		"NeedDaemonReload": yes[u.reload], "NRestarts": fmt.Sprint(u.restarts), "UnitFileState": u.enabled, "Transient": yes[u.transient],
 		"ControlGroup": "/system.slice/" + name, "InvocationID": u.invocation, "Description": u.description, "FragmentPath": fragment,
 		"ExecMainStartTimestamp": stamp(u.started), "ExecMainExitTimestamp": stamp(u.ended), "ActiveEnterTimestamp": stamp(u.started),
+		"ExecMainStartTimestampMonotonic": monotonic(u.started), "ExecMainExitTimestampMonotonic": monotonic(u.ended),
 		"RemainAfterExit": yes[u.remain], "Type": "exec",
 	}
 	if u.pid == 0 && u.active != "active" {

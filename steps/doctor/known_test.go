@@ -9,9 +9,9 @@ import (
 
 	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/etcd"
+	"upgrader.dev/upgrader/steps/inquiry"
 	"upgrader.dev/upgrader/steps/knowledge"
 	"upgrader.dev/upgrader/steps/kube"
-	"upgrader.dev/upgrader/steps/remote/remotetest"
 	"upgrader.dev/upgrader/steps/survey"
 )
 
@@ -69,9 +69,8 @@ func placeFromAPI(p *Picture, cp *Host, text string) {
 // report is what etcd tells through a host that answers like this.
 func report(t *testing.T, members string) *etcd.Report {
 	t.Helper()
-	said := "== kind\nstacked\n== members\n" + members + "\n"
-	hosts := remotetest.One("cp1", &remotetest.Host{Answer: remotetest.Says(said)})
-	r, err := etcd.Ask(t.Context(), hosts, "cp1")
+	said := inquiry.Read("== kind\nstacked\n== members\n|"+members+"\n", "").Base
+	r, err := etcd.Read("cp1", map[string]inquiry.Answer{etcd.Question().Name: {Sections: said}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,18 +2,18 @@ package etcd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/inquiry"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
 // A Report is what the members of etcd said of themselves when they were asked from a host.
 type Report struct {
 	From string // the host
-	Raw  string // what the host told, as it came: the answers of etcdctl -w json below lines that begin with "=="
+	Raw  string // what etcdctl -w json told there, as it came
 
 	said      report
 	complaint string // the last line that etcdctl wrote to standard error
@@ -27,6 +27,14 @@ type Member struct {
 	Quota         int64 // bytes that the database may grow to; 0: not known
 }
 
+// about is the question's name.
+const about = "etcd"
+
+// Question is what a host of the control plane is asked, beside other things or alone; Read has the answer.
+func Question() inquiry.Question {
+	return inquiry.Question{Name: about, Text: clientScript + healthScript}
+}
+
 // Ask asks every member of etcd from a host of the control plane. An error means that the host could not be asked, or
 // its answer not be understood; what is wrong with etcd is in the report.
 func Ask(ctx context.Context, hosts remote.Hosts, from string) (*Report, error) {
@@ -34,18 +42,45 @@ func Ask(ctx context.Context, hosts remote.Hosts, from string) (*Report, error) 
 	if err != nil {
 		return nil, err
 	}
-	result, err := host.Query(ctx, remote.Script{Text: clientScript + healthScript})
-	if exit, ok := errors.AsType[*remote.ExitError](err); ok {
-		return &Report{From: from, mute: strings.TrimSpace(exit.Tail)}, nil
-	}
+	answers, err := inquiry.Ask(ctx, host, inquiry.Question{}, Question())
 	if err != nil {
 		return nil, fmt.Errorf("asking etcd from %s: %w", from, err)
 	}
-	r := &Report{From: from, Raw: result.Stdout, complaint: lastLine(result.Stderr)}
-	if r.said, err = read(result.Stdout); err != nil {
+	return Read(from, answers.To)
+}
+
+// Read finds the answer to Question among those of a host. An error means that it is not there, or cannot be understood.
+func Read(from string, answers map[string]inquiry.Answer) (*Report, error) {
+	a, told := answers[about]
+	if !told {
+		return nil, fmt.Errorf("%s tells nothing of etcd", from)
+	}
+	complaint := ""
+	if n := len(a.Complaints); n > 0 {
+		complaint = strings.TrimSpace(a.Complaints[n-1])
+	}
+	if a.Code != 0 {
+		return &Report{From: from, mute: orElse(complaint, fmt.Sprintf("exit status %d", a.Code))}, nil
+	}
+	said, err := read(a.Sections)
+	if err != nil {
 		return nil, fmt.Errorf("reading what etcdctl said on %s: %w", from, err)
 	}
-	return r, nil
+	return &Report{From: from, Raw: raw(a.Sections), said: said, complaint: complaint}, nil
+}
+
+// Best is the report by which etcd is well, or the one that tells most; nil if there is none.
+func Best(reports []*Report) *Report {
+	var best *Report
+	for _, r := range reports {
+		switch {
+		case r.Trouble() == nil:
+			return r
+		case best == nil || len(r.Members()) > len(best.Members()):
+			best = r
+		}
+	}
+	return best
 }
 
 // Trouble is what is wrong with etcd: an engine.NotYetError for what time can heal, an engine.RefusedError for what a
@@ -69,10 +104,4 @@ func (r *Report) Members() []Member {
 		}
 	}
 	return all
-}
-
-// lastLine is the end of what a tool complained about, enough for a sentence.
-func lastLine(stderr string) string {
-	lines := strings.Split(strings.TrimSpace(stderr), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
 }

@@ -1,8 +1,6 @@
 # How this host reaches etcd: the flags of its own member (stacked), or those of its API server (external).
-# Sets: kind, flags, data; defines ctl (etcdctl with those flags) and util (offline work on files).
-m=/etc/kubernetes/manifests
+# Sets: kind, data, etcdctl (the words that run it) and flags; defines ctl (both of them) and util (offline work on files).
 kind=none flags= data= box=
-flag() { sed -n "s/^ *- --$2=//p" "$m/$1.yaml" | head -n 1 | tr -d "\"'"; }
 if [ -f "$m/etcd.yaml" ]; then
   kind=stacked
   data=$(flag etcd data-dir)
@@ -21,16 +19,17 @@ elif [ -f "$m/kube-apiserver.yaml" ]; then
   fi
 fi
 export ETCDCTL_API=3
+etcdctl=etcdctl
+ctl() { $etcdctl $flags "$@"; }
 if command -v etcdctl >/dev/null 2>&1; then
-  ctl() { etcdctl $flags "$@"; }
   util() { if command -v etcdutl >/dev/null 2>&1; then etcdutl "$@"; else etcdctl "$@"; fi; }
 elif [ "$kind" != none ]; then
   # No etcdctl of its own: borrow the one in the member's container, which sees the same certificates and data.
-  box=$(crictl ps -q --name '^etcd$' 2>/dev/null | head -n 1) || true
+  box=$(soon crictl ps -q --name '^etcd$' | head -n 1)
   if [ -z "$box" ]; then
     echo "no etcdctl in $PATH and no running etcd container to borrow one from; install etcdctl on this host" >&2
     exit 3
   fi
-  ctl() { crictl exec "$box" etcdctl $flags "$@"; }
+  etcdctl="crictl exec $box etcdctl"
   util() { crictl exec "$box" etcdutl "$@" 2>/dev/null || crictl exec "$box" etcdctl "$@"; }
 fi

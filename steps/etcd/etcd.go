@@ -1,6 +1,6 @@
 // Package etcd has the kinds that look after the cluster's datastore: a gate on its health and a verified snapshot.
 // Both work on a host of the control plane, with the etcdctl found there and the certificates that kubeadm made. It may
-// import engine, promise and remote.
+// import engine, facts, inquiry and remote.
 package etcd
 
 import (
@@ -18,7 +18,7 @@ func Kinds(hosts remote.Hosts) []engine.Kind {
 	}
 }
 
-// The scripts, each after clientScript where it speaks to etcd.
+// The scripts, each after clientScript where it speaks to etcd, which comes after that of inquiry.
 var (
 	//go:embed client.sh
 	clientScript string

@@ -22,8 +22,8 @@ func said(replace ...string) string {
 		status = append(status, fmt.Sprintf(`{"Endpoint":"https://10.0.0.%d:2379","Status":{"header":{"cluster_id":1,"member_id":18446744073709551%d00,"revision":70%d,"raft_term":3},`+
 			`"version":"3.5.15","dbSize":20480,"leader":18446744073709551200,"raftIndex":90%d,"raftTerm":3,"raftAppliedIndex":90%d,"dbSizeInUse":16384}}`, i, i, i, i, i))
 	}
-	text := "== kind\nstacked\n== members\n{\"header\":{\"cluster_id\":1},\"members\":[" + strings.Join(members, ",") + "]}\n== health\n[" +
-		strings.Join(health, ",") + "]\n== status\n[" + strings.Join(status, ",") + "]\n== alarms\n"
+	text := "== kind\nstacked\n== members\n|{\"header\":{\"cluster_id\":1},\"members\":[" + strings.Join(members, ",") + "]}\n== health\n|[" +
+		strings.Join(health, ",") + "]\n== status\n|[" + strings.Join(status, ",") + "]\n== alarms\n"
 	for i := 0; i < len(replace); i += 2 {
 		if !strings.Contains(text, replace[i]) {
 			panic("the test replaces nothing: " + replace[i])
@@ -31,6 +31,12 @@ func said(replace ...string) string {
 		text = strings.Replace(text, replace[i], replace[i+1], 1)
 	}
 	return text
+}
+
+// asked is what a host says to the question about etcd: on both outputs, and its exit status.
+func asked(stdout, stderr string, code int) func(remote.Script) (remote.Result, error) {
+	const head = "== question etcd\n"
+	return answers(head+stdout+fmt.Sprintf("== answered %d\n", code), head+stderr)
 }
 
 func TestHealthyOpensOnlyWhenAllMembersAgree(t *testing.T) {
@@ -52,14 +58,14 @@ func TestHealthyOpensOnlyWhenAllMembersAgree(t *testing.T) {
 		"an error in a status": {stdout: said(`"dbSizeInUse":16384`, `"dbSizeInUse":16384,"errors":["etcdserver: no leader"]`), waits: "member cp1 reports etcdserver: no leader"},
 		"nobody answers":       {stdout: "== kind\nstacked\n== members\n", waits: "etcd does not answer on cp1: the last complaint"},
 		"a learner":            {stdout: said(`"clientURLs":["https://10.0.0.2:2379"]`, `"clientURLs":["https://10.0.0.2:2379"],"isLearner":true`), refuses: "member cp2 of etcd is a learner"},
-		"full":                 {stdout: said() + "memberID:18446744073709551300 alarm:NOSPACE\n", refuses: "alarm:NOSPACE (cp3)"},
-		"damaged":              {stdout: said() + "memberID:18446744073709551100 alarm:CORRUPT\n", refuses: "find the cause and mend the member"},
+		"full":                 {stdout: said() + "|memberID:18446744073709551300 alarm:NOSPACE\n", refuses: "alarm:NOSPACE (cp3)"},
+		"damaged":              {stdout: said() + "|memberID:18446744073709551100 alarm:CORRUPT\n", refuses: "find the cause and mend the member"},
 		"two minors apart":     {stdout: said(`"version":"3.5.15"`, `"version":"3.3.10"`), refuses: "cp1 runs 3.3.10"},
 		"two majors":           {stdout: said(`"version":"3.5.15"`, `"version":"4.5.0"`), refuses: "do not go together"},
 		"a worker":             {stdout: "== kind\nnone\n", refuses: "cp1 runs neither etcd nor an API server"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			host := &remotetest.Host{Answer: answers(tt.stdout, "noise\nthe last complaint\n")}
+			host := &remotetest.Host{Answer: asked(tt.stdout, "noise\nthe last complaint\n", 0)}
 			step := &Healthy{hosts: remotetest.One("cp1", host)}
 			changes, err := step.Observe(t.Context(), engine.Scene{Target: engine.Target{Name: "cp1"}})
 			if len(changes) > 0 {
@@ -72,7 +78,7 @@ func TestHealthyOpensOnlyWhenAllMembersAgree(t *testing.T) {
 
 func TestHealthyWaitsWhileTheHostCannotAskAndPassesTransientFailuresOn(t *testing.T) {
 	scene := engine.Scene{Target: engine.Target{Name: "cp1"}}
-	step := &Healthy{hosts: remotetest.One("cp1", &remotetest.Host{Answer: remotetest.Exits(3, "no etcdctl in /bin and no running etcd container")})}
+	step := &Healthy{hosts: remotetest.One("cp1", &remotetest.Host{Answer: asked("", "no etcdctl in /bin and no running etcd container\n", 3)})}
 	_, err := step.Observe(t.Context(), scene)
 	enginetest.Expect(t, err, "no running etcd container", "")
 
@@ -82,7 +88,7 @@ func TestHealthyWaitsWhileTheHostCannotAskAndPassesTransientFailuresOn(t *testin
 		t.Errorf("a lost connection must stay transient, got %v", err)
 	}
 
-	step = &Healthy{hosts: remotetest.One("cp1", &remotetest.Host{Answer: remotetest.Says(said(`"members":[`, `"members":{`))})}
+	step = &Healthy{hosts: remotetest.One("cp1", &remotetest.Host{Answer: asked(said(`"members":[`, `"members":{`), "", 0)})}
 	if _, err = step.Observe(t.Context(), scene); err == nil || !strings.Contains(err.Error(), "reading what etcdctl said on cp1") {
 		t.Errorf("an answer that cannot be read must not open the gate, got %v", err)
 	}
@@ -91,7 +97,7 @@ func TestHealthyWaitsWhileTheHostCannotAskAndPassesTransientFailuresOn(t *testin
 // A break starts the time anew: a member that its kubelet restarts a moment later is not taken for a healthy one.
 func TestHealthyForAWhile(t *testing.T) {
 	stdout := said()
-	host := &remotetest.Host{Answer: func(remote.Script) (remote.Result, error) { return remote.Result{Stdout: stdout}, nil }}
+	host := &remotetest.Host{Answer: func(remote.Script) (remote.Result, error) { return asked(stdout, "", 0)(remote.Script{}) }}
 	h := &Healthy{hosts: remotetest.One("cp1", host), StableFor: 10 * time.Second}
 	begin := time.Now()
 	for _, look := range []struct {

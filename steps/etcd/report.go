@@ -1,10 +1,13 @@
 package etcd
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"upgrader.dev/upgrader/engine/printable"
+	"upgrader.dev/upgrader/steps/inquiry"
 )
 
 // A report is what etcd said of itself, as etcdctl 3.4 to 3.6 print it. What a member did not answer is missing.
@@ -59,57 +62,40 @@ type status struct {
 // mostMembers is more than any etcd has: its documents advise against more than seven.
 const mostMembers = 100
 
-// read takes the output of health.sh apart: sections that begin with "== name".
-func read(stdout string) (report, error) {
-	parts := sections(stdout)
-	r := report{kind: strings.TrimSpace(parts["kind"])}
-	if r.kind == "" {
-		return r, fmt.Errorf("the answer does not begin as it should: %.100q", stdout)
-	}
+// read takes in what health.sh said.
+func read(said []inquiry.Section) (report, error) {
+	var r report
 	var list struct {
 		Members []member `json:"members"`
 	}
-	for _, section := range []struct {
-		name string
-		into any
-	}{{"members", &list}, {"health", &r.health}, {"status", &r.status}} {
-		if text := strings.TrimSpace(parts[section.name]); text != "" {
-			if err := printable.JSON([]byte(text), section.into); err != nil {
-				return r, fmt.Errorf("%s: %w in %.200q", section.name, err, text)
+	into := map[string]any{"members": &list, "health": &r.health, "status": &r.status}
+	for _, s := range said {
+		switch {
+		case s.Name == "kind" && len(s.Answers) == 1:
+			r.kind = s.Answers[0]
+		case s.Name == "alarms":
+			r.alarms = slices.DeleteFunc(s.Lines(), func(line string) bool { return strings.TrimSpace(line) == "" })
+		case into[s.Name] != nil && strings.TrimSpace(s.Text) != "":
+			if err := printable.JSON([]byte(s.Text), into[s.Name]); err != nil {
+				return r, fmt.Errorf("%s: %w in %.200q", s.Name, err, s.Text)
 			}
 		}
+	}
+	if r.kind == "" {
+		return r, errors.New("the answer does not say whether this host runs etcd")
 	}
 	r.members = list.Members
 	if most := max(len(r.members), len(r.health), len(r.status)); most > mostMembers {
 		return r, fmt.Errorf("the answer tells of %d members, which no etcd has", most)
 	}
-	for line := range strings.Lines(parts["alarms"]) {
-		if line = strings.TrimSpace(line); line != "" {
-			r.alarms = append(r.alarms, printable.Cut(line, printable.Message))
-		}
-	}
 	return r, nil
 }
 
-// sections takes a text apart by its heads. A section that comes twice goes on.
-func sections(text string) map[string]string {
-	parts := map[string]*strings.Builder{}
-	now := &strings.Builder{}
-	for line := range strings.Lines(text) {
-		head, ok := strings.CutPrefix(line, "== ")
-		if !ok {
-			now.WriteString(line)
-			continue
-		}
-		name := strings.TrimSpace(head)
-		if now = parts[name]; now == nil {
-			now = &strings.Builder{}
-			parts[name] = now
-		}
+// raw is what etcdctl said, all of it.
+func raw(said []inquiry.Section) string {
+	var all strings.Builder
+	for _, s := range said {
+		all.WriteString(s.Text)
 	}
-	whole := map[string]string{}
-	for name, part := range parts {
-		whole[name] = part.String()
-	}
-	return whole
+	return all.String()
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"upgrader.dev/upgrader/steps/inquiry"
 )
 
 // A world is a directory that stands for a host: its /etc/kubernetes, a PATH with pretend tools before the real ones,
@@ -55,7 +57,7 @@ func (w *world) tool(name, script string) { w.write("bin/"+name, "#!/bin/sh\n"+s
 
 func (w *world) run(text string, env ...string) (stdout, stderr string, err error) {
 	cmd := exec.CommandContext(w.t.Context(), "/bin/sh", "-s")
-	cmd.Stdin = strings.NewReader("set -eu\n" + strings.ReplaceAll(text, "/etc/kubernetes", w.root+"/k"))
+	cmd.Stdin = strings.NewReader("set -eu\n" + strings.ReplaceAll(inquiry.Patiently(text), "/etc/kubernetes", w.root+"/k"))
 	cmd.Env = append([]string{"LC_ALL=C", "PATH=" + w.root + "/bin:/usr/bin:/bin", "ROOT=" + w.root, "DIR=" + w.root + "/backups",
 		"NAME=etcd-r1.backup", "KEEP=2", "VERIFY=true"}, env...)
 	var out, errs bytes.Buffer
@@ -269,7 +271,7 @@ func TestHealthAsksExternalEtcdAsTheAPIServerDoes(t *testing.T) {
     - --etcd-servers=https://e1:2379,https://e2:2379
 `, 0o600)
 	stdout, stderr, err := w.run(clientScript + healthScript)
-	if err != nil || !strings.HasPrefix(stdout, "== kind\nexternal\n== members\n{\"said\":\"member list\"}\n") {
+	if err != nil || !strings.HasPrefix(stdout, "== kind\nexternal\n== members\n|{\"said\":\"member list\"}\n") {
 		t.Fatalf("%v: %s%s", err, stdout, stderr)
 	}
 	calls, _ := os.ReadFile(w.root + "/calls")
@@ -277,6 +279,28 @@ func TestHealthAsksExternalEtcdAsTheAPIServerDoes(t *testing.T) {
 `
 	if !strings.HasPrefix(string(calls), want) {
 		t.Errorf("etcdctl was called\n%swant first\n%s", calls, want)
+	}
+}
+
+// An etcdctl that hangs is named, and the members that another answer tells of are told all the same.
+func TestHealthBearsAnEtcdctlThatHangs(t *testing.T) {
+	w := newWorld(t)
+	w.tool("timeout", `shift 3; case "$*" in *"endpoint status"*) exit 124 ;; esac; exec "$@"`)
+	stdout, stderr, err := w.run(clientScript + healthScript)
+	if err != nil {
+		t.Fatal(err, stderr)
+	}
+	a := inquiry.Read(stdout, stderr)
+	var told []string
+	for _, s := range a.Base {
+		told = append(told, s.Name+" "+s.Text)
+	}
+	want := "kind ,members {\"said\":\"member list\"}\n,health {\"said\":\"endpoint health\"}\n,status ,alarms {\"said\":\"alarm list\"}\n"
+	if got := strings.Join(told, ","); got != want {
+		t.Errorf("told\n%q\nwant\n%q", got, want)
+	}
+	if len(a.Hung) != 1 || !strings.HasSuffix(a.Hung[0], "endpoint status --cluster -w json has not answered for 30s") {
+		t.Errorf("hung: %q", a.Hung)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/inquiry"
 	"upgrader.dev/upgrader/steps/remote"
 )
 
@@ -89,7 +90,7 @@ func (n *Snapshot) save(ctx context.Context, t engine.Ticket, host remote.Host, 
 	err := host.Do(ctx, t, remote.Job{
 		Name: "etcdctl snapshot save",
 		Safe: true, // half a snapshot has no name yet and is removed by the next attempt
-		Script: remote.Script{Text: clientScript + saveScript, Env: map[string]string{
+		Script: remote.Script{Text: inquiry.Patiently(clientScript + saveScript), Env: map[string]string{
 			"DIR": n.Dir, "NAME": name, "KEEP": strconv.Itoa(n.Keep), "VERIFY": strconv.FormatBool(n.Verify),
 		}},
 	})

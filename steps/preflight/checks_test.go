@@ -117,7 +117,7 @@ func TestEachTroubleIsFound(t *testing.T) {
 		"nobody leads":            {func(_ *testing.T, v *View) { delete(v.Cluster.Leaders, "kube-scheduler") }, "control-plane.leader", finding.Blocker, "cluster", "nobody leads kube-scheduler", "doctor", ""},
 		"a leader that is silent": {func(_ *testing.T, v *View) { v.Cluster.At = now.Add(time.Minute) }, "control-plane.leader", finding.Blocker, "cluster", "nobody leads kube-controller-manager", "doctor", "control-plane.leader"},
 		"a learner":               {etcdSays(`"name":"cp1"`, `"isLearner":true,"name":"cp1"`), "etcd.quorum", finding.Blocker, "etcd", "is a learner", "promote", ""},
-		"an alarm":                {etcdSays("== alarms\n", "== alarms\nmemberID:1 alarm:NOSPACE\n"), "etcd.quorum", finding.Blocker, "etcd", "NOSPACE", "defragment", ""},
+		"an alarm":                {etcdSays("== alarms\n", "== alarms\n|memberID:1 alarm:NOSPACE\n"), "etcd.quorum", finding.Blocker, "etcd", "NOSPACE", "defragment", ""},
 		"a member that is away":   {etcdSays(`"health":true`, `"health":false,"error":"refused"`), "etcd.quorum", finding.Blocker, "etcd", "cp1 is unhealthy: refused", "bring the member back", ""},
 		"a full database":         {etcdSays(`"dbSize":2670592`, `"dbSize":2100000000`), "etcd.quota", finding.Blocker, "etcd member cp1", "98% of its quota", "defrag", ""},
 		"a tight database": {func(t *testing.T, v *View) {

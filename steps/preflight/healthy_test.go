@@ -12,10 +12,10 @@ import (
 	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/forecast"
+	"upgrader.dev/upgrader/steps/inquiry"
 	"upgrader.dev/upgrader/steps/knowledge"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/packages"
-	"upgrader.dev/upgrader/steps/remote/remotetest"
 	"upgrader.dev/upgrader/steps/skew"
 	"upgrader.dev/upgrader/steps/survey"
 )
@@ -46,17 +46,17 @@ func host(t *testing.T, name string, replace ...string) *survey.Host {
 const etcdWell = `== kind
 stacked
 == members
-{"members":[{"ID":1,"name":"cp1","clientURLs":["https://10.0.0.11:2379"]}]}
+|{"members":[{"ID":1,"name":"cp1","clientURLs":["https://10.0.0.11:2379"]}]}
 == health
-[{"endpoint":"https://10.0.0.11:2379","health":true}]
+|[{"endpoint":"https://10.0.0.11:2379","health":true}]
 == status
-[{"Endpoint":"https://10.0.0.11:2379","Status":{"header":{"member_id":1},"version":"3.5.7","leader":1,"raftTerm":2,"raftIndex":9,"raftAppliedIndex":9,"dbSize":2670592,"dbSizeInUse":1216512}}]
+|[{"Endpoint":"https://10.0.0.11:2379","Status":{"header":{"member_id":1},"version":"3.5.7","leader":1,"raftTerm":2,"raftIndex":9,"raftAppliedIndex":9,"dbSize":2670592,"dbSizeInUse":1216512}}]
 == alarms
 `
 
 func askEtcd(t *testing.T, said string) *etcd.Report {
 	t.Helper()
-	r, err := etcd.Ask(t.Context(), remotetest.One("cp1", &remotetest.Host{Answer: remotetest.Says(said)}), "cp1")
+	r, err := etcd.Read("cp1", map[string]inquiry.Answer{etcd.Question().Name: {Sections: inquiry.Read(said, "").Base}})
 	if err != nil {
 		t.Fatal(err)
 	}

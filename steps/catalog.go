@@ -17,6 +17,7 @@ import (
 	"upgrader.dev/upgrader/steps/preflight"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/ssh"
+	"upgrader.dev/upgrader/steps/survey"
 	"upgrader.dev/upgrader/steps/systemd"
 	"upgrader.dev/upgrader/steps/wait"
 )
@@ -43,7 +44,7 @@ func Catalog(d Deps) (*engine.Catalog, error) {
 		wait.Kinds(),                       // wait
 
 		// host.fit, control-plane.fit, api.removed, config.removed, config.erased, node.drainable
-		preflight.Kinds(preflight.Eyes{Hosts: d.Hosts, Cluster: d.Cluster}),
+		preflight.Kinds(survey.Eyes{Hosts: d.Hosts, Cluster: d.Cluster}),
 	)...)
 	if err != nil {
 		return nil, err

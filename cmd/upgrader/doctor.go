@@ -17,6 +17,7 @@ import (
 	"upgrader.dev/upgrader/steps/identity"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/steps/survey"
 )
 
 // doctorOptions are the flags of doctor.
@@ -112,18 +113,21 @@ func (o *doctorOptions) visit(ctx context.Context, c *console, only string) (*vi
 	}
 	fleet := newFleet(inventory, identity.Sources{Cluster: api}, func(warning string) { c.say("%s", warning) })
 	defer closeQuietly(fleet)
-	eyes := doctor.Eyes{Hosts: fleet.ReadOnly(), Cluster: api}
+	eyes := survey.Eyes{Hosts: fleet.ReadOnly(), Cluster: api}
 	began := time.Now()
-	picture, err := eyes.Look(ctx, patients)
+	picture, err := doctor.Look(ctx, eyes, patients)
 	if err != nil {
 		return nil, fmt.Errorf("looking at the cluster: %w", err)
 	}
-	v := &visit{Cluster: picture.API.Server, Hosts: len(patients), Took: time.Since(began).Seconds(), Diagnoses: doctor.Diagnose(picture)}
+	v := &visit{Hosts: len(patients), Took: time.Since(began).Seconds(), Diagnoses: doctor.Diagnose(picture)}
 	v.Diagnoses = slices.DeleteFunc(v.Diagnoses, func(d doctor.Diagnosis) bool {
 		return only != "" && d.Host != only && d.Host != engine.Cluster
 	})
-	if picture.API.Err != nil {
-		v.API = picture.API.Err.Error()
+	if picture.Cluster != nil {
+		v.Cluster = picture.Cluster.Server
+	}
+	if picture.Away != nil {
+		v.API = picture.Away.Error()
 	}
 	return v, nil
 }

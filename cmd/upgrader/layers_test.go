@@ -46,14 +46,14 @@ func layers() []struct{ pkg, may string } {
 		{"steps/forecast", "steps/eviction steps/finding steps/kube"},
 		{"steps/inquiry", "engine/printable steps/remote"},
 		{"steps/inquiry/inquirytest", "steps/remote"},
-		{"steps/survey", "engine/document engine/printable steps/census steps/kube steps/remote"},
+		{"steps/survey", "engine/printable steps/census steps/inquiry steps/kube steps/remote"},
 		// Above the families, as the catalog is: it judges what their eyes see.
 		{"steps/preflight", ground + "steps/etcd steps/finding steps/forecast steps/packages steps/survey"},
 		{"steps/doctor", ground + "steps/etcd steps/finding steps/preflight steps/survey"},
 		{"steps/sandbox/...", "steps/sandbox/... golang.org/x/crypto/... k8s.io/api/... k8s.io/apimachinery/... golang.org/x/sys/unix mvdan.cc/sh/v3/..."},
 		{"steps/...", ground},
 
-		{"cmd/upgrader", "engine engine/... steps steps/approval steps/doctor steps/finding steps/identity steps/kube steps/preflight steps/facts steps/redact steps/remote steps/sandbox plans schemas " +
+		{"cmd/upgrader", "engine engine/... steps steps/approval steps/doctor steps/finding steps/identity steps/kube steps/preflight steps/facts steps/redact steps/remote steps/sandbox steps/survey plans schemas " +
 			"github.com/spf13/cobra charm.land/lipgloss/v2 github.com/hashicorp/go-multierror golang.org/x/term golang.org/x/sys/unix"},
 
 		// The lab is a customer of the program like any other: it shares no code with what it tests.

@@ -12,6 +12,7 @@ import (
 	"upgrader.dev/upgrader/engine/plan"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/preflight"
+	"upgrader.dev/upgrader/steps/survey"
 )
 
 func preflightCommand(c *console) *cobra.Command {
@@ -104,7 +105,7 @@ func inspect(ctx context.Context, c *console, w *world, g *engine.Graph) (*inspe
 	fleet := w.fleet(func(warning string) { c.say("%s", warning) }, nil)
 	defer closeQuietly(fleet)
 	began := time.Now()
-	v, err := preflight.Eyes{Hosts: fleet.ReadOnly(), Cluster: w.client.ReadOnly()}.Inspect(ctx, goal)
+	v, err := preflight.Inspect(ctx, survey.Eyes{Hosts: fleet.ReadOnly(), Cluster: w.client.ReadOnly()}, goal)
 	if err != nil {
 		return nil, fmt.Errorf("looking at the cluster before the run: %w", err)
 	}

@@ -21,8 +21,8 @@ func (p *Picture) checks(known []Diagnosis) []Diagnosis {
 	for _, h := range p.Hosts {
 		v.Hosts = append(v.Hosts, h.Host)
 	}
-	if p.API.answers() && p.API.Leaders != nil {
-		v.Cluster = &survey.Cluster{At: p.Now, Leaders: p.API.Leaders}
+	if p.answers() && p.Cluster.Leaders != nil {
+		v.Cluster = &survey.Cluster{At: p.Cluster.At, Leaders: p.Cluster.Leaders}
 	}
 	var all []Diagnosis
 	for _, f := range preflight.Judge(v, "host.fit", "control-plane.fit") {
@@ -55,7 +55,7 @@ func (p *Picture) fromFinding(f finding.Finding, known []Diagnosis) (Diagnosis, 
 	case "host.certificates":
 		d.Component, d.State = certificatesName, Failing
 		if h := p.at(f.Where); h != nil {
-			p.explain(&d, h, clue{knowledge.Certificates, p.ended(h)})
+			p.explain(&d, h, clue{knowledge.Certificates, p.ended(h.Certificates)})
 			d.Next, d.Log = f.Remedy, []string{f.Evidence} // they name the certificate
 		}
 	case "control-plane.leader":
@@ -70,16 +70,23 @@ func (p *Picture) fromFinding(f finding.Finding, known []Diagnosis) (Diagnosis, 
 	return d, true
 }
 
-// ended is the table of kubeadm certs check-expiration for the certificates of a host that have ended: kubeadm itself
-// makes none while the API is away, and knows of no kubelet's.
-func (p *Picture) ended(h *Host) string {
+// ended is the table of kubeadm certs check-expiration for those certificates that have ended: kubeadm itself makes none
+// while the API is away, and knows of no kubelet's.
+func (p *Picture) ended(all []survey.Certificate) string {
 	var lines []string
-	for _, c := range h.Certificates {
+	for _, c := range all {
 		if c.X509 != nil && c.X509.NotAfter.Before(p.Now) {
 			lines = append(lines, c.Path+"   "+c.X509.NotAfter.Format("Jan 02, 2006 15:04 MST")+"   <invalid>       ")
 		}
 	}
 	return joined(lines)
+}
+
+// ofComponents are the certificates of a host that its static pods have to do with: those that kubeadm renews.
+func ofComponents(h *Host) []survey.Certificate {
+	return slices.DeleteFunc(slices.Clone(h.Certificates), func(c survey.Certificate) bool {
+		return !strings.HasPrefix(c.Path, "/etc/kubernetes/") || c.Path == "/etc/kubernetes/kubelet.conf"
+	})
 }
 
 // gather adds a diagnosis; certificates of one host are one.

@@ -47,18 +47,18 @@ func (p *Picture) someControlPlane() *Host {
 // fromAPI is what only the API knows: nodes that are no host of the inventory, pods that do not come up, and the API
 // itself where its servers are well.
 func (p *Picture) fromAPI(known []Diagnosis) []Diagnosis {
-	if p.API.Err != nil {
+	if p.Away != nil {
 		return p.away(known)
 	}
 	var all []Diagnosis
-	for _, n := range p.API.Nodes {
+	for _, n := range p.nodes() {
 		if !n.Ready && !p.looksAt(n.Name) {
 			all = append(all, Diagnosis{Host: n.Name, Component: kubelet, State: Failing, Why: "its node is not Ready: " + n.ReadyReason,
 				Next: "see `kubectl describe node " + n.Name + "`; the host was not looked at"})
 		}
 	}
 	told := map[string]int{} // by the controller of the pods and what ails them: one stands for all
-	for _, c := range p.API.Complaints {
+	for _, c := range p.Complaints {
 		key := c.Owner + " " + c.Why
 		if i, same := told[key]; same && c.Owner != "" {
 			all[i].Log = append(all[i].Log, c.String())
@@ -81,15 +81,15 @@ func (p *Picture) away(known []Diagnosis) []Diagnosis {
 	cause := func(d Diagnosis) bool {
 		return d.Component == census.APIServer || d.Component == census.Etcd || d.Component == "host"
 	}
-	if p.API.Server == "" || slices.ContainsFunc(known, cause) {
+	if slices.ContainsFunc(known, cause) {
 		return nil
 	}
-	d := Diagnosis{Host: engine.Cluster, Component: "API", State: Down, Why: "it does not answer at " + p.API.Server + ": " + p.API.Err.Error(),
+	d := Diagnosis{Host: engine.Cluster, Component: "API", State: Down, Why: "it does not answer at " + p.Cluster.Server + ": " + p.Away.Error(),
 		Next: "see the load balancer and the address in the kubeconfig: the API servers themselves are well"}
 	if p.someControlPlane() == nil {
 		d.Next = "look at the control planes with `upgrader doctor`: none of them was looked at"
 	}
-	p.explain(&d, p.someControlPlane(), clue{knowledge.FromAPI, p.API.Err.Error()}, clue{knowledge.KubeadmOutput, p.API.Err.Error()})
+	p.explain(&d, p.someControlPlane(), clue{knowledge.FromAPI, p.Away.Error()}, clue{knowledge.KubeadmOutput, p.Away.Error()})
 	return []Diagnosis{d}
 }
 
@@ -114,9 +114,9 @@ func (p *Picture) complaint(c kube.Complaint, known []Diagnosis) []Diagnosis {
 		return nil // nobody has asked it since
 	}
 	clues := []clue{{knowledge.FromAPI, c.String()}}
-	if host != nil && host.Services[kubelet] != nil {
+	if host != nil {
 		ofPod := func(l string) bool { return strings.Contains(l, c.Name) }
-		log := slices.DeleteFunc(ofItself(host.Services[kubelet].Log), func(l string) bool { return !ofPod(l) })
+		log := slices.DeleteFunc(ofItself(host.Journals[kubelet]), func(l string) bool { return !ofPod(l) })
 		clues = append(clues, clue{knowledge.KubeletLog, joined(log)})
 	}
 	p.explain(&d, host, clues...)

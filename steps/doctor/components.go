@@ -27,12 +27,33 @@ const (
 // replacing is how long the kubelet may take to stop one static pod and start the next.
 const replacing = 90 * time.Second
 
+// A staticPod is a component of a host, and its manifest there.
+type staticPod struct {
+	*Component
+	name     string
+	manifest bool
+	age      time.Duration // of the manifest; 0 without one
+}
+
+// staticPod is nil where the host tells nothing of it.
+func (h *Host) staticPod(name string) *staticPod {
+	if h.Components[name] == nil {
+		return nil
+	}
+	c := &staticPod{Component: h.Components[name], name: name}
+	path := manifests + name + ".yaml"
+	if _, c.manifest = h.Files[path]; c.manifest {
+		c.age = h.Now.Sub(h.Changed[path]).Truncate(time.Second)
+	}
+	return c
+}
+
 // state is how ill a component is, by what its host tells; empty if it runs.
-func (c *Component) state() State {
+func (c *staticPod) state() State {
 	// Two containers began lately, and both from the manifest as it is.
-	again := len(c.Logs) > 1 && c.Logs[1].Began < min(loopWindow, c.Age)
+	again := len(c.Logs) > 1 && c.Logs[1].Began < min(loopWindow, c.age)
 	switch {
-	case c.Process == "" && c.Manifest && again:
+	case c.Process == "" && c.manifest && again:
 		return Restarting
 	case c.Process == "":
 		return Down
@@ -44,8 +65,8 @@ func (c *Component) state() State {
 
 // component is one static pod of a host.
 func (p *Picture) component(h *Host, name string) []Diagnosis {
-	c := h.Components[name]
-	if c == nil || !p.belongs(h, name, c) {
+	c := h.staticPod(name)
+	if c == nil || !c.belongsOn(h) {
 		return nil
 	}
 	d := Diagnosis{Host: h.Name, Component: name, State: c.state()}
@@ -55,24 +76,24 @@ func (p *Picture) component(h *Host, name string) []Diagnosis {
 	case Down:
 		d.Why = c.absence()
 	default:
-		if d.State, d.Why = p.atWork(h, name, c); d.State == "" {
+		if d.State, d.Why = p.atWork(h, c); d.State == "" {
 			return nil
 		}
 	}
-	d.Next = c.advice(name)
+	d.Next = c.advice()
 	d.Log = c.said(d.State)
-	p.explain(&d, h, p.componentClues(h, name, c)...)
+	p.explain(&d, h, p.componentClues(h, c)...)
 	return []Diagnosis{d}
 }
 
 // said is the end of its own log, and of what the kubelet says of it where it does not come up.
-func (c *Component) said(state State) []string {
+func (c *staticPod) said(state State) []string {
 	var own []string
 	if len(c.Logs) > 0 {
 		own = c.Logs[0].texts()
 	}
 	about := slices.DeleteFunc(ofItself(c.About), func(l string) bool { return !tellsTrouble(l) })
-	if !c.Manifest || state == Restarting && len(own) > 0 || len(about) == 0 {
+	if !c.manifest || state == Restarting && len(own) > 0 || len(about) == 0 {
 		return telling(own, mostLines)
 	}
 	if len(own) == 0 {
@@ -81,79 +102,85 @@ func (c *Component) said(state State) []string {
 	return append(telling(own, mostLines/2), telling(about, mostLines/2)...)
 }
 
-// belongs tells whether a host has to run a component: its manifest is there, or was, or it is a control plane.
-func (p *Picture) belongs(h *Host, name string, c *Component) bool {
-	if c.Manifest || c.Backup != "" {
+// belongsOn tells whether a host has to run a component: its manifest is there, or was, or it is a control plane.
+func (c *staticPod) belongsOn(h *Host) bool {
+	if c.manifest || c.Backup != "" {
 		return true
 	}
-	if name == census.Etcd { // others have it elsewhere
-		return h.EtcdData
+	if c.name == census.Etcd { // others have it elsewhere
+		return h.EtcdDB > 0
 	}
 	return h.ControlPlane
 }
 
-func (c *Component) absence() string {
+func (c *staticPod) absence() string {
 	switch {
-	case !c.Manifest:
+	case !c.manifest:
 		return manifestGone
-	case c.Age < replacing:
-		return fmt.Sprintf("it does not run; its manifest is %s old, and the kubelet may still be at it", c.Age)
+	case c.age < replacing:
+		return fmt.Sprintf("it does not run; its manifest is %s old, and the kubelet may still be at it", c.age)
 	case len(c.Logs) > 0:
 		return fmt.Sprintf("it does not run; what it said last was %s ago", c.Logs[0].Ended)
 	}
 	return "it does not run"
 }
 
-func (c *Component) advice(name string) string {
+func (c *staticPod) advice() string {
 	switch {
-	case !c.Manifest && c.Backup != "":
-		return "put its manifest back: `cp " + c.Backup + " " + manifests + name + ".yaml`"
-	case !c.Manifest:
-		return "put " + manifests + name + ".yaml back: from another control plane, with this host's addresses, or by `kubeadm init phase`"
+	case !c.manifest && c.Backup != "":
+		return "put its manifest back: `cp " + c.Backup + " " + manifests + c.name + ".yaml`"
+	case !c.manifest:
+		return "put " + manifests + c.name + ".yaml back: from another control plane, with this host's addresses, or by `kubeadm init phase`"
 	case len(c.Logs) == 0:
-		return "see why the kubelet does not start it: `journalctl -u kubelet | grep " + name + "`"
+		return "see why the kubelet does not start it: `journalctl -u kubelet | grep " + c.name + "`"
 	}
-	return "mend what its log names in " + manifests + name + ".yaml or the files that it mentions; the whole log is in /var/log/pods/kube-system_" + name + "-*"
+	return "mend what its log names in " + manifests + c.name + ".yaml or the files that it mentions; the whole log is in /var/log/pods/kube-system_" + c.name + "-*"
 }
 
 // atWork is how ill a component is whose process runs.
-func (p *Picture) atWork(h *Host, name string, c *Component) (State, string) {
-	if name == census.APIServer && h.API != nil && !h.API.Ready {
+func (p *Picture) atWork(h *Host, c *staticPod) (State, string) {
+	if c.name == census.APIServer && h.API != nil && !h.API.Ready {
 		return Failing, "it runs, and is not ready: " + h.API.Says
 	}
-	if !p.API.answers() || p.node(h.Name) == nil || c.Age < replacing {
+	if !p.answers() || p.node(h.Name) == nil || c.age < replacing {
 		return "", ""
 	}
-	isIt := func(pod kube.Pod) bool { return pod.Mirror && pod.Node == h.Name && census.Component(pod) == name }
-	if i := slices.IndexFunc(p.API.Complaints, func(x kube.Complaint) bool { return isIt(x.Pod) }); i >= 0 {
-		return Failing, "it runs, and the API has " + p.API.Complaints[i].String()
+	for _, x := range p.Complaints {
+		if c.isMirroredBy(x.Pod, h) {
+			return Failing, "it runs, and the API has " + x.String()
+		}
 	}
-	s := h.Services[kubelet]
-	if !slices.ContainsFunc(p.API.Pods, isIt) && s != nil && s.state() == "" && s.Began > replacing {
+	_, mirrored := p.Cluster.Census.Static[h.Name][c.name]
+	s, there := h.service(kubelet)
+	if !mirrored && there && stateOf(s) == "" && s.Began > replacing {
 		return Failing, "it runs, and the API has no pod of it: something refuses the kubelet's mirror pods"
 	}
 	return "", ""
 }
 
+func (c *staticPod) isMirroredBy(pod kube.Pod, h *Host) bool {
+	return pod.Mirror && pod.Node == h.Name && census.Component(pod) == c.name
+}
+
 // componentClues are the component's log, what the kubelet says of it, what the API says, then what it was started with.
-func (p *Picture) componentClues(h *Host, name string, c *Component) []clue {
+func (p *Picture) componentClues(h *Host, c *staticPod) []clue {
 	var clues []clue
-	if c.Manifest {
+	if c.manifest {
 		for _, l := range c.Logs {
 			clues = append(clues, clue{knowledge.ContainerLog, joined(l.texts())})
 		}
 	}
 	clues = append(clues, clue{knowledge.KubeletLog, joined(ofItself(c.About))})
-	for _, x := range p.API.Complaints {
-		if x.Node == h.Name && x.Mirror && census.Component(x.Pod) == name {
+	for _, x := range p.Complaints {
+		if c.isMirroredBy(x.Pod, h) {
 			clues = append(clues, clue{knowledge.FromAPI, x.String()})
 		}
 	}
-	clues = append(clues, clue{knowledge.StaticPod, uncommented(h.Files[manifests+name+".yaml"])})
-	if name == census.Etcd {
-		clues = append(clues, clue{knowledge.FromEtcd, p.etcdSaid()}, clue{knowledge.Config, p.API.Config})
+	clues = append(clues, clue{knowledge.StaticPod, uncommented(h.Files[manifests+c.name+".yaml"])})
+	if c.name == census.Etcd {
+		clues = append(clues, clue{knowledge.FromEtcd, p.etcdSaid()}, clue{knowledge.Config, p.clusterConfiguration()})
 	}
-	return append(clues, clue{knowledge.Certificates, h.Expiration})
+	return append(clues, clue{knowledge.Certificates, p.ended(ofComponents(h))})
 }
 
 func (p *Picture) etcdSaid() string {
@@ -161,4 +188,12 @@ func (p *Picture) etcdSaid() string {
 		return ""
 	}
 	return p.Etcd.Raw
+}
+
+// clusterConfiguration is kubeadm's, as the API has it.
+func (p *Picture) clusterConfiguration() string {
+	if p.Cluster == nil {
+		return ""
+	}
+	return p.Cluster.Configs["kubeadm-config"]["ClusterConfiguration"]
 }

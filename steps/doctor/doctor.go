@@ -3,7 +3,8 @@
 // may be away.
 //
 // Looking and judging are apart: Look brings home a Picture, Diagnose is a pure function of it. It reads only. It may
-// import engine (for what etcd's report says, and the name of what is no host), census, etcd, finding, knowledge, kube, preflight, remote, skew and survey; only cmd imports it.
+// import engine (for what etcd's report says, and the name of what is no host), census, etcd, finding, inquiry, knowledge,
+// kube, preflight, remote, skew and survey; only cmd imports it.
 package doctor
 
 import (
@@ -87,7 +88,7 @@ func (p *Picture) host(h *Host) []Diagnosis {
 	if h.Err != nil {
 		return []Diagnosis{unreachable(h)}
 	}
-	all := append(silent(h), p.disks(h)...)
+	all := append(hangs(h), p.disks(h)...)
 	all = append(all, p.runtime(h)...)
 	all = append(all, p.kubelet(h)...)
 	for _, name := range components() {
@@ -96,19 +97,19 @@ func (p *Picture) host(h *Host) []Diagnosis {
 	return append(append(all, p.lastJob(h)...), p.forbidden(h)...)
 }
 
-// silent names the programs that did not answer on a host. What they would have told is not known, and nothing is made of
+// hangs names the programs that did not answer on a host. What they would have told is not known, and nothing is made of
 // that.
-func silent(h *Host) []Diagnosis {
-	if len(h.Silent) == 0 {
+func hangs(h *Host) []Diagnosis {
+	if len(h.Hung) == 0 {
 		return nil
 	}
-	return []Diagnosis{{Host: h.Name, Component: "host", State: Failing, Why: h.Silent[0], Log: h.Silent[1:],
+	return []Diagnosis{{Host: h.Name, Component: "host", State: Failing, Why: h.Hung[0], Log: h.Hung[1:],
 		Next: survey.HungRemedy}}
 }
 
 // knowsServices says whether systemd could be asked.
 func (h *Host) knowsServices() bool {
-	return !slices.ContainsFunc(h.Silent, func(line string) bool { return strings.HasPrefix(line, "systemctl ") })
+	return !slices.ContainsFunc(h.Hung, func(line string) bool { return strings.HasPrefix(line, "systemctl ") })
 }
 
 func unreachable(h *Host) Diagnosis {

@@ -7,28 +7,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"upgrader.dev/upgrader/steps/survey"
+	"upgrader.dev/upgrader/steps/inquiry"
 )
 
 // script is what doctor.sh says on a host in trouble.
-const script = `== host
-now 1795319344
-disk / overlay          264212084 51883420  43617844      55% /
-disk /var/log overlay          264212084 51883420  43617844      55% /
-disk /etc/kubernetes/tmp tmpfs 2048 2048 0 100% /etc/kubernetes/tmp
-backups 2.0M	/etc/kubernetes/tmp
-upgraded /etc/kubernetes/tmp/kubeadm-backup-manifests-2026-11-22
-cgroup tmpfs
-etcd-data /var/lib/etcd
-== service kubelet
-active activating auto-restart
-restarts 2
-result exit-code 1
-began 9
-|== service containerd
+const script = `== journal kubelet
+|== journal containerd
 |E1122 03:50:57.683902     635 run.go:74] "command failed" err="unknown flag: --x"
 == component etcd
-manifest 296
 runs 714
 == log etcd 1 293 271 /var/log/pods/kube-system_etcd-cp1_1/etcd/1.log
 |2026-11-22T03:50:51.973371571Z stderr F first
@@ -40,30 +26,24 @@ runs 714
 backup /etc/kubernetes/tmp/kubeadm-backup-manifests-1/kube-scheduler.yaml
 == job 60 1 kubeadm upgrade apply v1.28.15
 |[ERROR CreateJob]
-== certificates
-|CERTIFICATE  EXPIRES
-|apiserver    <invalid>
 == forbidden
 |no
 `
 
 func TestWhatTheScriptSaysIsRead(t *testing.T) {
 	h := &Host{}
-	h.read(script)
+	h.read(inquiry.Read(script, "").Base)
 	want := &Host{
-		Full:    []survey.Disk{{Path: "/etc/kubernetes/tmp", Device: "tmpfs", Size: 2 << 20, Mount: "/etc/kubernetes/tmp"}},
-		Backups: "2.0M\t/etc/kubernetes/tmp", Upgraded: true, EtcdData: true, CgroupType: "tmpfs",
-		Services: map[string]*Service{kubelet: {Active: "activating", Sub: "auto-restart", Restarts: 2, Result: "exit-code 1", Ran: true, Began: 9 * time.Second,
-			Log: []string{"== service containerd", `E1122 03:50:57.683902     635 run.go:74] "command failed" err="unknown flag: --x"`}}},
+		Journals: map[string][]string{kubelet: {"== journal containerd", `E1122 03:50:57.683902     635 run.go:74] "command failed" err="unknown flag: --x"`}},
 		Components: map[string]*Component{
-			"etcd": {Manifest: true, Age: 296 * time.Second, Process: "714", About: []string{"the kubelet speaks"}, Logs: []Log{
+			"etcd": {Process: "714", About: []string{"the kubelet speaks"}, Logs: []Log{
 				{Began: 293 * time.Second, Ended: 271 * time.Second, Lines: []line{{time.Date(2026, 11, 22, 3, 50, 51, 973371571, time.UTC), "first"}, {text: "no time"}}},
 				{Began: 400 * time.Second, Ended: 300 * time.Second},
 			}},
 			"kube-scheduler": {Backup: "/etc/kubernetes/tmp/kubeadm-backup-manifests-1/kube-scheduler.yaml"},
 		},
-		Job:        &Job{Name: "kubeadm upgrade apply v1.28.15", Ago: time.Minute, Code: "1", Out: []string{"[ERROR CreateJob]"}},
-		Expiration: "CERTIFICATE  EXPIRES\napiserver    <invalid>", Forbidden: "no",
+		Job:       &Job{Name: "kubeadm upgrade apply v1.28.15", Ago: time.Minute, Code: "1", Out: []string{"[ERROR CreateJob]"}},
+		Forbidden: []string{"no"},
 	}
 	if diff := cmp.Diff(want, h, cmp.AllowUnexported(line{})); diff != "" {
 		t.Error(diff)
@@ -72,16 +52,16 @@ func TestWhatTheScriptSaysIsRead(t *testing.T) {
 
 func TestAnythingThatAHostSaysIsRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		words := rapid.SampledFrom([]string{"== ", "== log etcd ", "== component etcd\n", "== service kubelet\n", "== job ", "== about etcd\n", "disk ", "|", "\n", " ", "1", "x", "active "})
+		words := rapid.SampledFrom([]string{"== ", "== log etcd ", "== component etcd\n", "== journal kubelet\n", "== job ", "== about etcd\n", "|", "\n", " ", "1", "x", "active "})
 		h := &Host{}
 		text := ""
 		for _, w := range rapid.SliceOf(words).Draw(t, "said") {
 			text += w
 		}
-		h.read(text)
-		for name, s := range h.Services {
-			if s == nil {
-				t.Fatalf("service %s is nil", name)
+		h.read(inquiry.Read(text, "").Base)
+		for name, c := range h.Components {
+			if c == nil {
+				t.Fatalf("component %s is nil", name)
 			}
 		}
 	})

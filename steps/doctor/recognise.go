@@ -38,7 +38,7 @@ func (p *Picture) explain(d *Diagnosis, h *Host, clues ...clue) {
 			}
 		}
 	}
-	if general != nil && h != nil && (h.Upgraded || h.Job != nil && h.Job.kubeadm()) {
+	if general != nil && h != nil && (h.upgraded() || h.Job != nil && h.Job.kubeadm()) {
 		d.is(*general, clue{})
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"upgrader.dev/upgrader/steps/knowledge"
 	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/survey"
 )
 
 // The services of a host, and what stands for a container runtime that is neither of the two that are known.
@@ -24,8 +25,14 @@ const (
 // work now and then.
 const soon = 20 * time.Second
 
-// state is how ill a service is; empty if it runs.
-func (s *Service) state() State {
+// service is what systemd says of a service, if the host has it.
+func (h *Host) service(name string) (survey.Unit, bool) {
+	u := h.Units[name]
+	return u, u.Load == "loaded"
+}
+
+// stateOf is how ill a service is; empty if it runs.
+func stateOf(s survey.Unit) State {
 	switch {
 	case s.Active == "active" && s.Restarts > 0 && s.Ran && s.Began < soon:
 		return Restarting
@@ -40,7 +47,7 @@ func (s *Service) state() State {
 }
 
 // words say what systemd says of a service.
-func (s *Service) words(name string) string {
+func words(name string, s survey.Unit) string {
 	text := fmt.Sprintf("%s.service is %s (%s)", name, cmp.Or(s.Active, "unknown"), cmp.Or(s.Sub, "unknown"))
 	if s.Restarts > 0 {
 		text += fmt.Sprintf(", restarts: %d", s.Restarts)
@@ -55,15 +62,15 @@ func (s *Service) words(name string) string {
 func (p *Picture) runtime(h *Host) []Diagnosis {
 	name, worst := someRuntime, State("")
 	for _, unit := range []string{containerd, crio} {
-		s := h.Services[unit]
-		if s == nil {
+		s, there := h.service(unit)
+		if !there {
 			continue
 		}
-		if s.state() == "" && (h.Runtime.Answers || !h.Runtime.Asked) {
+		if stateOf(s) == "" && (h.Runtime.Answers || !h.Runtime.Asked) {
 			return nil
 		}
 		if name == someRuntime || s.Active == "active" {
-			name, worst = unit, s.state()
+			name, worst = unit, stateOf(s)
 		}
 	}
 	if worst == "" && (h.Runtime.Answers || !h.Runtime.Asked) {
@@ -71,8 +78,8 @@ func (p *Picture) runtime(h *Host) []Diagnosis {
 	}
 	d := Diagnosis{Host: h.Name, Component: name, State: cmp.Or(worst, Failing), Why: "it does not answer: " + h.Runtime.Says}
 	d.Next = "see the whole log there, `journalctl -u " + name + " -e`, mend what it names, then `systemctl restart " + name + "`"
-	if s := h.Services[name]; s != nil && worst != "" {
-		d.Why, d.Log = s.words(name), telling(s.Log, mostLines)
+	if s, there := h.service(name); there && worst != "" {
+		d.Why, d.Log = words(name, s), telling(h.Journals[name], mostLines)
 		if worst == Down && strings.HasPrefix(s.Result, "success") {
 			d.Next = "run `systemctl start " + name + "` there: it was stopped, and did not fail"
 		}
@@ -82,15 +89,15 @@ func (p *Picture) runtime(h *Host) []Diagnosis {
 
 // kubelet is the service, and whether the cluster finds the node Ready.
 func (p *Picture) kubelet(h *Host) []Diagnosis {
-	s := h.Services[kubelet]
-	if s == nil && !h.knowsServices() {
+	s, there := h.service(kubelet)
+	if !there && !h.knowsServices() {
 		return nil
 	}
-	if s == nil {
+	if !there {
 		return []Diagnosis{{Host: h.Name, Component: kubelet, State: Down, Why: "the host has no kubelet.service",
 			Next: "install the package kubelet there; kubelet.service comes with it"}}
 	}
-	d := Diagnosis{Host: h.Name, Component: kubelet, State: s.state(), Why: s.words(kubelet)}
+	d := Diagnosis{Host: h.Name, Component: kubelet, State: stateOf(s), Why: words(kubelet, s)}
 	switch node := p.node(h.Name); {
 	case d.State == Down && strings.HasPrefix(s.Result, "success"):
 		d.Next = "run `systemctl start kubelet` there: it was stopped, and did not fail"
@@ -104,29 +111,30 @@ func (p *Picture) kubelet(h *Host) []Diagnosis {
 	default:
 		return nil
 	}
-	d.Log = telling(s.Log, mostLines)
-	p.explain(&d, h, p.kubeletClues(h, s)...)
+	d.Log = telling(h.Journals[kubelet], mostLines)
+	p.explain(&d, h, p.kubeletClues(h)...)
 	return []Diagnosis{d}
 }
 
 func (p *Picture) node(name string) *kube.Node {
-	for i := range p.API.Nodes {
-		if p.API.Nodes[i].Name == name {
-			return &p.API.Nodes[i]
+	nodes := p.nodes()
+	for i := range nodes {
+		if nodes[i].Name == name {
+			return &nodes[i]
 		}
 	}
 	return nil
 }
 
 // kubeletClues are the kubelet's log, and then what it was started with.
-func (p *Picture) kubeletClues(h *Host, s *Service) []clue {
-	clues := []clue{{knowledge.KubeletLog, joined(ofItself(s.Log))}}
+func (p *Picture) kubeletClues(h *Host) []clue {
+	clues := []clue{{knowledge.KubeletLog, joined(ofItself(h.Journals[kubelet]))}}
 	for _, file := range slices.Sorted(maps.Keys(h.Files)) {
 		if !strings.HasPrefix(file, "/etc/kubernetes/") {
 			clues = append(clues, clue{knowledge.Config, uncommented(h.Files[file])})
 		}
 	}
-	clues = append(clues, clue{knowledge.Host, "stat -fc %T /sys/fs/cgroup: " + h.CgroupType})
+	clues = append(clues, clue{knowledge.Host, "stat -fc %T /sys/fs/cgroup: " + h.Cgroup})
 	return append(clues, p.annotations(h.Name)...)
 }
 

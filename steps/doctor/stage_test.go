@@ -10,6 +10,9 @@ import (
 	"upgrader.dev/upgrader/steps/survey"
 )
 
+// now is when everything in these tests is looked at.
+var now = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+
 // healthy is a cluster of a control plane and a worker that is well.
 func healthy(t *testing.T) *Picture {
 	t.Helper()
@@ -17,18 +20,19 @@ func healthy(t *testing.T) *Picture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 	p := &Picture{Now: now, Knowledge: base, Hosts: []*Host{wellHost("cp1", true), wellHost("w1", false)}}
-	p.API = API{Server: "https://10.0.0.1:6443", Leaders: map[string]kube.Leader{}}
+	p.Cluster = &survey.Cluster{At: now, Server: "https://10.0.0.1:6443", Leaders: map[string]kube.Leader{}, Configs: map[string]map[string]string{}}
 	for _, name := range []string{census.ControllerManager, census.Scheduler} {
-		p.API.Leaders[name] = kube.Leader{Name: "cp1_1", Renewed: now, Lasts: 15 * time.Second}
+		p.Cluster.Leaders[name] = kube.Leader{Name: "cp1_1", Renewed: now, Lasts: 15 * time.Second}
 	}
 	for _, h := range p.Hosts {
-		p.API.Nodes = append(p.API.Nodes, kube.Node{Name: h.Name, Ready: true, ControlPlane: h.ControlPlane, Annotations: map[string]string{}})
+		p.Cluster.Census.Nodes = append(p.Cluster.Census.Nodes, kube.Node{Name: h.Name, Ready: true, ControlPlane: h.ControlPlane, Annotations: map[string]string{}})
 	}
+	pods := map[string]kube.Pod{}
 	for _, name := range components() {
-		p.API.Pods = append(p.API.Pods, mirror(name, "cp1"))
+		pods[name] = mirror(name, "cp1")
 	}
+	p.Cluster.Census.Static = map[string]map[string]kube.Pod{"cp1": pods}
 	return p
 }
 
@@ -39,28 +43,49 @@ func mirror(component, host string) kube.Pod {
 func wellHost(name string, controlPlane bool) *Host {
 	h := &Host{
 		Host: &survey.Host{
-			Name: name, Root: true, Kubelet: "1.27.3", Files: map[string]string{},
-			Units:   map[string]survey.Unit{kubelet: {Load: "loaded", Active: "active"}},
+			Name: name, Root: true, Kubelet: "1.27.3", Files: map[string]string{}, Now: now, Changed: map[string]time.Time{},
+			Units:   map[string]survey.Unit{kubelet: runs(time.Hour), containerd: runs(time.Hour)},
 			Runtime: survey.Runtime{Asked: true, Answers: true},
 		},
-		ControlPlane: controlPlane, EtcdData: controlPlane,
-		Services: map[string]*Service{
-			kubelet:    {Active: "active", Sub: "running", Result: "success 0", Ran: true, Began: time.Hour},
-			containerd: {Active: "active", Sub: "running", Result: "success 0", Ran: true, Began: time.Hour},
-		},
-		Components: map[string]*Component{},
+		ControlPlane: controlPlane, Journals: map[string][]string{}, Components: map[string]*Component{},
 	}
 	for _, c := range components() {
 		h.Components[c] = &Component{}
 		if controlPlane {
-			h.Components[c] = &Component{Manifest: true, Age: time.Hour, Process: "4711", Logs: []Log{{Began: time.Hour}}}
+			h.Components[c] = &Component{Process: "4711", Logs: []Log{{Began: time.Hour}}}
+			h.write(c, time.Hour)
 		}
 	}
 	if controlPlane {
+		h.EtcdDB = 20 << 20
 		h.API = &survey.API{Address: "10.0.0.11:6443", Ready: true}
 	}
 	return h
 }
+
+// runs is a service that was started so long ago.
+func runs(ago time.Duration) survey.Unit {
+	return survey.Unit{Load: "loaded", Active: "active", Sub: "running", Result: "success 0", Ran: true, Began: ago}
+}
+
+// stopped is one that somebody has stopped.
+func stopped() survey.Unit {
+	return survey.Unit{Load: "loaded", Active: "inactive", Sub: "dead", Result: "success 0"}
+}
+
+// fails is one that ends again and again.
+func fails(restarts int) survey.Unit {
+	return survey.Unit{Load: "loaded", Active: "activating", Sub: "auto-restart", Restarts: restarts}
+}
+
+// write puts the manifest of a component where it belongs, so long ago.
+func (h *Host) write(component string, ago time.Duration) {
+	path := manifests + component + ".yaml"
+	h.Files[path], h.Changed[path] = "kind: Pod\n", now.Add(-ago)
+}
+
+// remove takes it away.
+func (h *Host) remove(component string) { delete(h.Files, manifests+component+".yaml") }
 
 // log is what a container said a moment ago.
 func log(lines ...string) Log {
@@ -76,4 +101,9 @@ func (p *Picture) stop(host, component string) *Component {
 	c := p.at(host).Components[component]
 	c.Process = ""
 	return c
+}
+
+// configure writes kubeadm's ClusterConfiguration.
+func (p *Picture) configure(text string) {
+	p.Cluster.Configs["kubeadm-config"] = map[string]string{"ClusterConfiguration": text}
 }

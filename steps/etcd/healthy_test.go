@@ -9,6 +9,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/enginetest"
+	"upgrader.dev/upgrader/steps/inquiry"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/remote/remotetest"
 )
@@ -118,5 +119,37 @@ func TestHealthyForAWhile(t *testing.T) {
 		if (err != nil) != (look.waits != "") || err != nil && !strings.Contains(err.Error(), look.waits) {
 			t.Errorf("after %s: %v, want %q", look.after, err, look.waits)
 		}
+	}
+}
+
+// Of what several hosts tell, the report of one to which etcd is well counts, and else the one that tells most.
+func TestTheBestReport(t *testing.T) {
+	report := func(code int, stdout string) *Report {
+		a := inquiry.Answer{Sections: inquiry.Read(stdout, "").Base, Code: code}
+		r, err := Read("cp1", map[string]inquiry.Answer{Question().Name: a})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	mute, worker, ill, well := report(3, ""), report(0, "== kind\nnone\n"), report(0, said(`"raftTerm":3`, `"raftTerm":4`)), report(0, said())
+	for name, c := range map[string]struct {
+		all  []*Report
+		want *Report
+	}{
+		"nobody tells":      {nil, nil},
+		"one is well":       {[]*Report{mute, ill, well, ill}, well},
+		"one tells more":    {[]*Report{mute, worker, ill, mute}, ill},
+		"nobody tells much": {[]*Report{mute, worker}, mute},
+	} {
+		if got := Best(c.all); got != c.want {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if mute.Trouble() == nil || !strings.Contains(mute.Trouble().Error(), "exit status 3") {
+		t.Errorf("a host without words: %v", mute.Trouble())
+	}
+	if _, err := Read("cp1", nil); err == nil {
+		t.Error("a host that was not asked has a report")
 	}
 }

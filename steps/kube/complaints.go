@@ -31,21 +31,26 @@ func (c Complaint) String() string {
 // readiness is asked for every few seconds.
 const settling = 2 * time.Minute
 
-// Complaints returns what ails the pods of a namespace, at most one each, by the pods' names. What has finished, what
-// is being removed and what is on its way for less than two minutes is well.
-func (c *Client) Complaints(ctx context.Context, namespace string) ([]Complaint, error) {
+// PodsAndComplaints returns the pods of a namespace, and what ails them, at most one complaint each, both by the pods' names.
+// What has finished, what is being removed and what is on its way for less than two minutes is well.
+func (c *Client) PodsAndComplaints(ctx context.Context, namespace string) (pods []Pod, ill []Complaint, err error) {
 	now := time.Now()
+	type patient struct {
+		Complaint
+		ill bool
+	}
 	q := query{what: "the pods of " + namespace, path: namespaced(core, namespace, "pods")}
-	all, err := list(ctx, c, q, func(l *corev1.PodList) (found []Complaint) {
-		for i := range l.Items {
-			if complaint, ill := complaint(&l.Items[i], now); ill {
-				found = append(found, complaint)
-			}
-		}
-		return found
+	all, err := list(ctx, c, q, func(l *corev1.PodList) []patient {
+		return convert(l.Items, func(p *corev1.Pod) patient { c, ill := complaint(p, now); return patient{c, ill} })
 	})
-	slices.SortFunc(all, func(a, b Complaint) int { return strings.Compare(a.Name, b.Name) })
-	return all, err
+	slices.SortFunc(all, func(a, b patient) int { return strings.Compare(a.Name, b.Name) })
+	for _, p := range all {
+		pods = append(pods, p.Pod)
+		if p.ill {
+			ill = append(ill, p.Complaint)
+		}
+	}
+	return pods, ill, err
 }
 
 func complaint(p *corev1.Pod, now time.Time) (Complaint, bool) {

@@ -16,9 +16,9 @@ import (
 func calls(c *kube.Client) map[string]func(ctx context.Context) {
 	pod := kube.Pod{Namespace: "shop", Name: "cart", UID: "uid-cart", Node: "w1", Claims: []string{"data"}}
 	return map[string]func(context.Context){
-		"Attachments": func(ctx context.Context) { _, _ = c.Attachments(ctx, "") },
-		"Budgets":     func(ctx context.Context) { _, _ = c.Budgets(ctx, "") },
-		"Complaints":  func(ctx context.Context) { _, _ = c.Complaints(ctx, "kube-system") },
+		"Attachments":       func(ctx context.Context) { _, _ = c.Attachments(ctx, "") },
+		"Budgets":           func(ctx context.Context) { _, _ = c.Budgets(ctx, "") },
+		"PodsAndComplaints": func(ctx context.Context) { _, _, _ = c.PodsAndComplaints(ctx, "kube-system") },
 		"ConfigData": func(ctx context.Context) {
 			for _, name := range []string{"kubeadm-config", "kubelet-config", "coredns", "kube-proxy"} {
 				_, _ = c.ConfigData(ctx, "kube-system", name)

@@ -1,11 +1,12 @@
 package packages
 
 import (
-	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
-	"upgrader.dev/upgrader/steps/remote"
+	"upgrader.dev/upgrader/steps/inquiry"
 )
 
 // A State is how the packages of a host are, for who looks and does not want to change them.
@@ -20,12 +21,32 @@ type State struct {
 	Lock      string              // who holds a lock of apt or dpkg: "unattended-upgr (pid 812)"
 }
 
-// Look tells the state of these packages on a host. It refuses, with an engine.RefusedError, hosts that have no apt.
-func Look(ctx context.Context, hosts remote.Hosts, host string, names []string) (*State, error) {
-	w, err := look(ctx, hosts, host, names)
+// about is the question's name.
+const about = "packages"
+
+// Question is what a host is asked about these packages, beside other things; Read has the answer.
+func Question(names []string) inquiry.Question {
+	return inquiry.Question{Name: about, Text: "section " + about + "\n" + locksSh + lookSh, Env: map[string]string{"PACKAGES": strings.Join(names, " ")}}
+}
+
+// Read finds the answer to Question among those of a host. It refuses, with an engine.RefusedError, hosts that have no apt.
+func Read(host string, answers map[string]inquiry.Answer) (*State, error) {
+	a, told := answers[about]
+	switch {
+	case !told || len(a.Sections) == 0:
+		return nil, fmt.Errorf("%s tells nothing of its packages", host)
+	case a.Code != 0:
+		return nil, fmt.Errorf("looking at the packages of %s: exit status %d: %s", host, a.Code, strings.Join(a.Complaints, "\n"))
+	}
+	w, err := readWorld(host, strings.Join(a.Sections[0].Answers, "\n"))
 	if err != nil {
 		return nil, err
 	}
+	return w.tell(), nil
+}
+
+// tell is what others than this family may know.
+func (w *world) tell() *State {
 	s := &State{Installed: map[string]string{}, Offered: map[string][]string{}, Broken: w.broken, Stuck: w.stuck, Orphan: w.orphan, Journal: w.journal, Lock: w.lock}
 	for _, name := range slices.Sorted(maps.Keys(w.states)) {
 		state := w.states[name]
@@ -41,5 +62,5 @@ func Look(ctx context.Context, hosts remote.Hosts, host string, names []string) 
 			s.Offered[name] = append(s.Offered[name], o.revision)
 		}
 	}
-	return s, nil
+	return s
 }

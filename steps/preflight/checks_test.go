@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/steps/finding"
+	"upgrader.dev/upgrader/steps/inquiry"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/survey"
@@ -51,8 +52,8 @@ func TestEachTroubleIsFound(t *testing.T) {
 		"no inodes":                  {onW1("unattended \n", "unattended \ninodes /etc/kubernetes overlay 16777216 16777204 12 100% /\n"), "host.inodes", finding.Blocker, "w1", "out of inodes: 12 of", "du --inodes", ""},
 		"a kubelet of no version":    {func(_ *testing.T, v *View) { v.Cluster.Census.Nodes[1].KubeletVersion = "dev" }, "version.skew", finding.Blocker, "kubelet on w1", `it is "dev", which is no version`, "kubectl get nodes", ""},
 		"swap":                       {onW1("unattended \n", "unattended \nswap /swapfile file 2097148 0 -2\n"), "host.swap", finding.Blocker, "w1", "swap is on", "swapoff", ""},
-		"an upgrade that was cut":    {onW1("unattended \n", "unattended \nleftover 12 /etc/kubernetes/tmp/kubeadm-upgraded-manifests42\n"), "host.leftovers", finding.Warning, "w1", "failed or was cut", "remove the directory", ""},
-		"backups that fill the disk": {onW1("unattended \n", "unattended \nleftover 2000000 /etc/kubernetes/tmp/kubeadm-backup-etcd-1\n"), "host.leftovers", finding.Warning, "w1", "1.9 GiB", "remove the old ones", ""},
+		"an upgrade that was cut":    {onW1("unattended \n", "unattended \nleftover 1795319000 12 /etc/kubernetes/tmp/kubeadm-upgraded-manifests42\n"), "host.leftovers", finding.Warning, "w1", "failed or was cut", "remove the directory", ""},
+		"backups that fill the disk": {onW1("unattended \n", "unattended \nleftover 1795319000 2000000 /etc/kubernetes/tmp/kubeadm-backup-etcd-1\n"), "host.leftovers", finding.Warning, "w1", "1.9 GiB", "remove the old ones", ""},
 		"unattended upgrades":        {onW1("unattended \n", "unattended 1\n", "unit unattended-upgrades NRestarts=0 LoadState=not-found ActiveState=inactive", "unit unattended-upgrades NRestarts=0 LoadState=loaded ActiveState=active"), "host.unattended", finding.Warning, "w1", "by itself", "systemctl stop unattended-upgrades", ""},
 		"a kubelet that is down":     {onW1("unit kubelet NRestarts=0 LoadState=loaded ActiveState=active SubState=running", "unit kubelet NRestarts=37 LoadState=loaded ActiveState=activating SubState=auto-restart"), "host.kubelet", finding.Blocker, "w1", "does not run", "upgrader doctor w1", ""},
 		"a runtime that is silent":   {onW1("answers\n", "silent connection refused\n"), "host.runtime", finding.Blocker, "w1", "does not answer", "containerd", ""},
@@ -296,7 +297,7 @@ func configure(v *View, text string) {
 func offers(said string) func(*testing.T, *View) {
 	return func(t *testing.T, v *View) {
 		v.Hosts[1] = host(t, "w1")
-		v.Hosts[1].Apt = survey.Read("w1", "== apt\n"+said, now, now).Apt
+		v.Hosts[1].Apt = survey.Read("w1", inquiry.Read("== apt\n"+said, ""), now, now).Apt
 		v.Packages["w1"].Offered = map[string][]string{"kubeadm": {"1.28.15-1.1"}, "kubectl": {"1.28.15-1.1"}, "kubelet": {"1.28.15-1.1"}}
 	}
 }
@@ -314,7 +315,7 @@ func certificate(path string, left time.Duration) func(*testing.T, *View) {
 			t.Fatal(err)
 		}
 		text := strings.ReplaceAll(strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))), "\n", "\n|")
-		made := survey.Read("cp1", "== certificate "+path+"\n|"+text+"\n", now, now)
+		made := survey.Read("cp1", inquiry.Read("== certificate "+path+"\n|"+text+"\n", ""), now, now)
 		v.Hosts[0].Certificates = slices.Insert(v.Hosts[0].Certificates, 0, made.Certificates[0])
 	}
 }

@@ -40,7 +40,7 @@ func answer(t *testing.T, host string, replace ...string) string {
 
 func host(t *testing.T, name string, replace ...string) *survey.Host {
 	t.Helper()
-	return survey.Read(name, answer(t, name, replace...), time.Unix(1795319171, 0), time.Unix(1795319172, 0))
+	return survey.Read(name, inquiry.Read(answer(t, name, replace...), ""), time.Unix(1795319171, 0), time.Unix(1795319172, 0))
 }
 
 const etcdWell = `== kind

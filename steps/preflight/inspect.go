@@ -2,7 +2,6 @@ package preflight
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,53 +9,42 @@ import (
 	"upgrader.dev/upgrader/steps/census"
 	"upgrader.dev/upgrader/steps/etcd"
 	"upgrader.dev/upgrader/steps/knowledge"
-	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/packages"
-	"upgrader.dev/upgrader/steps/remote"
 	"upgrader.dev/upgrader/steps/survey"
 )
 
-// Eyes are what preflight looks at a cluster with. It only ever reads through them.
-type Eyes struct {
-	Hosts   remote.Hosts
-	Cluster *kube.Client
-}
-
 // Look gathers everything that the checks need for a goal: the API and all hosts at the same time. An error means that the
 // cluster's API could not be read; a host that could not be is a finding.
-func (e Eyes) Look(ctx context.Context, goal Goal) (*View, error) {
-	return e.look(ctx, goal,
-		func(v *View) (err error) { v.Cluster, err = survey.Consult(ctx, e.Cluster, v.questions()); return err },
-		func(v *View) error { e.askEtcd(ctx, v); return nil },
-	)
+func Look(ctx context.Context, e survey.Eyes, goal Goal) (*View, error) {
+	return look(ctx, e, goal, true, func(v *View) (err error) {
+		v.Cluster, err = survey.Consult(ctx, e.Cluster, v.questions())
+		return err
+	})
 }
 
 // glance is Look for the gates of single hosts: of the cluster it reads no more than kubeadm's configuration and the node,
 // and etcd is not asked.
-func (e Eyes) glance(ctx context.Context, goal Goal) (*View, error) {
-	return e.look(ctx, goal, func(v *View) (err error) {
+func glance(ctx context.Context, e survey.Eyes, goal Goal) (*View, error) {
+	return look(ctx, e, goal, false, func(v *View) (err error) {
 		v.Cluster, err = survey.Brief(ctx, e.Cluster, goal.Hosts[0].Name)
 		return err
 	})
 }
 
-// look asks the hosts, and at the same time what else is of interest, each question about a part of the view of its own.
-func (e Eyes) look(ctx context.Context, goal Goal, others ...func(*View) error) (*View, error) {
-	v, err := e.begin(ctx, goal)
+// look asks the hosts, about etcd too if that is of interest, and the API at the same time.
+func look(ctx context.Context, e survey.Eyes, goal Goal, ofEtcd bool, consult func(*View) error) (*View, error) {
+	v, err := begin(ctx, e, goal)
 	if err != nil {
 		return nil, err
 	}
-	errs := make([]error, len(others))
 	var looking sync.WaitGroup
-	for i, ask := range others {
-		looking.Go(func() { errs[i] = ask(v) })
-	}
-	looking.Go(func() { e.askHosts(ctx, v) })
+	looking.Go(func() { err = consult(v) })
+	looking.Go(func() { askHosts(ctx, e, v, ofEtcd) })
 	looking.Wait()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	v.foretell()
@@ -64,7 +52,7 @@ func (e Eyes) look(ctx context.Context, goal Goal, others ...func(*View) error) 
 }
 
 // begin finds out what runs, since the questions depend on it.
-func (e Eyes) begin(ctx context.Context, goal Goal) (*View, error) {
+func begin(ctx context.Context, e survey.Eyes, goal Goal) (*View, error) {
 	base, err := knowledge.Load()
 	if err != nil {
 		return nil, fmt.Errorf("reading what is known of Kubernetes: %w", err)
@@ -78,23 +66,34 @@ func (e Eyes) begin(ctx context.Context, goal Goal) (*View, error) {
 	return v, nil
 }
 
-// askHosts asks every host of the goal, its packages too.
-func (e Eyes) askHosts(ctx context.Context, v *View) {
+// askHosts asks every host of the goal once: about itself and its packages, and those of the control plane about etcd if
+// that is of interest.
+func askHosts(ctx context.Context, e survey.Eyes, v *View, ofEtcd bool) {
 	var names []string
 	for _, h := range v.Goal.Hosts {
 		names = append(names, h.Name)
 	}
-	var mu sync.Mutex
-	v.Hosts = survey.AskAll(ctx, e.Hosts, names, v.wanted, func(ctx context.Context, h *survey.Host) {
-		state, err := packages.Look(ctx, e.Hosts, h.Name, tracked())
-		mu.Lock()
-		defer mu.Unlock()
+	v.Hosts = e.Ask(ctx, names, func(name string) survey.Wanted {
+		w := v.wanted(name)
+		w.More = append(w.More, packages.Question(tracked()))
+		if ofEtcd && v.Goal.Host(name).ControlPlane {
+			w.More = append(w.More, etcd.Question())
+		}
+		return w
+	})
+	var reports []*etcd.Report
+	for _, h := range v.answered() {
+		if r, err := etcd.Read(h.Name, h.More); err == nil {
+			reports = append(reports, r)
+		}
+		state, err := packages.Read(h.Name, h.More)
 		if err != nil {
 			h.Err = err // a host without apt too: nothing can be installed there
-			return
+			continue
 		}
 		v.Packages[h.Name] = state
-	})
+	}
+	v.Etcd = etcd.Best(reports)
 }
 
 // tracked are the packages that are looked at, whatever the plan names.
@@ -112,24 +111,8 @@ func (v *View) wanted(name string) survey.Wanted {
 	return w
 }
 
-// askEtcd asks etcd from the first control plane that can be asked.
-func (e Eyes) askEtcd(ctx context.Context, v *View) {
-	for _, h := range v.Goal.Hosts {
-		if !h.ControlPlane {
-			continue
-		}
-		report, err := etcd.Ask(ctx, e.Hosts, h.Name)
-		if err == nil {
-			v.Etcd = report
-			if report.Trouble() == nil {
-				return
-			}
-		}
-	}
-}
-
 // controlPlanes are goals of the hosts of the control plane alone, for gates that look at nothing else.
-func (e Eyes) controlPlanes(ctx context.Context) ([]HostGoal, error) {
+func controlPlanes(ctx context.Context, e survey.Eyes) ([]HostGoal, error) {
 	nodes, err := e.Cluster.Nodes(ctx)
 	if err != nil {
 		return nil, err

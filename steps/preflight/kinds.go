@@ -11,6 +11,7 @@ import (
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/forecast"
 	"upgrader.dev/upgrader/steps/skew"
+	"upgrader.dev/upgrader/steps/survey"
 )
 
 const (
@@ -32,8 +33,8 @@ ConfigMap that it comes from. It refuses with the differences, and changes nothi
 elsewhere for what is evicted. Give it the settings of the drain. It changes nothing.`
 )
 
-// Kinds returns the gates that make the checks of one area each. Zero Eyes suffice for everything but Observe.
-func Kinds(e Eyes) []engine.Kind {
+// Kinds returns the gates that make the checks of one area each. Zero eyes suffice for everything but Observe.
+func Kinds(e survey.Eyes) []engine.Kind {
 	return []engine.Kind{
 		{Name: hostFit, Scope: engine.OnHost, Doc: hostFitDoc, New: func() engine.Step { return &hostGate{eyes: e} }},
 		{Name: controlPlaneFit, Scope: engine.OnCluster, Doc: controlPlaneFitDoc, New: func() engine.Step { return &clusterGate{eyes: e, area: controlPlaneFit} }},
@@ -46,21 +47,21 @@ func Kinds(e Eyes) []engine.Kind {
 
 // hostGate is host.fit.
 type hostGate struct {
-	eyes     Eyes
+	eyes     survey.Eyes
 	Version  string            `yaml:"version" default:"${{ versions.to }}" doc:"version that the host is upgraded to"`
 	Packages map[string]string `yaml:"packages" doc:"exact revision of each package that will be installed"`
 }
 
 // clusterGate is control-plane.fit and api.removed.
 type clusterGate struct {
-	eyes    Eyes
+	eyes    survey.Eyes
 	area    string
 	Version string `yaml:"version" default:"${{ versions.to }}" doc:"version that the cluster is upgraded to"`
 }
 
 // configGate is config.removed and config.erased.
 type configGate struct {
-	eyes    Eyes
+	eyes    survey.Eyes
 	area    string
 	Version string `yaml:"version" default:"${{ versions.to }}" doc:"version that the cluster is upgraded to"`
 	Patches string `yaml:"patches" doc:"directory of patches that kubeadm.upgrade is given"`
@@ -68,7 +69,7 @@ type configGate struct {
 
 // drainGate is node.drainable.
 type drainGate struct {
-	eyes              Eyes
+	eyes              survey.Eyes
 	eviction.Settings `yaml:",inline"`
 }
 
@@ -101,7 +102,7 @@ func (g *hostGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Change
 		return nil, nil
 	}
 	h := HostGoal{Name: s.Target.Name, Revisions: g.Packages, ControlPlane: isControlPlane(s), Repository: true}
-	return nil, open(ctx, s, g.eyes.glance, g.Version, Goal{Hosts: []HostGoal{h}}, hostFit)
+	return nil, open(ctx, s, g.eyes, glance, g.Version, Goal{Hosts: []HostGoal{h}}, hostFit)
 }
 
 // Observe looks at the cluster and the hosts of its control plane.
@@ -109,11 +110,11 @@ func (g *clusterGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Cha
 	if len(s.InWork) > 0 { // cluster.healthy and etcd.healthy know how to wait for what this run is in the middle of
 		return nil, nil
 	}
-	hosts, err := g.eyes.controlPlanes(ctx)
+	hosts, err := controlPlanes(ctx, g.eyes)
 	if err != nil {
 		return nil, err
 	}
-	return nil, open(ctx, s, g.eyes.Look, g.Version, Goal{Hosts: hosts}, g.area)
+	return nil, open(ctx, s, g.eyes, Look, g.Version, Goal{Hosts: hosts}, g.area)
 }
 
 // Observe looks at the host's configuration.
@@ -122,7 +123,7 @@ func (g *configGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Chan
 		return nil, nil
 	}
 	h := HostGoal{Name: s.Target.Name, ControlPlane: isControlPlane(s), Kubeadm: true, Patches: g.Patches}
-	return nil, open(ctx, s, g.eyes.glance, g.Version, Goal{Hosts: []HostGoal{h}}, g.area)
+	return nil, open(ctx, s, g.eyes, glance, g.Version, Goal{Hosts: []HostGoal{h}}, g.area)
 }
 
 // Observe foretells the drain of the node.
@@ -135,7 +136,7 @@ func (g *drainGate) Observe(ctx context.Context, s engine.Scene) ([]engine.Chang
 		return nil, err
 	}
 	drain := forecast.Group{Nodes: []string{s.Target.Name}, AtOnce: 1, Rules: rules}
-	return nil, open(ctx, s, g.eyes.Look, "", Goal{Drains: []forecast.Group{drain}}, nodeDrainable)
+	return nil, open(ctx, s, g.eyes, Look, "", Goal{Drains: []forecast.Group{drain}}, nodeDrainable)
 }
 
 func isControlPlane(s engine.Scene) bool { return s.Target.In(engine.ControlPlane) }
@@ -144,8 +145,11 @@ func isControlPlane(s engine.Scene) bool { return s.Target.In(engine.ControlPlan
 // never locked out.
 func underway(s engine.Scene) bool { return slices.Contains(s.InWork, s.Target.Name) }
 
+// A view is how a gate looks: Look, or glance.
+type view func(context.Context, survey.Eyes, Goal) (*View, error)
+
 // open looks for a goal and refuses with what blocks it.
-func open(ctx context.Context, s engine.Scene, look func(context.Context, Goal) (*View, error), version string, goal Goal, area string) error {
+func open(ctx context.Context, s engine.Scene, eyes survey.Eyes, look view, version string, goal Goal, area string) error {
 	if version != "" {
 		to, err := skew.Parse(version)
 		if err != nil {
@@ -154,7 +158,7 @@ func open(ctx context.Context, s engine.Scene, look func(context.Context, Goal) 
 		goal.To = to
 	}
 	goal.Waivers = s.Waivers
-	v, err := look(ctx, goal)
+	v, err := look(ctx, eyes, goal)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/enginetest"
 	"upgrader.dev/upgrader/steps/finding"
+	"upgrader.dev/upgrader/steps/survey"
 )
 
 // Every kind makes the checks of an area that there is, and is a gate with valid defaults that needs no cluster.
@@ -18,7 +19,7 @@ func TestKinds(t *testing.T) {
 	for _, c := range checks() {
 		areas = append(areas, c.area)
 	}
-	for _, k := range Kinds(Eyes{}) {
+	for _, k := range Kinds(survey.Eyes{}) {
 		if !slices.Contains(areas, k.Name) {
 			t.Errorf("%s makes no check", k.Name)
 		}
@@ -102,7 +103,7 @@ func TestWaivers(t *testing.T) {
 // A gate never looks at a host that the run is in the middle of: a resume may be what makes it well again. Eyes that see
 // nothing would panic here.
 func TestGatesLetAResumeThrough(t *testing.T) {
-	for _, k := range Kinds(Eyes{}) {
+	for _, k := range Kinds(survey.Eyes{}) {
 		scene := engine.Scene{Target: engine.Target{Name: "w1"}, InWork: []string{"w1"}}
 		if changes, err := k.New().Observe(t.Context(), scene); err != nil || changes != nil {
 			t.Errorf("%s: %v %v", k.Name, changes, err)

@@ -10,28 +10,29 @@ import (
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/knowledge"
 	"upgrader.dev/upgrader/steps/kube"
+	"upgrader.dev/upgrader/steps/survey"
 )
 
 // Inspect is Look, after the API was asked whether the user of the kubeconfig may do all that the goal needs. Who may not
 // even look is refused with everything that is missing at once, instead of with one denial after another.
-func (e Eyes) Inspect(ctx context.Context, goal Goal) (*View, error) {
-	lacks, err := e.lacks(ctx, goal)
+func Inspect(ctx context.Context, e survey.Eyes, goal Goal) (*View, error) {
+	missing, err := lacks(ctx, e, goal)
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(lacks, func(r kube.Right) bool { return r.Need == kube.ToLook }) {
-		return nil, engine.Refuse("the user of the kubeconfig may not "+strings.Join(rightWords(lacks), ", "), rightsRemedy)
+	if slices.ContainsFunc(missing, func(r kube.Right) bool { return r.Need == kube.ToLook }) {
+		return nil, engine.Refuse("the user of the kubeconfig may not "+strings.Join(rightWords(missing), ", "), rightsRemedy)
 	}
-	v, err := e.Look(ctx, goal)
+	v, err := Look(ctx, e, goal)
 	if err == nil {
-		v.Lacks, v.Credentials = lacks, e.Cluster.Credentials()
+		v.Lacks, v.Credentials = missing, e.Cluster.Credentials()
 	}
 	return v, err
 }
 
 // lacks are the rights that the goal needs and the user lacks. An API server that does not tell is believed to allow
 // everything: what it denies shows then.
-func (e Eyes) lacks(ctx context.Context, goal Goal) ([]kube.Right, error) {
+func lacks(ctx context.Context, e survey.Eyes, goal Goal) ([]kube.Right, error) {
 	base, err := knowledge.Load()
 	if err != nil {
 		return nil, fmt.Errorf("reading what is known of Kubernetes: %w", err)

@@ -14,6 +14,7 @@ import (
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/kube/kubetest"
 	"upgrader.dev/upgrader/steps/skew"
+	"upgrader.dev/upgrader/steps/survey"
 )
 
 // TestEachRightIsMissed takes each right that a plan needs away in turn. Without one to look, nothing is looked at and the
@@ -32,12 +33,12 @@ func TestEachRightIsMissed(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := kubetest.New()
 			s.Deny(r)
-			eyes := Eyes{Cluster: s.Client(t, "r1").ReadOnly()}
+			eyes := survey.Eyes{Cluster: s.Client(t, "r1").ReadOnly()}
 			if r.Need != kube.ToLook {
-				eyes.finds(t, goal, r)
+				finds(t, eyes, goal, r)
 				return
 			}
-			_, err := eyes.Inspect(t.Context(), goal)
+			_, err := Inspect(t.Context(), eyes, goal)
 			refused, ok := errors.AsType[*engine.RefusedError](err)
 			if !ok || !strings.HasSuffix(refused.Why, "may not "+r.String()) || !strings.Contains(refused.Remedy, "examples/rbac.yaml") {
 				t.Errorf("without %s: %v", r, err)
@@ -46,13 +47,13 @@ func TestEachRightIsMissed(t *testing.T) {
 	}
 }
 
-func (e Eyes) finds(t *testing.T, goal Goal, r kube.Right) {
+func finds(t *testing.T, e survey.Eyes, goal Goal, r kube.Right) {
 	t.Helper()
-	lacks, err := e.lacks(t.Context(), goal)
-	if d := cmp.Diff([]kube.Right{r}, lacks); err != nil || d != "" {
+	missing, err := lacks(t.Context(), e, goal)
+	if d := cmp.Diff([]kube.Right{r}, missing); err != nil || d != "" {
 		t.Fatalf("without %s: %v\n%s", r, err, d)
 	}
-	found := Judge(&View{Lacks: lacks, Goal: goal, Knowledge: &knowledge.Base{}}, controlPlaneFit)
+	found := Judge(&View{Lacks: missing, Goal: goal, Knowledge: &knowledge.Base{}}, controlPlaneFit)
 	if len(found) != 1 || !found[0].Blocks() || !strings.Contains(found[0].Evidence, r.String()) || !strings.HasSuffix(found[0].What, string(r.Need)) {
 		t.Errorf("without %s: %+v", r, found)
 	}
@@ -62,9 +63,9 @@ func (e Eyes) finds(t *testing.T, goal Goal, r kube.Right) {
 func TestOnlyNeededRightsAreMissed(t *testing.T) {
 	s := kubetest.New()
 	s.Deny(kube.Right{Verb: "create", Resource: "pods/eviction"})
-	lacks, err := Eyes{Cluster: s.Client(t, "r1")}.lacks(t.Context(), Goal{Cordons: true})
-	if err != nil || len(lacks) > 0 {
-		t.Errorf("a plan that drains nothing: %v, %v", lacks, err)
+	missing, err := lacks(t.Context(), survey.Eyes{Cluster: s.Client(t, "r1")}, Goal{Cordons: true})
+	if err != nil || len(missing) > 0 {
+		t.Errorf("a plan that drains nothing: %v, %v", missing, err)
 	}
 }
 
@@ -73,9 +74,9 @@ func TestAServerThatDoesNotTellRights(t *testing.T) {
 	s := kubetest.New()
 	s.Deny(kube.Right{Verb: "create", Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"})
 	synctest.Test(t, func(t *testing.T) {
-		lacks, err := Eyes{Cluster: s.Client(t, "r1")}.lacks(t.Context(), Goal{})
-		if err != nil || len(lacks) > 0 {
-			t.Errorf("%v, %v", lacks, err)
+		missing, err := lacks(t.Context(), survey.Eyes{Cluster: s.Client(t, "r1")}, Goal{})
+		if err != nil || len(missing) > 0 {
+			t.Errorf("%v, %v", missing, err)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"upgrader.dev/upgrader/engine/printable"
+	"upgrader.dev/upgrader/steps/inquiry"
 )
 
 // certificate reads the first certificate of a PEM text: the others of a chain vouch for it.
@@ -21,16 +22,16 @@ func certificate(path string, text []byte) Certificate {
 
 // readKubeconfig takes in the server and the client certificate of a kubeconfig. One that names a file has none here:
 // the file is looked at by itself.
-func (h *Host) readKubeconfig(s *section) {
-	for _, line := range lines(s.text) {
+func (h *Host) readKubeconfig(s inquiry.Section) {
+	for line := range strings.Lines(s.Text) {
 		word, value, _ := strings.Cut(line, " ")
-		value = strings.Trim(value, `"' `)
+		value = strings.Trim(value, "\"' \n")
 		switch word {
 		case "server":
-			h.Kubeconfigs[s.rest] = value
+			h.Kubeconfigs[s.About] = value
 		case "client-certificate-data":
 			text, err := printable.Base64(value)
-			c := certificate(s.rest, text)
+			c := certificate(s.About, text)
 			if err != nil {
 				c.Err = err
 			}

@@ -4,17 +4,23 @@ import (
 	"context"
 	"sync"
 
+	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/remote"
 )
+
+// Eyes are what a cluster is looked at with, by preflight and by doctor. Who has them only ever reads through them.
+type Eyes struct {
+	Hosts   remote.Hosts
+	Cluster *kube.Client // nil: there is no kubeconfig, and the API is not asked
+}
 
 // atOnce is how many hosts are asked at the same time: enough for a fleet of hundreds within seconds, and no more
 // connections in the making than a jump host's sshd takes (MaxStartups 10:30:100 of sshd_config counts unauthenticated
 // ones, and the client's own limits spread these).
 const atOnce = 64
 
-// AskAll asks every host, many at a time, and returns the answers in the order of the names. then is called with each host
-// that answered, from many goroutines.
-func AskAll(ctx context.Context, hosts remote.Hosts, names []string, wanted func(name string) Wanted, then func(context.Context, *Host)) []*Host {
+// Ask asks every host once, many at a time, and returns the answers in the order of the names.
+func (e Eyes) Ask(ctx context.Context, names []string, wanted func(name string) Wanted) []*Host {
 	answers := make([]*Host, len(names))
 	places := make(chan struct{}, atOnce)
 	var group sync.WaitGroup
@@ -22,10 +28,7 @@ func AskAll(ctx context.Context, hosts remote.Hosts, names []string, wanted func
 		group.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			answers[i] = Ask(ctx, hosts, name, wanted(name))
-			if answers[i].Err == nil {
-				then(ctx, answers[i])
-			}
+			answers[i] = Ask(ctx, e.Hosts, name, wanted(name))
 		})
 	}
 	group.Wait()

@@ -17,11 +17,13 @@ import (
 
 	"upgrader.dev/upgrader/engine/printable"
 	"upgrader.dev/upgrader/engine/printable/hostile"
+	"upgrader.dev/upgrader/steps/inquiry"
 )
 
 // lines that a host may send without end.
 func endless() []string {
 	return []string{
+		"== file /a\nchanged 1\n", "== host\nleftover 1 1 /a\nunit a Result=x\n",
 		"|" + strings.Repeat("x", 60) + "\n", "== file /a\n|x\n", "== host\ndisk / /dev/x 1 1 1 1% /\ninodes / /dev/x 1 1 1 1% /\n",
 		"disk /p /dev/x 1 1 1 1% /\n", "== kubeconfig a\n|client-certificate-data AAAA\n", "== certificate a\n|x\n", "== apt\nremote kubeadm 1\nsignature a b c\n",
 		"== api a\nprocess_start_time_seconds 1\napiserver_requested_deprecated_apis{group=\"a\",version=\"b\"} 1\n", "== runtime\nimage a b\n",
@@ -40,15 +42,15 @@ func FuzzRead(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, stdout string) {
-		h := Read("w1", printable.Text(stdout), time.Now(), time.Now()) // as the client of the hosts hands it on
+		h := Read("w1", inquiry.Read(printable.Text(stdout), ""), time.Now(), time.Now()) // as the client of the hosts hands it on
 		certificates := h.Certificates
 		for i := range certificates {
 			certificates[i].X509 = nil // its bytes are no text; its names are asked for in TestNamesInCertificates
 		}
-		files, difference := h.Files, h.Difference
-		h.Files, h.Difference = nil, ""
+		files, difference, more := h.Files, h.Difference, h.More
+		h.Files, h.Difference, h.More = nil, "", nil
 		hostile.Check(t, h, printable.Message)
-		hostile.Check(t, []any{files, difference}, 0)
+		hostile.Check(t, []any{files, difference, more}, 0)
 	})
 }
 
@@ -68,7 +70,7 @@ func TestNamesInCertificates(t *testing.T) {
 	text := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	bars := "|" + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n|") + "\n"
 	inside := "|client-certificate-data " + base64.StdEncoding.EncodeToString([]byte(text)) + "\n"
-	h := Read("w1", "== certificate /a\n"+bars+"== kubeconfig /b\n"+inside, time.Now(), time.Now())
+	h := Read("w1", inquiry.Read("== certificate /a\n"+bars+"== kubeconfig /b\n"+inside, ""), time.Now(), time.Now())
 	if len(h.Certificates) != 2 {
 		t.Fatal(h.Certificates)
 	}
@@ -82,7 +84,7 @@ func TestNamesInCertificates(t *testing.T) {
 
 func TestReadingCostsInProportion(t *testing.T) {
 	for _, line := range endless() {
-		hostile.InProportion(t, line, func(text string) { Read("w1", text, time.Time{}, time.Time{}) })
+		hostile.InProportion(t, line, func(text string) { Read("w1", inquiry.Read(text, ""), time.Time{}, time.Time{}) })
 	}
 }
 
@@ -93,7 +95,7 @@ func BenchmarkRead(b *testing.B) {
 			b.Run(fmt.Sprintf("%.8s/%dMB", line, size>>20), func(b *testing.B) {
 				b.SetBytes(int64(len(text)))
 				for b.Loop() {
-					Read("w1", text, time.Time{}, time.Time{})
+					Read("w1", inquiry.Read(text, ""), time.Time{}, time.Time{})
 				}
 			})
 		}

@@ -1,30 +1,33 @@
 # Tells everything about this host that may stand in the way of an upgrade, for the checks to judge. It reads only.
 #
-# A section begins with "== name"; the lines of files stand behind a bar, so that nothing in them is taken for an answer.
-# What is not there is left out. VERSION is what the cluster runs, LINE the minor version that it goes to, REVISIONS the
-# packages to be installed (name=revision) and IMAGES what will be run; each of them may be empty.
+# It is told in sections, and what is not there is left out. VERSION is what the cluster runs, LINE the minor version that it
+# goes to, REVISIONS the packages to be installed (name=revision) and IMAGES what will be run; each of them may be empty.
 #
-# Programs that may hang run soon or within a time: within.sh comes before this. One that hung is not asked again.
-m=/etc/kubernetes/manifests
-bar() { sed 's/^/|/'; }
+# A program that hung is not asked again. Who asks more after this finds in now, up, units, socket and runtime what was found
+# out here.
 file() { # the file as it is, up to 64 KiB
   if [ -f "$1" ]; then
-    echo "== file $1"
+    section file "$1"
+    echo "changed $(stat -c %Y "$1")"
     head -c 65536 "$1" | bar
     echo
   fi
 }
 
-echo "== host"
+section host
 echo "user $(id -u)"
-echo "clock $(date +%s.%N)"
+clock=$(date +%s.%N)
+now=${clock%.*}
+echo "clock $clock"
+up=$(cut -d . -f 1 /proc/uptime)
+echo "up $up"
 echo "kernel $(uname -r)"
 echo "cgroup $(stat -f -c %T /sys/fs/cgroup 2>/dev/null || :)"
 echo "kubeadm $(soon kubeadm version -o short || :)"
 echo "kubelet $(soon kubelet --version || :)"
 echo "kubectl $(soon kubectl version --client -o json | sed -n 's/.*"gitVersion": "\(v[0-9][^"]*\)".*/\1/p' | head -n 1)"
 if [ -f /proc/swaps ]; then tail -n +2 /proc/swaps | sed 's/^/swap /'; fi
-for p in / /var/lib/kubelet /var/lib/containerd /var/lib/etcd /etc/kubernetes /var/cache/apt; do
+for p in / /var/log /var/lib/kubelet /var/lib/containerd /var/lib/etcd /var/lib/upgrader /etc/kubernetes /etc/kubernetes/tmp /var/cache/apt; do
   [ -d "$p" ] || continue
   disk=$(soon df -Pk "$p") || { [ $? = 124 ] && break || continue; }
   inodes=$(soon df -Pi "$p") || { [ $? = 124 ] && break || :; }
@@ -36,11 +39,18 @@ for f in /var/lib/upgrader/backups/*.db; do
   if [ -f "$f" ]; then echo "snapshot $(stat -c %Y "$f") $f"; fi
 done
 for f in /etc/kubernetes/tmp/*; do
-  if [ -e "$f" ]; then echo "leftover $(soon du -sk "$f" | tr '\t' ' ')"; fi
+  [ -e "$f" ] || continue
+  size=$(soon du -sk "$f") || [ $? != 124 ] || break
+  echo "leftover $(stat -c %Y "$f") $(echo "$size" | tr '\t' ' ')"
 done
+units=
 for u in kubelet containerd crio unattended-upgrades; do
-  unit=$(soon systemctl show -p LoadState -p ActiveState -p SubState -p NRestarts -p UnitFileState "$u.service") || [ $? != 124 ] || break
-  echo "unit $u $(echo "$unit" | tr '\n' ' ')"
+  unit=$(soon systemctl show -p LoadState -p ActiveState -p SubState -p NRestarts -p UnitFileState -p Result -p ExecMainStatus \
+    -p ExecMainStartTimestampMonotonic -p ExecMainExitTimestampMonotonic "$u.service") || [ $? != 124 ] || break
+  unit="unit $u $(echo "$unit" | tr '\n' ' ')"
+  echo "$unit"
+  units="$units$unit
+"
 done
 if command -v apt-config >/dev/null 2>&1; then
   echo "unattended $(soon apt-config dump | sed -n 's/^APT::Periodic::Unattended-Upgrade "\(.*\)";/\1/p')"
@@ -53,7 +63,7 @@ for f in /var/lib/kubelet/kubeadm-flags.env /etc/default/kubelet /etc/sysconfig/
 done
 pid=$(soon systemctl show -p MainPID --value kubelet.service || :)
 if [ -n "$pid" ] && [ "$pid" != 0 ] && [ -r "/proc/$pid/cmdline" ]; then
-  echo "== command kubelet"
+  section command kubelet
   tr '\000' '\n' <"/proc/$pid/cmdline" | bar
   echo
 fi
@@ -62,13 +72,13 @@ fi
 for f in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt /var/lib/kubelet/pki/kubelet-client-current.pem \
   /var/lib/kubelet/pki/kubelet-server-current.pem /var/lib/kubelet/pki/kubelet.crt; do
   if [ -f "$f" ]; then
-    echo "== certificate $f"
+    section certificate "$f"
     sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' "$f" | bar
   fi
 done
 for f in /etc/kubernetes/admin.conf /etc/kubernetes/super-admin.conf /etc/kubernetes/controller-manager.conf /etc/kubernetes/scheduler.conf /etc/kubernetes/kubelet.conf; do
   if [ -f "$f" ]; then
-    echo "== kubeconfig $f"
+    section kubeconfig "$f"
     sed -n -E 's/^ *(client-certificate-data|client-certificate|server): */|\1 /p' "$f"
   fi
 done
@@ -79,9 +89,11 @@ socket=$(sed -n -E 's/^containerRuntimeEndpoint: *"?([^"]*)"?.*/\1/p' /var/lib/k
 if [ -z "$socket" ]; then
   socket=$(sed -n -E 's/.*--container-runtime-endpoint=([^ "]*).*/\1/p' /var/lib/kubelet/kubeadm-flags.env 2>/dev/null | head -n 1)
 fi
+runtime=silent
 if command -v crictl >/dev/null 2>&1; then
-  echo "== runtime"
+  section runtime
   if said=$(soon crictl ${socket:+-r "$socket"} info 2>&1 >/dev/null); then
+    runtime=answers
     echo answers
     dead=
     for i in $IMAGES; do
@@ -110,7 +122,7 @@ fi
 
 # Whether the lists that apt has were signed by a key that still holds, and what the next minor version offers.
 if [ -x /usr/bin/apt-get ]; then
-  echo "== apt"
+  section apt
   echo "held $(soon apt-mark showhold | tr '\n' ' ')"
   sources=$(grep -hs -E '^[^#]*core(:|%3[Aa])/stable(:|%3[Aa])/v[0-9]' /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources || :)
   ring=$(cat /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null | grep -E 'core(:|%3[Aa])|[Ss]igned-[Bb]y' | sed -n -E 's/.*[Ss]igned-[Bb]y[=:] *(\/[^] ,]*).*/\1/p' | head -n 1)
@@ -138,7 +150,7 @@ if [ -x /usr/bin/apt-get ]; then
     fi
   fi
   if [ -n "$REVISIONS" ]; then
-    echo "== simulation"
+    section simulation
     if said=$(within 30 apt-get -s -q -o Debug::NoLocking=1 --no-remove --allow-change-held-packages install $REVISIONS 2>&1); then
       echo "$said" | grep -E '^(Inst|Remv|Conf) ' | bar || :
     else
@@ -150,10 +162,9 @@ fi
 
 # The API server of this very host, and what kubeadm would make of the manifests.
 if [ -f "$m/kube-apiserver.yaml" ]; then
-  flag() { sed -n "s/^ *- --$1=//p" "$m/kube-apiserver.yaml" | head -n 1 | tr -d "\"'"; }
-  address=$(flag advertise-address) port=$(flag secure-port)
+  address=$(flag kube-apiserver advertise-address) port=$(flag kube-apiserver secure-port)
   ask() { soon kubectl --kubeconfig=/etc/kubernetes/admin.conf --server="https://$address:${port:-6443}" --request-timeout=5s get --raw "$1" 2>&1; }
-  echo "== api $address:${port:-6443}"
+  section api "$address:${port:-6443}"
   if said=$(ask /readyz); then
     echo ready
     ask /metrics | grep -E '^(apiserver_requested_deprecated_apis\{|process_start_time_seconds )' || :
@@ -161,7 +172,7 @@ if [ -f "$m/kube-apiserver.yaml" ]; then
     echo "silent $(echo "$said" | grep '^\[-\]' | tr '\n' ' ' || :)$(echo "$said" | tail -n 1)"
   fi
   if [ -n "$VERSION" ] && [ "$(soon kubeadm version -o short)" = "v$VERSION" ]; then
-    echo "== difference"
+    section difference
     soon kubeadm upgrade diff "v$VERSION" | bar || echo fails
   fi
 fi

@@ -6,86 +6,60 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine/printable"
+	"upgrader.dev/upgrader/steps/inquiry"
 )
 
 // Read takes in what the script said on a host. began is when it was asked, by our clock.
-func Read(name, stdout string, began, ended time.Time) *Host {
-	h := &Host{Name: name}
-	h.read(stdout, began, ended)
+func Read(name string, said inquiry.Answers, began, ended time.Time) *Host {
+	h := &Host{Name: name, Hung: said.Hung}
+	h.read(said.Base, began, ended)
 	printable.Clean(h, "Files", "Difference") // the names in certificates have not been text before
+	h.More = said.To
 	return h
 }
 
-// A section is one part of what the script says: "== name rest", answers, and the lines of a file behind their bars.
-type section struct {
-	name, rest string
-	answers    []string
-	text       string
-	written    strings.Builder // the text under way
-}
-
-// sections takes the script's output apart.
-func sections(stdout string) []*section {
-	var all []*section
-	now := &section{}
-	for line := range strings.Lines(stdout) {
-		body := strings.TrimSuffix(line, "\n")
-		switch head, isHead := strings.CutPrefix(body, "== "); {
-		case isHead:
-			now = &section{}
-			now.name, now.rest, _ = strings.Cut(head, " ")
-			all = append(all, now)
-		case strings.HasPrefix(body, "|"):
-			now.written.WriteString(line[1:])
-		case body != "":
-			now.answers = append(now.answers, body)
-		}
-	}
-	for _, s := range all {
-		s.text = s.written.String()
-	}
-	return all
-}
-
-func (h *Host) read(stdout string, began, ended time.Time) {
-	h.Units, h.Files, h.Kubeconfigs = map[string]Unit{}, map[string]string{}, map[string]string{}
-	for _, s := range sections(stdout) {
-		switch s.name {
+func (h *Host) read(said []inquiry.Section, began, ended time.Time) {
+	h.Units, h.Files, h.Changed, h.Kubeconfigs = map[string]Unit{}, map[string]string{}, map[string]time.Time{}, map[string]string{}
+	for _, s := range said {
+		switch s.Name {
 		case "host":
-			h.readSelf(s.answers, began, ended)
+			h.readSelf(s.Answers, began, ended)
 		case "file":
-			h.Files[s.rest] = s.text
+			h.Files[s.About], h.Changed[s.About] = s.Text, changed(s.Answers)
 		case "command":
-			h.Command = strings.Split(strings.TrimSuffix(s.text, "\n"), "\n")
+			h.Command = strings.Split(strings.TrimSuffix(s.Text, "\n"), "\n")
 		case "certificate":
-			h.Certificates = append(h.Certificates, certificate(s.rest, []byte(s.text)))
+			h.Certificates = append(h.Certificates, certificate(s.About, []byte(s.Text)))
 		case "kubeconfig":
 			h.readKubeconfig(s)
 		case "runtime":
-			h.Runtime.read(s.answers)
+			h.Runtime.read(s.Answers)
 		case "apt":
-			h.Apt.read(s.answers)
+			h.Apt.read(s.Answers)
 		case "simulation":
-			h.Apt.Simulated, h.Apt.Fails = true, len(s.answers) > 0
-			h.Apt.Says = lines(s.text)
+			h.Apt.Simulated, h.Apt.Fails = true, len(s.Answers) > 0
+			h.Apt.Says = s.Lines()
 		case "api":
-			h.API = &API{Address: s.rest}
-			h.API.read(s.answers)
+			h.API = &API{Address: s.About}
+			h.API.read(s.Answers)
 		case "difference":
-			h.Difference, h.Compared = s.text, len(s.answers) == 0
+			h.Difference, h.Compared = s.Text, len(s.Answers) == 0
 		}
 	}
 }
 
-func lines(text string) []string {
-	if text == "" {
-		return nil
+func changed(answers []string) time.Time {
+	for _, line := range answers {
+		if at, ok := strings.CutPrefix(line, "changed "); ok {
+			return time.Unix(number(at), 0)
+		}
 	}
-	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	return time.Time{}
 }
 
 // readSelf takes in what a host says of itself, word and value.
 func (h *Host) readSelf(answers []string, began, ended time.Time) {
+	up := int64(0)
 	for _, line := range answers {
 		word, value, _ := strings.Cut(line, " ")
 		value = strings.TrimSpace(value)
@@ -93,7 +67,10 @@ func (h *Host) readSelf(answers []string, began, ended time.Time) {
 		case "user":
 			h.Root = value == "0"
 		case "clock":
-			h.Clock = ahead(value, began, ended)
+			h.Now = instant(value)
+			h.Clock = ahead(h.Now, began, ended)
+		case "up":
+			up = number(value)
 		case "kernel":
 			h.Kernel = value
 		case "cgroup":
@@ -115,26 +92,33 @@ func (h *Host) readSelf(answers []string, began, ended time.Time) {
 			taken, path, _ := strings.Cut(value, " ")
 			h.Snapshots = append(h.Snapshots, Snapshot{path, time.Unix(number(taken), 0)})
 		case "leftover":
-			size, path, _ := strings.Cut(value, " ")
-			h.Leftovers = append(h.Leftovers, File{path, number(size) << 10})
+			at, rest, _ := strings.Cut(value, " ")
+			size, path, _ := strings.Cut(rest, " ")
+			h.Leftovers = append(h.Leftovers, File{path, number(size) << 10, time.Unix(number(at), 0)})
 		case "unit":
 			name, rest, _ := strings.Cut(value, " ")
-			h.Units[name] = unit(rest)
+			h.Units[name] = unit(rest, up)
 		case "unattended":
 			h.Unattended = value != "" && value != "0"
 		}
 	}
 }
 
-// ahead is how far a host's clock, as date +%s.%N has it, is ahead of ours. Nobody knows when in between it was read: a
-// difference that the time between could explain is none.
-func ahead(clock string, began, ended time.Time) time.Duration {
+// instant reads a clock as date +%s.%N has it; zero if it cannot be read.
+func instant(clock string) time.Time {
 	seconds, err := strconv.ParseFloat(clock, 64)
 	if err != nil {
-		return 0
+		return time.Time{}
 	}
-	there := time.UnixMicro(int64(seconds * 1e6))
+	return time.UnixMicro(int64(seconds * 1e6))
+}
+
+// ahead is how far a host's clock is ahead of ours. Nobody knows when in between it was read: a difference that the time
+// between could explain is none.
+func ahead(there, began, ended time.Time) time.Duration {
 	switch {
+	case there.IsZero():
+		return 0
 	case there.Before(began):
 		return there.Sub(began)
 	case there.After(ended):
@@ -165,22 +149,20 @@ func (h *Host) readDisk(word string, f []string) {
 	}
 }
 
-func unit(properties string) Unit {
-	var u Unit
-	for _, p := range strings.Fields(properties) {
-		name, value, _ := strings.Cut(p, "=")
-		switch name {
-		case "LoadState":
-			u.Load = value
-		case "ActiveState":
-			u.Active = value
-		case "SubState":
-			u.Sub = value
-		case "UnitFileState":
-			u.Enabled = value
-		case "NRestarts":
-			u.Restarts = int(number(value))
-		}
+// unit reads what systemd says of one, up seconds after the host was started. Its dates may be in a zone that nobody else
+// knows; its monotonic clock, in microseconds, is not.
+func unit(properties string, up int64) Unit {
+	p := map[string]string{}
+	for _, property := range strings.Fields(properties) {
+		name, value, _ := strings.Cut(property, "=")
+		p[name] = value
+	}
+	u := Unit{
+		Load: p["LoadState"], Active: p["ActiveState"], Sub: p["SubState"], Enabled: p["UnitFileState"], Restarts: int(number(p["NRestarts"])),
+		Result: strings.TrimSpace(p["Result"] + " " + p["ExecMainStatus"]),
+	}
+	if began := number(p["ExecMainStartTimestampMonotonic"]); began > 0 {
+		u.Ran, u.Began = true, time.Duration(up-began/1e6)*time.Second
 	}
 	return u
 }

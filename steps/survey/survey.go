@@ -1,12 +1,14 @@
 // Package survey looks at a whole cluster before anything is done to it: every host over SSH in one round trip, and what
 // the API tells. It judges nothing; the checks of preflight and the diagnoses of doctor do, as pure functions of what it
-// brings home. It reads only. It may import engine/document, engine/printable, census, kube and remote.
+// brings home. It reads only. It may import engine/printable, census, inquiry, kube and remote.
 package survey
 
 import (
 	"crypto/x509"
 	"strings"
 	"time"
+
+	"upgrader.dev/upgrader/steps/inquiry"
 )
 
 // A Host is what a host tells of itself. What could not be found out is zero; the script host.sh says what is asked.
@@ -14,10 +16,12 @@ type Host struct {
 	Name string
 	Err  error // the host could not be asked, and nothing else is known
 
-	Hung []string // programs that did not answer there: "df -Pk / has not answered for 8s"; what they tell is not known
+	Hung []string                  // programs that did not answer there: "df -Pk / has not answered for 8s"; what they tell is not known
+	More map[string]inquiry.Answer // to the questions of who asked, by their names
 
 	Root   bool          // the script ran as root
-	Clock  time.Duration // how far its clock is ahead of ours, half of the round trip taken off
+	Now    time.Time     // when it was asked, by its own clock
+	Clock  time.Duration // how far that is ahead of ours, half of the round trip taken off
 	Kernel string        // as uname -r has it
 	Cgroup string        // type of the file system at /sys/fs/cgroup: cgroup2fs is version 2, tmpfs version 1
 
@@ -31,8 +35,9 @@ type Host struct {
 	Units      map[string]Unit
 	Unattended bool // apt upgrades packages by itself
 
-	Files        map[string]string // texts of configuration files, by path
-	Command      []string          // of the running kubelet
+	Files        map[string]string    // texts of configuration files, by path
+	Changed      map[string]time.Time // when each of them was written, by the host's own clock
+	Command      []string             // of the running kubelet
 	Certificates []Certificate
 	Kubeconfigs  map[string]string // the server that each kubeconfig names, by path
 
@@ -50,10 +55,11 @@ type Disk struct {
 	Inodes, InodesFree  int64 // 0 where the file system counts none
 }
 
-// A File is a path and the bytes below it.
+// A File is a path, the bytes below it, and when it was written by the host's own clock.
 type File struct {
-	Path string
-	Size int64
+	Path    string
+	Size    int64
+	Changed time.Time
 }
 
 // A Snapshot is one of etcd that was saved on the host.
@@ -66,6 +72,9 @@ type Snapshot struct {
 type Unit struct {
 	Load, Active, Sub, Enabled string
 	Restarts                   int
+	Result                     string        // how it last ended: "exit-code 1"
+	Ran                        bool          // it was started since the host was
+	Began                      time.Duration // ago, the last time
 }
 
 // A Certificate is one that a host holds. A file that holds none that can be read has Err.

@@ -17,8 +17,8 @@ import (
 func survey(t testing.TB) string {
 	t.Helper()
 	var text string
-	for _, part := range []string{"within.sh", "host.sh"} {
-		data, err := os.ReadFile("../../survey/" + part)
+	for _, part := range []string{"inquiry/inquiry.sh", "survey/host.sh"} {
+		data, err := os.ReadFile("../../" + part)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +39,8 @@ func TestSurvey(t *testing.T) {
 		t.Fatalf("status %d: %s", a.code, a.err)
 	}
 	for _, want := range []string{
-		"cgroup cgroup2fs", "kubectl v1.27.16", "disk /var/lib/etcd /dev/sda1", "unit kubelet NRestarts=0 LoadState=loaded ActiveState=active SubState=running UnitFileState=enabled",
+		"cgroup cgroup2fs", "kubectl v1.27.16", "disk /var/lib/etcd /dev/sda1", "unit kubelet Result=success NRestarts=0",
+		"ExecMainExitTimestampMonotonic=0 ExecMainStatus=0 LoadState=loaded ActiveState=active SubState=running UnitFileState=enabled",
 		"|    - --service-cluster-ip-range=10.96.0.0/12", "|--config=/var/lib/kubelet/config.yaml", "|--pod-infra-container-image=registry.k8s.io/pause:3.9",
 		"== certificate /etc/kubernetes/pki/etcd/peer.crt", "|server https://10.0.0.1:6443", "|client-certificate /var/lib/kubelet/pki/kubelet-client-current.pem",
 		"answers", "image registry.k8s.io/kube-apiserver:v1.28.15 200@https://registry.k8s.io", "image registry.k8s.io/kube-apiserver:v1.28.99 404@https://registry.k8s.io", "image registry.k8s.io/pause:3.9 here",

@@ -1,5 +1,5 @@
 // Package packages has the kinds that bring a host's packages to exact revisions: packages.repository,
-// packages.available and packages.install. It may import engine, steps/remote, steps/census, steps/facts and steps/skew.
+// packages.available and packages.install. It may import engine, and of steps census, facts, inquiry, remote and skew.
 //
 // Installed means: that very revision, fully configured, with nothing on the host half done by dpkg. A package that was
 // held is held afterwards. Nothing is ever downgraded, and a lock of apt or dpkg is waited for, never broken.

@@ -32,7 +32,7 @@ func (r Reason) String() string {
 	case WithData:
 		return "Pods with local storage (use " + r.WayOut() + " to override)"
 	case Unmanaged:
-		return "Pods declare no controller (use " + r.WayOut() + " to override)"
+		return "Pods that declare no controller (use " + r.WayOut() + " to override)"
 	}
 	return ""
 }

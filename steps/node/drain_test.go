@@ -49,7 +49,7 @@ func TestWhichPodsGo(t *testing.T) {
 		{name: "finished ones always may", pods: []kube.Pod{pod("a", "", finished), pod("b", "Job", finished, emptyDir), pod("ds", "DaemonSet", finished)},
 			says: "evict its pods shop/a; evict its pods shop/b; evict its pods shop/ds"},
 		{name: "all faults at once", pods: []kube.Pod{pod("bare", ""), pod("bare2", ""), pod("cache", "ReplicaSet", emptyDir), pod("fine", "ReplicaSet")},
-			err: []string{"Pods with local storage (use `with: {deleteEmptyDir: true}` to override): shop/cache", "Pods declare no controller (use `with: {force: true}` to override): shop/bare, shop/bare2"}},
+			err: []string{"Pods with local storage (use `with: {deleteEmptyDir: true}` to override): shop/cache", "Pods that declare no controller (use `with: {force: true}` to override): shop/bare, shop/bare2"}},
 		{name: "forced", pods: []kube.Pod{pod("bare", ""), pod("cache", "ReplicaSet", emptyDir)}, with: "{force: true, deleteEmptyDir: true}",
 			says: "evict its pods shop/bare; evict its pods shop/cache"},
 		{name: "DaemonSets not ignored", pods: []kube.Pod{pod("ds", "DaemonSet")}, with: "ignoreDaemonSets: false",

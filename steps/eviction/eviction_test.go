@@ -34,6 +34,8 @@ func TestJudge(t *testing.T) {
 		{"unmanaged, and has ended", strict, kube.Pod{Finished: true, EmptyDir: true}, eviction.Goes, 0},
 		{"on its way out", strict, kube.Pod{Terminating: true, EmptyDir: true}, eviction.Passes, 0},
 		{"has ended, and waits for a finalizer", strict, kube.Pod{Terminating: true, Finished: true}, eviction.Stays, 0},
+		{"has ended, and its volumes are being unmounted", strict, kube.Pod{Terminating: true, Finished: true, Grace: 30 * time.Second}, eviction.Passes, 0},
+		{"a DaemonSet's that is being unmounted", strict, kube.Pod{OwnerKind: "DaemonSet", Terminating: true, Finished: true, Grace: 30 * time.Second}, eviction.Passes, 0},
 		{"selected", eviction.Settings{PodSelector: "app in (a,b)"}, kube.Pod{OwnerKind: "Job", Labels: map[string]string{"app": "b"}}, eviction.Goes, 0},
 		{"not selected", eviction.Settings{PodSelector: "app in (a,b)"}, kube.Pod{}, eviction.Stays, 0},
 	} {

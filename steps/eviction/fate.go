@@ -43,14 +43,14 @@ func (r Reason) WayOut() string {
 }
 
 // Judge says what becomes of a pod of a drained node; the reason is 0 unless it is Refused. A finished pod always may go, and one
-// that has been deleted and only waits for a finalizer holds nothing up: no process of it is left.
+// that only waits for a finalizer holds nothing up.
 func (r Rules) Judge(p kube.Pod) (Fate, Reason) {
 	switch {
 	case r.selects != nil && !r.selects(p.Labels), p.Mirror:
 		return Stays, 0
-	case p.Finished && p.Terminating:
+	case heldAlone(p):
 		return Stays, 0
-	case p.Finished:
+	case p.Finished && !p.Terminating:
 		return Goes, 0
 	case resident(p) && r.IgnoreDaemonSets:
 		return Stays, 0
@@ -74,6 +74,10 @@ func (r Rules) refuses(p kube.Pod) Reason {
 	}
 	return 0
 }
+
+// heldAlone says whether nothing but finalizers keeps a pod in the API. While a deleted pod has ended and its grace is above 0, its
+// kubelet still unmounts its volumes; after that it deletes it with a grace of 0 (pkg/kubelet/status/status_manager.go, canBeDeleted).
+func heldAlone(p kube.Pod) bool { return p.Finished && p.Terminating && p.Grace == 0 }
 
 // resident says whether a pod is a DaemonSet's and does its work, as one for each node does.
 func resident(p kube.Pod) bool { return p.OwnerKind == "DaemonSet" && !p.Finished }

@@ -25,7 +25,7 @@ SBOM     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
 # Each check ends before the next begins: what goes wrong first is said last.
 .NOTPARALLEL: check
 
-.PHONY: help build demo dist reproducible check fmt vet layers modules vulnerabilities licences lint test race sim planted bench bench-ssh bench-trust generate clean lab lab-up lab-ssh lab-down e2e e2e-full
+.PHONY: help build demo dist reproducible check fmt vet layers modules vulnerabilities licences lint test oracle race sim planted bench bench-ssh bench-trust generate clean lab lab-up lab-ssh lab-down e2e e2e-full
 
 help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ lint: ## golangci-lint with the project's rules, gosec among them; downloads it 
 test: ## every test; under the race detector where goroutines meet
 	$(GO) test $(PACKAGES)
 	$(GO) test -race -short ./engine/... ./steps/remote/... ./steps/kube/... ./cmd/upgrader/...
+	@.ci/oracle
+
+oracle: ## hold the rules of a drain against kubectl's own; a module apart, which downloads kubectl once
+	@.ci/oracle
 
 race: ## every test under the race detector; takes longer
 	$(GO) test -race $(PACKAGES)

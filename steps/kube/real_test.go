@@ -25,7 +25,8 @@ import (
 )
 
 // TestRealAPIServer asks a real kube-apiserver over a real etcd what kubetest only pretends: conditional merge patches,
-// the three refusals of an eviction, and the Lease. It runs where UPGRADER_ETCD and UPGRADER_APISERVER name the programs.
+// the refusals of an eviction and which pods meet them, how a pod ends, and the Lease. It runs where UPGRADER_ETCD and
+// UPGRADER_APISERVER name the programs.
 func TestRealAPIServer(t *testing.T) {
 	etcd, server := os.Getenv("UPGRADER_ETCD"), os.Getenv("UPGRADER_APISERVER")
 	if etcd == "" || server == "" {
@@ -38,6 +39,8 @@ func TestRealAPIServer(t *testing.T) {
 	}
 	t.Run("cordon", func(t *testing.T) { realCordon(t, api, c) })
 	t.Run("evict", func(t *testing.T) { realEvict(t, api, c) })
+	t.Run("budgets", func(t *testing.T) { realBudgets(t, api, c) })
+	t.Run("ending", func(t *testing.T) { realEnding(t, api, c) })
 	t.Run("lock", func(t *testing.T) { realLock(t, c) })
 }
 
@@ -159,7 +162,17 @@ func (s *realServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return (&http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}).RoundTrip(r)
 }
 
-func (s *realServer) send(t *testing.T, method, path, body string) {
+// send asks for what the server has to do, and returns its answer.
+func (s *realServer) send(t *testing.T, method, path, body string) []byte {
+	t.Helper()
+	code, answer := s.ask(t, method, path, body)
+	if code >= 300 {
+		t.Fatalf("%s %s: %s", method, path, answer)
+	}
+	return answer
+}
+
+func (s *realServer) ask(t *testing.T, method, path, body string) (code int, answer []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
 	if err != nil {
@@ -177,9 +190,10 @@ func (s *realServer) send(t *testing.T, method, path, body string) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if answer, _ := io.ReadAll(res.Body); res.StatusCode >= 300 {
-		t.Fatalf("%s %s: %s", method, path, answer)
+	if answer, err = io.ReadAll(res.Body); err != nil {
+		t.Fatal(err)
 	}
+	return res.StatusCode, answer
 }
 
 func startServer(t *testing.T, etcd, server string) *realServer {

@@ -1,6 +1,10 @@
 package eviction
 
-import "upgrader.dev/upgrader/steps/kube"
+import (
+	"time"
+
+	"upgrader.dev/upgrader/steps/kube"
+)
 
 // Fate is what becomes of a pod when its node is drained.
 type Fate int
@@ -78,6 +82,15 @@ func (r Rules) refuses(p kube.Pod) Reason {
 // heldAlone says whether nothing but finalizers keeps a pod in the API. While a deleted pod has ended and its grace is above 0, its
 // kubelet still unmounts its volumes; after that it deletes it with a grace of 0 (pkg/kubelet/status/status_manager.go, canBeDeleted).
 func heldAlone(p kube.Pod) bool { return p.Finished && p.Terminating && p.Grace == 0 }
+
+// slack is how long after its grace a pod may still be there without a word: its kubelet kills what is left of it, unmounts its
+// volumes and tells the API.
+const slack = 5 * time.Minute
+
+// Overdue says whether a pod should have ended long ago.
+func Overdue(p kube.Pod, now time.Time) bool {
+	return p.Terminating && !p.Mirror && now.Sub(p.TerminatingSince) > p.Grace+slack
+}
 
 // resident says whether a pod is a DaemonSet's and does its work, as one for each node does.
 func resident(p kube.Pod) bool { return p.OwnerKind == "DaemonSet" && !p.Finished }

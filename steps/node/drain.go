@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -102,8 +103,11 @@ func (d *drain) meet(ctx context.Context, host string) error {
 
 // Undo takes back the cordon that this very step made; one of node.cordon, of another run or made by hand stays.
 func (d *drain) Undo(ctx context.Context, s engine.Scene) ([]engine.Change, error) {
-	n, err := look(ctx, d.cluster, s)
-	if err != nil || !n.Unschedulable || n.Annotations[kube.CordonedBy] != s.Owner() { // all of it: what is shown of it may be shorter
+	n, err := d.cluster.Node(ctx, s.Target.Name)
+	switch {
+	case errors.Is(err, kube.ErrNotFound): // and its cordon with it
+		return nil, nil
+	case err != nil || !n.Unschedulable || n.Annotations[kube.CordonedBy] != s.Owner(): // all of it: what is shown of it may be shorter
 		return nil, err
 	}
 	return toUncordon(d.cluster, n, s, "uncordon, because the drain failed"), nil

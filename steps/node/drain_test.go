@@ -288,6 +288,17 @@ func TestTwoBudgetsRefuse(t *testing.T) {
 	}
 }
 
+// A node that is gone has nothing to take back.
+func TestUndoOfANodeThatIsGone(t *testing.T) {
+	undo, ok := step(t, kubetest.New(), "node.drain").(engine.Undoer)
+	if !ok {
+		t.Fatal("node.drain is no Undoer")
+	}
+	if changes, err := undo.Undo(t.Context(), scene(nil)); err != nil || len(changes) > 0 {
+		t.Errorf("%q, %v", says(changes), err)
+	}
+}
+
 // A failed drain takes back its own cordon and no other.
 func TestUndo(t *testing.T) {
 	for by, say := range map[string]string{
@@ -385,6 +396,8 @@ func TestWhatHoldsAPod(t *testing.T) {
 		want string
 	}{
 		{"finished", nil, pod("job", "Job", held, finished), ""},
+		{"finished, while its kubelet unmounts its volumes", nil, pod("job", "Job", terminating, finished, func(p *kube.Pod) { p.Grace = 30 * time.Second }), "not yet: shop/job is terminating for 2m"},
+		{"finished long ago, as nobody has told", nil, pod("job", "Job", held, finished, func(p *kube.Pod) { p.Grace = 30 * time.Second }), ""},
 		{"running", nil, pod("web", "ReplicaSet", held), "not yet: shop/web is terminating for 1h0m, and held by example.org/hook"},
 		{"within its grace", nil, pod("web", "ReplicaSet", held, func(p *kube.Pod) { p.Grace = 2 * time.Hour }), "not yet: shop/web is terminating for 1h0m"},
 		{"no kubelet", func(n *kube.Node) {

@@ -41,12 +41,12 @@ func (d *drain) survey(ctx context.Context, s engine.Scene, n kube.Node) (*load,
 	}
 	l := &load{why: map[string]string{}, faults: map[eviction.Reason][]string{}, overlaps: map[string][]string{}}
 	for _, p := range pods {
-		switch fate, why := rules.Judge(p); fate {
-		case eviction.Refused:
+		switch fate, why := rules.Judge(p); {
+		case fate == eviction.Refused:
 			l.faults[why] = append(l.faults[why], p.String())
-		case eviction.Passes:
+		case fate == eviction.Passes && !(p.Finished && eviction.Overdue(p, s.Now)): // no process of such a one is left, nor a mount
 			l.terminating = append(l.terminating, p)
-		case eviction.Goes:
+		case fate == eviction.Goes:
 			l.send(p, d.comeback(s, p))
 		default:
 			l.stay = append(l.stay, p)

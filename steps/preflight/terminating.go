@@ -6,13 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
 )
-
-// terminationSlack is how long after its grace a pod may still be there without a word: its kubelet kills what is left of it,
-// unmounts its volumes and tells the API.
-const terminationSlack = 5 * time.Minute
 
 // A grip is what keeps pods that should have ended: on one node, in one way.
 type grip struct{ node, what string }
@@ -26,7 +23,7 @@ func terminating(v *View) (found []finding.Finding) {
 	var order []grip
 	kept := map[grip][]kube.Pod{}
 	for _, p := range v.Cluster.Pods {
-		if !p.Terminating || p.Mirror || v.Now.Sub(p.TerminatingSince) <= p.Grace+terminationSlack {
+		if !eviction.Overdue(p.Pod, v.Now) {
 			continue
 		}
 		g := v.grip(p.Pod)

@@ -17,7 +17,7 @@ const module = "upgrader.dev/upgrader/"
 // /... means everything below. The first row that fits a package counts.
 func layers() []struct{ pkg, may string } {
 	// What families may lean on. Never each other.
-	const ground = " engine engine/document engine/printable steps/facts steps/inquiry steps/skew steps/eviction steps/remote steps/kube steps/census steps/knowledge steps/corefile steps/redact "
+	const ground = " engine engine/document engine/printable steps/facts steps/finding steps/inquiry steps/skew steps/eviction steps/remote steps/kube steps/census steps/knowledge steps/corefile steps/redact "
 	return []struct{ pkg, may string }{
 		{"engine", "engine/journal engine/printable"},
 		{"engine/private", ""},
@@ -48,8 +48,8 @@ func layers() []struct{ pkg, may string } {
 		{"steps/inquiry/inquirytest", "steps/remote"},
 		{"steps/survey", "engine/printable steps/census steps/inquiry steps/kube steps/remote"},
 		// Above the families, as the catalog is: it judges what their eyes see.
-		{"steps/preflight", ground + "steps/etcd steps/finding steps/forecast steps/packages steps/survey"},
-		{"steps/doctor", ground + "steps/etcd steps/finding steps/preflight steps/survey"},
+		{"steps/preflight", ground + "steps/etcd steps/forecast steps/packages steps/survey"},
+		{"steps/doctor", ground + "steps/etcd steps/preflight steps/survey"},
 		{"steps/sandbox/...", "steps/sandbox/... golang.org/x/crypto/... k8s.io/api/... k8s.io/apimachinery/... golang.org/x/sys/unix mvdan.cc/sh/v3/..."},
 		{"steps/...", ground},
 

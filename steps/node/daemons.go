@@ -9,6 +9,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/facts"
+	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
 )
 
@@ -115,9 +116,9 @@ func (r *ready) daemons(ctx context.Context, s engine.Scene, p pulse) error {
 	}
 	switch {
 	case len(crashing) > 0:
-		return fmt.Errorf("the kubelet of %s is in order, but not what has to run there: %s", s.Target.Name, few(crashing))
+		return fmt.Errorf("the kubelet of %s is in order, but not what has to run there: %s", s.Target.Name, finding.Few(crashing))
 	case len(waits) > 0:
-		return engine.NotYet("%s", few(waits))
+		return engine.NotYet("%s", finding.Few(waits))
 	}
 	return nil
 }

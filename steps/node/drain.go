@@ -9,6 +9,7 @@ import (
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/facts"
+	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/remote"
 )
@@ -86,7 +87,7 @@ func (d *drain) empty(ctx context.Context, s engine.Scene, n kube.Node, l *load)
 		if err := d.follow(ctx, l.terminating); err != nil {
 			return nil, err
 		}
-		return nil, engine.NotYet("%s", few(waits))
+		return nil, engine.NotYet("%s", finding.Few(waits))
 	}
 	return nil, d.volumes(ctx, s, l)
 }

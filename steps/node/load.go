@@ -159,12 +159,3 @@ func (d *drain) evict(ctx context.Context, s engine.Scene, p kube.Pod, t engine.
 	}
 	return err
 }
-
-// few joins the first of many words and says how many more there are.
-func few(words []string) string {
-	const most = 5
-	if len(words) <= most {
-		return strings.Join(words, "; ")
-	}
-	return fmt.Sprintf("%s; and %d more", strings.Join(words[:most], "; "), len(words)-most)
-}

@@ -1,7 +1,7 @@
 // Package node is the family of kinds that take a node out of service and put it back: node.cordon, node.drain,
 // node.ready and node.uncordon. They keep a ledger on the node itself, the annotation upgrader.dev/cordoned-by, so that
 // a cordon made by somebody else is neither taken over nor undone. It may import engine, steps/census, steps/eviction,
-// steps/facts, steps/kube and steps/remote.
+// steps/facts, steps/finding, steps/kube and steps/remote.
 package node
 
 import (

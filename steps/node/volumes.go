@@ -6,6 +6,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/facts"
+	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
 )
 
@@ -69,7 +70,7 @@ func (d *drain) volumes(ctx context.Context, s engine.Scene, l *load) error {
 	if len(waits) == 0 {
 		return nil
 	}
-	return engine.NotYet("still attached to %s: %s", s.Target.Name, few(waits))
+	return engine.NotYet("still attached to %s: %s", s.Target.Name, finding.Few(waits))
 }
 
 // staying are the volumes of pods that stay.

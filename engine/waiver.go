@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"path"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,14 +18,29 @@ type Check struct {
 // A Waiver is a plan's word that what one check finds does not matter for a while.
 type Waiver struct {
 	Check  string    `json:"check"`
-	Where  string    `json:"where,omitempty"` // only what is found in this place; empty: everywhere
+	Where  string    `json:"where,omitempty"` // only what is found in this place, or in those that this pattern fits; empty: everywhere
 	Reason string    `json:"reason"`
 	Until  time.Time `json:"until"` // the first moment at which it does not hold any more
 }
 
-// Covers tells whether the waiver is about what a check found in a place, at this time.
+// Covers tells whether the waiver is about what a check found in a place, at this time. Its own place is that place, or a pattern of
+// path.Match that fits it; but places are no paths, so * and ? stand for / too.
 func (w Waiver) Covers(check, where string, now time.Time) bool {
-	return w.Check == check && (w.Where == "" || w.Where == where) && now.Before(w.Until)
+	return w.Check == check && (w.Where == "" || w.Where == where || fits(w.Where, where)) && now.Before(w.Until)
+}
+
+func fits(pattern, where string) bool {
+	fit, err := path.Match(flat(pattern), flat(where))
+	return err == nil && fit
+}
+
+// flat is a place without the one character that path.Match treats apart.
+func flat(where string) string { return strings.ReplaceAll(where, "/", "\x00") }
+
+// ValidPlace says what is wrong with the place of a waiver: a pattern that can fit nothing. The error is path.ErrBadPattern.
+func ValidPlace(where string) error {
+	_, err := path.Match(flat(where), "")
+	return err
 }
 
 // WithChecks returns the catalog with the checks that its gates make.

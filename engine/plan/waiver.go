@@ -16,6 +16,9 @@ func (s *session) waivers() []engine.Waiver {
 			s.faults.Add(w.Until.Pos, "give the last day on which it holds: 2026-12-31", "%q is not a day", w.Until.Text)
 		}
 		s.waivable(w)
+		if err := engine.ValidPlace(w.Where.Text); err != nil {
+			s.faults.Add(w.Where.Pos, `write \[ for a [ that means itself`, "%q is no pattern: %s", w.Where.Text, err)
+		}
 		all = append(all, engine.Waiver{Check: w.Check.Text, Where: w.Where.Text, Reason: w.Reason.Text, Until: last.AddDate(0, 0, 1)})
 	}
 	return all

@@ -100,6 +100,45 @@ func TestWaivers(t *testing.T) {
 	}
 }
 
+// One waiver may name many places by a pattern. One that covers nothing, as by a slip of the pen, is told of in the whole report and
+// in no gate; nobody is told of one that has ended, or that names no place.
+func TestWaiversByPattern(t *testing.T) {
+	for name, tt := range map[string]struct {
+		where string
+		until time.Time
+		waive bool
+		idle  string
+	}{
+		"all workers":      {"w*", now.Add(time.Hour), true, ""},
+		"a slip":           {"v*", now.Add(time.Hour), false, "the plan waives host.swap here, and it finds nothing in such a place"},
+		"it has ended":     {"v*", now, false, ""},
+		"it names nothing": {"", now.Add(time.Hour), true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := healthy(t)
+			onW1("unattended \n", "unattended \nswap /swapfile file 2097148 0 -2\n")(t, v)
+			v.Goal.Waivers = []engine.Waiver{{Check: "host.swap", Where: tt.where, Reason: "x", Until: tt.until}}
+			var told string
+			for _, f := range Judge(v) {
+				if f.Check == "host.swap" && (f.Waived != nil) != tt.waive {
+					t.Errorf("%s waived: %t", f.Check, f.Waived != nil)
+				}
+				if f.Check == "plan.waiver" {
+					told = f.What
+				}
+			}
+			if told != tt.idle {
+				t.Errorf("told %q, want %q", told, tt.idle)
+			}
+			for _, f := range Judge(v, hostFit) {
+				if f.Check == "plan.waiver" {
+					t.Errorf("a gate tells %s", f.What)
+				}
+			}
+		})
+	}
+}
+
 // A gate never looks at a host that the run is in the middle of: a resume may be what makes it well again. Eyes that see
 // nothing would panic here.
 func TestGatesLetAResumeThrough(t *testing.T) {

@@ -140,10 +140,11 @@ func Checks() []engine.Check {
 		all = append(all, c.Check)
 		all = append(all, c.also...)
 	}
-	return all
+	return append(all, idleWaiver)
 }
 
-// Judge makes the checks of these areas, or all, and returns what they find, waivers applied, in the order for people.
+// Judge makes the checks of these areas, or all, and returns what they find, waivers applied, in the order for people. Only who makes
+// all of them is told of waivers that cover nothing: each gate sees a part of what they are about.
 func Judge(v *View, areas ...string) []finding.Finding {
 	var all []finding.Finding
 	for _, c := range checks() {
@@ -159,6 +160,9 @@ func Judge(v *View, areas ...string) []finding.Finding {
 	}
 	printable.Clean(&all, "Evidence") // what a finding quotes may be as long as the file that it is in
 	finding.Waive(all, v.Goal.Waivers, isFirm, v.Now)
+	if len(areas) == 0 {
+		all = append(all, idle(v, all)...)
+	}
 	finding.Sort(all)
 	slices.SortStableFunc(all, rolesFirst)
 	return all

@@ -45,9 +45,15 @@ func (r *Reducer) takeDecision(ev *journal.Record) {
 		if st.made = false; same && ev.State == Done {
 			r.settle(i, isDone)
 		}
+	case same && IsLateAnswer(ev.State):
+		r.takeLateAnswer(i, decisionOf(ev))
 	case same || r.planted(29):
-		st.said = Decision{Verdict: ev.State, Who: ev.Who, By: ev.By, Key: ev.Key, Why: ev.Why, At: ev.Time, Digest: ev.Digest}
+		st.said = decisionOf(ev)
 	}
+}
+
+func decisionOf(ev *journal.Record) Decision {
+	return Decision{Verdict: ev.State, Who: ev.Who, By: ev.By, Key: ev.Key, Why: ev.Why, At: ev.Time, Digest: ev.Digest}
 }
 
 // writeOff is a person's word that a host which the plan lost in the middle is in order: what steps did there that the plan has no

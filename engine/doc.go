@@ -32,6 +32,7 @@
 //	reducer.go, schedule.go, begin.go   events in, commands out; what a process that takes the run up finds
 //	turn.go, queue.go                   whose needs are met; timers
 //	node.go, work.go, act.go, fail.go, mishap.go   the way of one node, what stands before an effect, and how it ends
+//	late.go                             a person is asked about a step that ran out of time
 //	effects.go, decide.go               the table of effects, and a person's word about them
 //	ledger.go, room.go                  hosts: what the run has to do with each, and whether one more may be out of service
 //	rollout.go, look.go, letin.go, member.go   who may be next

@@ -45,8 +45,18 @@ func (r *Reducer) again(i int32, w *work, err *Failure) bool {
 	return err.Class == Passes
 }
 
-// giveIn takes a step back that has failed for good, if it can be and nothing of it is in doubt.
+// giveIn ends a step that has failed for good, unless it ran out of time and a person is to be asked about that.
 func (r *Reducer) giveIn(i int32, w *work, err *Failure) {
+	err.Late = err.Late || r.now >= w.Deadline // an effect that its deadline ended says so in words of its own
+	if err.Late && r.graph.Nodes[i].OnTimeout == AskPerson && r.mayAskLate(i, w, err) {
+		r.askPerson(i, w, &Failure{Class: Asks, Late: true, Why: lateQuestion + err.Why})
+		return
+	}
+	r.takeBack(i, w, err)
+}
+
+// takeBack takes a step back that has failed for good, if it can be and nothing of it is in doubt.
+func (r *Reducer) takeBack(i int32, w *work, err *Failure) {
 	if !w.Undoes || r.effects.open(i) != nil || r.planted(45) {
 		r.conclude(i, err)
 		return
@@ -73,23 +83,28 @@ func (r *Reducer) conclude(i int32, err *Failure) {
 	case Asks:
 		state = Paused
 	}
-	r.settled(i, state, err.Why)
+	r.ends(i, journal.Record{State: state, Why: err.Why, Late: err.Late && state == Failed})
 }
 
-// settled journals the end of a node.
+// settled ends a node.
 func (r *Reducer) settled(i int32, state, why string) {
+	r.ends(i, journal.Record{State: state, Why: why})
+}
+
+// ends journals the end of a node: how, and why.
+func (r *Reducer) ends(i int32, rec journal.Record) {
 	n, st := &r.graph.Nodes[i], &r.nodes[i]
 	r.outage.end(i)
 	if st.work != nil {
 		r.want(Command{Do: Leave, Node: int(i)})
 	}
 	st.work = nil
-	rec := journal.Record{Kind: journal.Settled, Node: n.ID, Digest: n.Digest, State: state, Why: why}
-	if m := st.member; m != nobody && isWell(conditionOf(state)) && r.members[m].left == 1 && !isWell(st.state) {
+	rec.Kind, rec.Node, rec.Digest = journal.Settled, n.ID, n.Digest
+	if m := st.member; m != nobody && isWell(conditionOf(rec.State)) && r.members[m].left == 1 && !isWell(st.state) {
 		rec.Group = n.Group // its host is through: an edited plan may have more to do there, but it is in the middle of nothing
 	}
 	r.record(rec)
-	if state == Stopped && (!r.halted || n.Finally) {
+	if rec.State == Stopped && (!r.halted || n.Finally) {
 		r.enqueue(i) // its turn may have come while it settled what was open
 	}
 }
@@ -106,7 +121,11 @@ func (r *Reducer) askPerson(i int32, w *work, err *Failure) {
 	}
 	w.Asked, w.Stage, w.Cause = true, asking, err
 	r.say(i, w, err.Why)
-	r.want(Command{Do: Ask, Node: int(i), Why: err.Why, Until: w.Deadline})
+	until := w.Deadline
+	if err.Late {
+		until = r.now + r.graph.Nodes[i].Timeout
+	}
+	r.want(Command{Do: Ask, Node: int(i), Why: err.Why, Until: until})
 }
 
 func (r *Reducer) answered(i int32, w *work, ev Event) {
@@ -117,12 +136,17 @@ func (r *Reducer) answered(i int32, w *work, ev Event) {
 		if d.Digest == "" {
 			d.Digest = n.Digest
 		}
+		late := w.Cause.Late
 		r.record(d.Record(n.ID))
 		w.Cause = nil
-		r.observe(i, w)
+		if late {
+			r.answeredLate(i, w)
+		} else {
+			r.observe(i, w)
+		}
 	case r.halting(i, w):
 		r.settled(i, Stopped, w.Why)
-	case r.now >= w.Deadline:
+	case r.now >= w.Deadline && !w.Cause.Late:
 		r.fail(i, w, r.timedOut(i, w, w.Cause.Why))
 	default:
 		r.conclude(i, cmp.Or(ev.Err, w.Cause))

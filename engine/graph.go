@@ -33,22 +33,31 @@ type Barrier struct {
 // A Node is one step on one target. The nodes of a step share what is the same for all of them, so nothing in a node is
 // ever changed in place: neither With, nor Needs, nor the labels of the target.
 type Node struct {
-	ID      string         `json:"id"`              // step@host, or step for the cluster; unique
-	Step    string         `json:"step"`            // path of the step in the plan, such as workers/drain; unique in it
-	Title   string         `json:"title"`           // the step's name for people
-	Kind    string         `json:"kind"`            // a verb of the catalog
-	Target  Target         `json:"target"`          // Name is Cluster for the steps that concern no host
-	With    map[string]any `json:"with,omitempty"`  // what the plan gives, evaluated but for what only a run can know
-	When    string         `json:"when,omitempty"`  // CEL over run-time facts; what was decidable is decided already
-	Needs   []string       `json:"needs,omitempty"` // IDs of nodes and barriers that must be settled well before this one starts
-	Group   string         `json:"group,omitempty"` // the rollout it belongs to, if any
-	Timeout time.Duration  `json:"timeout"`         // from its first start; waiting counts, across resumes
-	Retry   Retry          `json:"retry"`
-	Gate    bool           `json:"gate,omitempty"`    // its kind is a Gate: it never changes anything and is observed again by every resume
-	Finally bool           `json:"finally,omitempty"` // runs at the end of every run, also a failed one
-	Digest  string         `json:"digest"`            // over kind, target name, with, when
-	At      string         `json:"at,omitempty"`      // file:line:col in the plan; not part of the digest
+	ID        string         `json:"id"`                  // step@host, or step for the cluster; unique
+	Step      string         `json:"step"`                // path of the step in the plan, such as workers/drain; unique in it
+	Title     string         `json:"title"`               // the step's name for people
+	Kind      string         `json:"kind"`                // a verb of the catalog
+	Target    Target         `json:"target"`              // Name is Cluster for the steps that concern no host
+	With      map[string]any `json:"with,omitempty"`      // what the plan gives, evaluated but for what only a run can know
+	When      string         `json:"when,omitempty"`      // CEL over run-time facts; what was decidable is decided already
+	Needs     []string       `json:"needs,omitempty"`     // IDs of nodes and barriers that must be settled well before this one starts
+	Group     string         `json:"group,omitempty"`     // the rollout it belongs to, if any
+	Timeout   time.Duration  `json:"timeout"`             // from its first start; waiting counts, across resumes
+	OnTimeout string         `json:"onTimeout,omitempty"` // what it means for the others that its time is over: StopRun, AskPerson; empty: SkipHost
+	Retry     Retry          `json:"retry"`
+	Gate      bool           `json:"gate,omitempty"`    // its kind is a Gate: it never changes anything and is observed again by every resume
+	Finally   bool           `json:"finally,omitempty"` // runs at the end of every run, also a failed one
+	Digest    string         `json:"digest"`            // over kind, target name, with, when
+	At        string         `json:"at,omitempty"`      // file:line:col in the plan; not part of the digest
 }
+
+// What it may mean that the time of a step on one host is over: the plan's words, but WaitOn, and a person's answers, but AskPerson.
+const (
+	SkipHost  = "skip" // the host has failed and is left out: the others go on as far as their rollout's maxFailures says
+	StopRun   = "stop" // the host has failed, and nothing new begins anywhere, whatever maxFailures says
+	AskPerson = "ask"  // a person says which of the others it is; until then nothing is given up or taken back
+	WaitOn    = "wait" // the step has as much time again
+)
 
 // Retry says how often an attempt that failed is made again. Only transient failures are, unless On says otherwise.
 type Retry struct {
@@ -110,7 +119,7 @@ func (n *Node) Same(other *Node) bool {
 }
 
 func (n *Node) words() stepWords {
-	return stepWords{n.Step, n.Title, n.Kind, n.When, n.Group, n.Timeout, n.Retry, n.Gate, n.Finally, n.At}
+	return stepWords{n.Step, n.Title, n.Kind, n.When, n.Group, n.Timeout, n.OnTimeout, n.Retry, n.Gate, n.Finally, n.At}
 }
 
 func equalTargets(a, b Target) bool {

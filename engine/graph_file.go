@@ -36,16 +36,17 @@ type stepFile struct {
 
 // stepWords is all of it that can be compared at a glance.
 type stepWords struct {
-	Step    string        `json:"step"`
-	Title   string        `json:"title"`
-	Kind    string        `json:"kind"`
-	When    string        `json:"when,omitempty"`
-	Group   string        `json:"group,omitempty"`
-	Timeout time.Duration `json:"timeout"`
-	Retry   Retry         `json:"retry"`
-	Gate    bool          `json:"gate,omitempty"`
-	Finally bool          `json:"finally,omitempty"`
-	At      string        `json:"at,omitempty"`
+	Step      string        `json:"step"`
+	Title     string        `json:"title"`
+	Kind      string        `json:"kind"`
+	When      string        `json:"when,omitempty"`
+	Group     string        `json:"group,omitempty"`
+	Timeout   time.Duration `json:"timeout"`
+	OnTimeout string        `json:"onTimeout,omitempty"`
+	Retry     Retry         `json:"retry"`
+	Gate      bool          `json:"gate,omitempty"`
+	Finally   bool          `json:"finally,omitempty"`
+	At        string        `json:"at,omitempty"`
 }
 
 // nodeFile is the rest of a node. There are as many as steps times hosts, hence the short names.
@@ -149,7 +150,7 @@ func (f *graphFile) node(n nodeFile) Node {
 		id = usualID(s.Step, target.Name)
 	}
 	return Node{ID: id, Step: s.Step, Title: s.Title, Kind: s.Kind, Target: target, With: s.With, When: s.When, Group: s.Group,
-		Timeout: s.Timeout, Retry: s.Retry, Gate: s.Gate, Finally: s.Finally, Digest: n.Digest, At: s.At}
+		Timeout: s.Timeout, OnTimeout: s.OnTimeout, Retry: s.Retry, Gate: s.Gate, Finally: s.Finally, Digest: n.Digest, At: s.At}
 }
 
 // names turns positions into IDs.

@@ -143,6 +143,9 @@ func (r *Reducer) takeNode(i int32, ev *journal.Record) {
 	}
 	r.settle(i, conditionOf(ev.State))
 	r.wasThrough(st.member, ev.Group)
+	if ev.Late {
+		r.endsLate(i)
+	}
 }
 
 func (r *Reducer) takeStart(i int32, ev *journal.Record) {
@@ -213,6 +216,9 @@ func (r *Reducer) settledBadly(i int32, refused bool) {
 	st, n := &r.nodes[i], &r.graph.Nodes[i]
 	r.failed = true
 	tolerated := st.member != nobody && r.fall(st.member) && !refused
+	if tolerated && r.planted(48) {
+		r.releaseInner(i)
+	}
 	if tolerated && st.regate { // what it would have said of its host is no matter of the others any more
 		st.regate = false
 		r.gates--

@@ -151,6 +151,8 @@ func (r *Reducer) goOn(i int32, w *work) {
 		r.settled(i, Done, "")
 	case r.effects.undecided(i) != nil && !r.opt.Rehearse && !r.planted(9):
 		r.settled(i, Paused, r.question(r.effects.undecided(i)))
+	case IsLateAnswer(r.nodes[i].said.Verdict):
+		r.takeBack(i, w, r.decidedLate(i, r.nodes[i].said))
 	default:
 		r.observe(i, w)
 	}

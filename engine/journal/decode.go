@@ -57,6 +57,7 @@ func (d decoder) fast(body []byte, r *Record) bool {
 		c.text(`,"machine":`, &r.Machine) &&
 		c.number(`,"outage":`, (*int64)(&r.Outage)) &&
 		c.time(`,"until":`, &r.Until) &&
+		c.flag(`,"late":true`, &r.Late) &&
 		c.seal() &&
 		len(c.rest) == 0
 }
@@ -80,6 +81,7 @@ func (c *cursor) skip(s string) bool {
 func (c *cursor) text(key string, to *string) bool    { return !c.skip(key) || c.quoted(to) }
 func (c *cursor) number(key string, to *int64) bool   { return !c.skip(key) || c.digits(to) }
 func (c *cursor) time(key string, to *time.Time) bool { return !c.skip(key) || c.instant(to) }
+func (c *cursor) flag(set string, to *bool) bool      { *to = c.skip(set); return true }
 
 // seal passes over a line's seal, which is no part of the record.
 func (c *cursor) seal() bool {

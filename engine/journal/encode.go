@@ -44,6 +44,9 @@ func appendBody(b []byte, r *Record) ([]byte, error) {
 	if !r.Until.IsZero() {
 		w.time(`,"until":`, r.Until)
 	}
+	if r.Late {
+		w.b = append(w.b, `,"late":true`...)
+	}
 	if w.err != nil {
 		return b, fmt.Errorf("encoding record %d: %w", r.Seq, w.err)
 	}

@@ -41,6 +41,7 @@ type Record struct {
 	Machine string            `json:"machine,omitempty"` // Machine: the ID of the machine that the host is
 	Outage  time.Duration     `json:"outage,omitempty"`  // Intent: how long the API may be away because of it
 	Until   time.Time         `json:"until,omitzero"`    // of a wait that has an end, and of an outage: format 1 only
+	Late    bool              `json:"late,omitempty"`    // Settled: it failed because its time was over
 }
 
 // Format is the format of the records that this program writes, and the newest that it reads. Format 1 had no From,
@@ -57,7 +58,7 @@ const (
 	Intent   Kind = "intent"   // an effect is about to be made
 	Outcome  Kind = "outcome"  // what became of it: state ok, failed, refused, cut, never-started, in-doubt
 	Settled  Kind = "settled"  // a node has ended: state done, skipped, failed, refused, paused
-	Decision Kind = "decision" // a person decided: node, state (approve, reject, retry, done), who
+	Decision Kind = "decision" // a person decided: node, state (approve, reject, retry, done, wait, skip, stop), who
 	Down     Kind = "down"     // hosts of a group that were seen out of service
 	Stop     Kind = "stop"     // nothing new starts from here on: why
 	End      Kind = "end"      // the process is finished with the run: state

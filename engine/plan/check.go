@@ -71,6 +71,9 @@ func (s *session) unit(u *unit) {
 	if u.Timeout != nil {
 		p.timeout = s.typed(u.Timeout, "duration", u.scope, permission{what: `"timeout"`, host: u.onHosts() != nil})
 	}
+	if u.Late.Text == engine.SkipHost && u.onHosts() == nil {
+		s.faults.Add(u.Late.Pos, "remove it: the run stops when the step fails", `"onTimeout: skip" leaves a host out, and the step has none`)
+	}
 	s.retryOf(u, p)
 	s.kind(u, p)
 }

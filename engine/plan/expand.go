@@ -203,6 +203,8 @@ func (x *expander) unit(u *unit) {
 		if u.Rollout != nil || x.disruptive(u) && len(hosts) > 1 {
 			group = u.path
 			x.group(u, hosts)
+		} else {
+			x.skipsNobody(u)
 		}
 		for _, h := range hosts {
 			x.add(u, &x.hosts.targets[h], group)

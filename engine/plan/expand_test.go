@@ -233,6 +233,24 @@ steps:
 	}
 }
 
+// What the end of its time means stands in the graph where it is more than a failure; the word for what holds anyway changes nothing,
+// not even the digest.
+func TestOnTimeout(t *testing.T) {
+	doc := func(step string) string {
+		return header + `
+steps:
+  - {id: drain, uses: node.drain, hosts: workers, rollout: {maxFailures: 1}` + step + `}
+`
+	}
+	silent, skip, stop := expand(t, doc(""), plan.Options{}), expand(t, doc(", onTimeout: skip"), plan.Options{}), expand(t, doc(", onTimeout: stop"), plan.Options{})
+	if skip.Digest != silent.Digest || skip.Lookup("drain@w1").OnTimeout != "" {
+		t.Errorf("skip: %+v", skip.Lookup("drain@w1"))
+	}
+	if n := stop.Lookup("drain@w2"); n.OnTimeout != engine.StopRun || stop.Digest == silent.Digest || n.Digest != silent.Lookup("drain@w2").Digest {
+		t.Errorf("stop: %+v", n)
+	}
+}
+
 // Values are filled in with their types, secrets stay references, defaults that are expressions become settings, and
 // what only a run knows stays in the text.
 func TestValues(t *testing.T) {

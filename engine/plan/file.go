@@ -63,6 +63,7 @@ type step struct {
 	When    document.Text   `yaml:"when" doc:"CEL expression; the step is skipped if it is false."`
 	Needs   []document.Text `yaml:"needs" doc:"IDs of the steps that must be done before; the one before it when absent, [] starts at once."`
 	Timeout *document.Value `yaml:"timeout" as:"duration" doc:"How long it may take, waiting and retries included."`
+	Late    document.Text   `yaml:"onTimeout" enum:"skip,stop,ask" doc:"What it means that its time is over on a host. skip, which holds when absent: the step has failed there, a drain takes its cordon back, no later step of the rollout is done on that host, and it counts for the rollout's maxFailures, up to which the others go on; the run ends as a failed one, and a resume tries the host again. stop: as skip, but nothing new begins on any host, whatever maxFailures says. ask: nothing is given up or taken back until a person has answered wait (as much time again), skip or stop; the others go on as long as somebody is there to ask, else the run pauses, and a resume takes the answer that upgrader approve has left."`
 	Retry   *retry          `yaml:"retry" doc:"What happens after a failed attempt."`
 	Rollout *rollout        `yaml:"rollout" doc:"How the step goes over its hosts. A group without it takes one host at a time."`
 	Steps   []*step         `yaml:"steps" doc:"Makes the step a group; on each host its steps run in order."`

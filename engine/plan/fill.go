@@ -37,6 +37,9 @@ func (x *expander) fill(n *engine.Node, u *unit, host *engine.Target) {
 	n.At, n.When = k.at, x.whenOn(u, k, host)
 	s := x.settingOn(u, k, host, n.When != "false")
 	n.With, n.Retry, n.Timeout, n.Gate = s.with, s.retry, s.timeout, s.gate
+	if n.OnTimeout = u.Late.Text; n.OnTimeout == engine.SkipHost {
+		n.OnTimeout = "" // as without a word
+	}
 	n.Digest = nodeDigest(n, s.text)
 }
 
@@ -226,6 +229,18 @@ func (x *expander) group(u *unit, hosts []int) {
 	}
 	if len(hosts) > 0 {
 		x.out.Groups = append(x.out.Groups, g)
+	}
+	if g.MaxFailures == 0 {
+		x.skipsNobody(u)
+	}
+}
+
+// skipsNobody refuses steps that leave hosts out in words only: where no failure is tolerated, the first of them stops the run.
+func (x *expander) skipsNobody(u *unit) {
+	for _, s := range leaves([]*unit{u}) {
+		if s.Late.Text == engine.SkipHost {
+			x.faults.Add(s.Late.Pos, "add rollout: {maxFailures: 1}, or say stop", `"onTimeout: skip" leaves no host out: no rollout with maxFailures tolerates it`)
+		}
 	}
 }
 

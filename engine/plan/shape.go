@@ -48,6 +48,9 @@ func (l *loader) notOnGroups(u *unit) {
 	if u.Timeout != nil {
 		l.faults.Add(u.Timeout.Pos, move, `a group has no "timeout"`)
 	}
+	if u.Late.Text != "" {
+		l.faults.Add(u.Late.Pos, move, `a group has no "onTimeout"`)
+	}
 	if u.Retry != nil {
 		l.faults.Add(u.Retry.Pos, move, `a group has no "retry"`)
 	}

@@ -31,6 +31,10 @@ func (t *trial) adversity(p *process) {
 		h := t.aHost()
 		t.chaos(soon(), func() { t.hosts[h].cordoned, t.hosts[h].foreign = false, false })
 	}
+	for range t.times(f.kept) {
+		h := t.aHost()
+		t.chaos(t.span(0, soon()), func() { t.hosts[h].kept = t.now + t.span(time.Minute, 20*time.Minute) })
+	}
 	for range t.times(f.away) {
 		t.chaos(soon(), func() { t.apiAway = t.now + t.span(time.Second, t.span(10*time.Second, 15*time.Minute)) })
 	}
@@ -85,6 +89,6 @@ func (t *trial) heal() {
 	t.apiAway, t.closed = 0, 0
 	t.pass(time.Hour) // what is under way comes to its end
 	for i := range t.hosts {
-		t.hosts[i].foreign = false
+		t.hosts[i].foreign, t.hosts[i].kept = false, 0
 	}
 }

@@ -39,9 +39,11 @@
 //	I11       a rehearsal changes nothing, and says what a run without faults does
 //	I12       what is reported done is done, and what is reported of the run is true
 //	I14       no process spins or hangs, and when the faults have stopped the run ends
+//	late      a step that ran out of time: nothing more is changed on a host that was left out, nothing begins where the plan or a
+//	          person has the run stop, and nothing is given up before a person has answered, where one is to be asked
 //	needs, approval, soak, deadline, retry, outage, undo, finally, snapshot: what the words say
 //
-// Who judges the judge: TestPlanted, with the build tag planted, has the reducer make one of 46 mistakes at a time
+// Who judges the judge: TestPlanted, with the build tag planted, has the reducer make one of 49 mistakes at a time
 // (`if r.planted(7)` in package engine), and shows after how many seeds which invariant finds it:
 //
 //	go test -tags planted ./engine/sim -run TestPlanted -v          # -bug 7: only that one

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"upgrader.dev/upgrader/engine"
 )
 
 // mostKeys bounds what steps can bring about on one host.
@@ -67,9 +69,15 @@ func (d dice) step(k kind) step {
 	case reboot:
 		s.timeout += 2 * time.Minute
 	}
+	s.late = d.late()
 	s.again = d.chance(25)
 	s.skip = k != gate && k != approval && k != uncordon && d.chance(4)
 	return s
+}
+
+// late is what it means that a step's time is over; mostly nothing but that it has failed.
+func (d dice) late() string {
+	return [...]string{"", "", "", engine.StopRun, engine.AskPerson}[d.IntN(5)]
 }
 
 // some draws hosts, in an order of their own, at least one.

@@ -5,6 +5,7 @@ package sim
 type faults struct {
 	deaths, cordons, uncordons, slow, fails, cuts   bool // hosts and their jobs
 	blind, breaks, doubts, lost, away, budgets      bool // answers
+	kept                                            bool // pods that their budgets keep for long
 	kills, stops, edits, clocks, rivals, full, torn bool // processes and who runs them
 	silent, lies, shut, rejects, hurries, slowDisk  bool // persons, gates, disks
 }
@@ -24,7 +25,7 @@ func (d dice) drawFaults() *faults {
 
 func (f *faults) all() []*bool {
 	return []*bool{&f.deaths, &f.cordons, &f.uncordons, &f.slow, &f.fails, &f.cuts,
-		&f.blind, &f.breaks, &f.doubts, &f.lost, &f.away, &f.budgets,
+		&f.blind, &f.breaks, &f.doubts, &f.lost, &f.away, &f.budgets, &f.kept,
 		&f.kills, &f.stops, &f.edits, &f.clocks, &f.rivals, &f.full, &f.torn,
 		&f.silent, &f.lies, &f.shut, &f.rejects, &f.hurries, &f.slowDisk}
 }

@@ -130,7 +130,7 @@ func (j *job) write(w *world, epoch int64) *engine.Failure {
 	case w.away():
 		j.turn(w, never)
 		return failure(engine.Passes, "the API is away")
-	case j.deed.what == doEvict && w.faults.budgets && w.chance(30):
+	case j.deed.what == doEvict && (w.faults.budgets && w.chance(30) || j.deed.pod == 0 && w.now < w.hosts[j.toy.host].kept):
 		j.turn(w, never)
 		return failure(engine.Waits, "the budget allows no disruption")
 	case w.faults.fails && w.chance(2):

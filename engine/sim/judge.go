@@ -48,6 +48,7 @@ type entry struct {
 	ticket  string
 	elapsed time.Duration
 	stay    *stay // of an intent: the host in its rollout
+	late    bool  // of an end: its time was over and a person is to be asked
 }
 
 // A book is what the judge knows of a node.
@@ -64,6 +65,8 @@ type book struct {
 	process  int           // that wrote it
 	approved string        // digest that a person has approved
 	rejected bool
+	late     bool   // its time was over and a person is to be asked, who has not answered
+	word     string // what a person has answered: skip or stop, until the node has ended
 
 	// Of this process.
 	asked    string // digest of the open question
@@ -141,7 +144,7 @@ func (j *judge) begin(p *process) {
 
 // forget is the end of what only one process knows.
 func (b *book) forget() {
-	*b = book{id: b.id, state: b.state, done: b.done, person: b.person, started: b.started, since: b.since, lives: b.lives, spent: b.spent, last: b.last, process: b.process, approved: b.approved, rejected: b.rejected}
+	*b = book{id: b.id, state: b.state, done: b.done, person: b.person, started: b.started, since: b.since, lives: b.lives, spent: b.spent, last: b.last, process: b.process, approved: b.approved, rejected: b.rejected, late: b.late, word: b.word}
 }
 
 // reopen takes back what every process does anew: finally steps, and gates.
@@ -201,7 +204,7 @@ func (j *judge) enter(e *entry) {
 		return
 	}
 	b := j.book(e.node)
-	if b.started && b.process == j.process {
+	if b.started && b.process == j.process && !e.late { // a person's time is not the node's
 		b.spent += e.elapsed - b.last
 	}
 	b.last, b.process = e.elapsed, j.process
@@ -217,8 +220,9 @@ func (j *judge) enter(e *entry) {
 			b.state = e.state
 		}
 		if e.state != engine.Stopped && e.state != engine.Paused {
-			b.started = false
+			b.started, b.word = false, ""
 		}
+		b.late = e.late
 		if b.done, b.person = "", false; e.state == engine.Done || e.state == engine.Skipped {
 			b.done = e.digest
 		}
@@ -232,6 +236,10 @@ func (j *judge) enter(e *entry) {
 			b.approved, b.rejected = e.digest, false
 		case engine.Reject:
 			b.approved, b.rejected = "", true
+		case engine.WaitOn:
+			b.late, b.spent = false, 0
+		case engine.SkipHost, engine.StopRun:
+			b.late, b.word = false, e.state
 		}
 	}
 }

@@ -30,6 +30,7 @@ func (j *judge) make(c *engine.Command) {
 	}
 	j.once(b, t, finally)
 	if t.group >= 0 && !b.undoing {
+		j.leftOut(b, t, finally)
 		j.room(b, t)
 	}
 }

@@ -18,6 +18,7 @@ type stay struct {
 	ever    bool  // one has happened on it: after an edit it counts as in the middle, if its steps are to be done again
 	process int64 // epoch of the latest that has begun an effect on it
 	fallen  bool  // a step failed, in this process
+	left    int64 // epoch of the process in which a step ran out of time, and the host was left out
 	before  bool  // one failed in an earlier process, and nothing has been begun since
 	soaked  time.Duration
 }

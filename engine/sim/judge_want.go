@@ -26,6 +26,9 @@ func (j *judge) want(c *engine.Command) {
 		j.make(c)
 	case engine.Ask:
 		j.cur[c.Node].asked = j.p.script.graph.Nodes[c.Node].Digest
+		if t := &j.p.script.toys[c.Node]; t.kind != approval {
+			j.asksLate(j.cur[c.Node], t)
+		}
 	}
 }
 
@@ -94,6 +97,7 @@ func (j *judge) appended(rec *journal.Record) {
 			}
 		case journal.Settled:
 			j.settles(i, rec)
+			e.late = rec.State == engine.Paused && j.pausesLate(j.cur[i], &j.p.script.toys[i])
 		}
 	}
 	if rec.Kind == journal.Stop {
@@ -140,7 +144,7 @@ func (j *judge) settles(i int, rec *journal.Record) {
 		j.tooSoon(b, t, rec.Why)
 		j.takenBack(b, t, rec.State)
 		tolerated := j.tolerated(i, rec.State)
-		j.halted = j.halted || !finally && !tolerated
+		j.halted = j.halted || !finally && !tolerated || j.stops(b, t, rec.Why)
 		if tolerated {
 			j.seenEnough(b)
 		}
@@ -185,7 +189,7 @@ func (j *judge) reallyDone(b *book, t *toy) {
 
 // tooSoon: a node has the time that the plan gives it.
 func (j *judge) tooSoon(b *book, t *toy, why string) {
-	if len(why) > 9 && why[:9] == "timed out" && j.ago(b.since) < t.timeout {
+	if timedOut(why) && j.ago(b.since) < t.timeout {
 		j.fail("deadline", "%s is given up after %s, and its timeout is %s", b.id, j.ago(b.since), t.timeout)
 	}
 }

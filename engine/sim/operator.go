@@ -19,11 +19,14 @@ func (p *process) ask(c engine.Command) {
 	if p.until(c.Until) > 0 {
 		p.later(p.until(c.Until), func() { p.answer(c.Node, engine.Decision{}) })
 	}
-	if p.script.toys[c.Node].kind != approval || p.faults.silent && p.chance(50) {
+	if p.script.toys[c.Node].kind != approval && !p.judge.cur[c.Node].late || p.faults.silent && p.chance(50) {
 		return
 	}
 	d := engine.Decision{Verdict: engine.Approve, Who: "op", Digest: p.script.graph.Nodes[c.Node].Digest}
-	if p.faults.rejects && p.chance(20) {
+	switch {
+	case p.judge.cur[c.Node].late:
+		d.Verdict = p.lateWord()
+	case p.faults.rejects && p.chance(20):
 		d.Verdict = engine.Reject
 	}
 	takes := p.span(time.Second, 20*time.Second)
@@ -31,6 +34,11 @@ func (p *process) ask(c engine.Command) {
 		takes = p.span(time.Second, 4*time.Minute)
 	}
 	p.later(takes, func() { p.answer(c.Node, d) })
+}
+
+// lateWord is how a person goes on with a step that ran out of time. Who only ever waits may wait for what the step itself holds up.
+func (t *trial) lateWord() string {
+	return [...]string{engine.WaitOn, engine.SkipHost, engine.StopRun}[t.IntN(3)]
 }
 
 // answer answers a question, once.
@@ -64,6 +72,10 @@ func (t *trial) decide() {
 		toy, b := &t.script.toys[i], t.judge.nodes[t.script.graph.Nodes[i].ID]
 		cut := t.judge.undecided(toy) || b != nil && b.state == engine.Paused && toy.kind.once()
 		switch {
+		case b != nil && b.late && b.state == engine.Paused:
+			if t.quiet || t.chance(70) {
+				t.sayWord(i, t.lateWord())
+			}
 		case b != nil && b.rejected && (t.quiet || t.chance(50)):
 			t.say(i, false)
 		case cut && (t.quiet || t.chance(80)):
@@ -94,13 +106,19 @@ func (t *trial) writeOff() {
 	}
 }
 
-// say records a person's word about a node.
+// say records what a person has found out about a node.
 func (t *trial) say(node int, done bool) {
-	n := &t.script.graph.Nodes[node]
-	rec := journal.Record{Kind: journal.Decision, Node: n.ID, State: engine.TryAgain, Who: "op", Digest: n.Digest, Elapsed: t.judge.elapsed}
+	word := engine.TryAgain
 	if done {
-		rec.State = engine.Done
+		word = engine.Done
 	}
+	t.sayWord(node, word)
+}
+
+// sayWord records a person's word about a node.
+func (t *trial) sayWord(node int, word string) {
+	n := &t.script.graph.Nodes[node]
+	rec := journal.Record{Kind: journal.Decision, Node: n.ID, State: word, Who: "op", Digest: n.Digest, Elapsed: t.judge.elapsed}
 	t.note("the operator says %s of %s", rec.State, n.ID)
 	t.append(rec)
 	t.judge.decided(node, rec)
@@ -149,7 +167,7 @@ func (t *trial) past(s *script) *engine.Past {
 func (t *trial) change(u *unit) {
 	i := t.IntN(len(u.steps))
 	s := &u.steps[i]
-	what := t.IntN(8)
+	what := t.IntN(9)
 	t.note("edit %d of %s, step %s", what, u.name, s.name)
 	switch what {
 	case 0:
@@ -178,6 +196,8 @@ func (t *trial) change(u *unit) {
 		u.most = t.IntN(3) + 1
 	case 7:
 		u.canary = t.IntN(3)
+	case 8:
+		s.late = t.late()
 	}
 }
 

@@ -47,6 +47,7 @@ type step struct {
 	strict   bool // gate: refuses while a host after it is cordoned, but for those in work
 	attempts int
 	timeout  time.Duration
+	late     string // what it means that its time is over
 	backoff  time.Duration
 	lasts    time.Duration // wait
 }
@@ -151,7 +152,7 @@ func (u *unit) group(names []string) engine.Group {
 }
 
 func (u *unit) node(st step, host int, names []string) engine.Node {
-	n := engine.Node{Step: u.name + "/" + st.name, Kind: st.kind.String(), Target: engine.Target{Name: names[host]}, Timeout: st.timeout,
+	n := engine.Node{Step: u.name + "/" + st.name, Kind: st.kind.String(), Target: engine.Target{Name: names[host]}, Timeout: st.timeout, OnTimeout: st.late,
 		Retry: engine.Retry{Attempts: st.attempts, Backoff: st.backoff, Max: 4 * st.backoff}, Gate: st.kind == gate, Finally: u.finally}
 	n.Title, n.ID = n.Step, n.Step
 	if host > 0 {

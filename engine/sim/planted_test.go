@@ -64,6 +64,9 @@ func bugs() []planted {
 		{44, "begins effects while another step has the API away"},
 		{45, "does not take a failed step back"},
 		{46, "frees failed hosts that are out of service"},
+		{47, "goes on with the others after a step ran out of time that has the run stop"},
+		{48, "goes on with a host after it was left out"},
+		{49, "gives a step up that ran out of time without asking a person"},
 	}
 }
 

@@ -32,6 +32,7 @@ type host struct {
 	full        uint8 // its pods when it is in service
 	pods        uint8
 	terminating uint8
+	kept        time.Duration // its first pod is, until then
 	drained     [mostKeys]bool
 	text        [mostKeys]int16 // what was brought about, 1 + the text of the step
 	jobs        []*job          // that run on it now

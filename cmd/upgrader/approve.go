@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 // approveOptions are the flags of approve.
 type approveOptions struct {
 	no          bool
+	late        map[string]*bool // the answers about a step that ran out of time, by their words
 	as, why     string
 	key         string // signs the decision
 	signature   string // the file of one that was made elsewhere
@@ -29,12 +31,14 @@ type approveOptions struct {
 }
 
 func approveCommand(c *console, g *global) *cobra.Command {
-	o := &approveOptions{}
+	o := &approveOptions{late: map[string]*bool{}}
 	cmd := &cobra.Command{
 		Use:   "approve RUN STEP",
 		Short: "Answer an approval that a run waits for",
 		Long: `Approves, or rejects, a step that waits for a person. A run at work goes on by itself; a paused one by ` + "`upgrader resume`." + `
 The record holds the name that is given with --as, and the operating system's user who gave it.
+
+A step that ran out of time, and of which the plan says ` + "`onTimeout: ask`" + `, is answered with --wait, --skip or --stop.
 
 Where the step has allowedSigners, the answer has to be signed with an SSH key that stands there for the name. It is signed here
 with --sign, or elsewhere: --print prints the text to be signed, --signature takes what ssh-keygen made of it.`,
@@ -59,7 +63,11 @@ with --sign, or elsewhere: --print prints the text to be signed, --signature tak
 	f.StringVar(&o.key, "sign", "", "sign the answer with this SSH key; a public one is looked for in the agent")
 	f.StringVar(&o.signature, "signature", "", "file of a signature that was made elsewhere of what --print printed, with the same --as, --reason and --reject")
 	f.BoolVar(&o.printNotRun, "print", false, "print the text that has to be signed, and answer nothing")
+	o.late[engine.WaitOn] = f.Bool(engine.WaitOn, false, "a step that ran out of time: give it as much time again")
+	o.late[engine.SkipHost] = f.Bool(engine.SkipHost, false, "a step that ran out of time: leave its host out, and go on as far as maxFailures says")
+	o.late[engine.StopRun] = f.Bool(engine.StopRun, false, "a step that ran out of time: leave its host out, and begin nothing new")
 	cmd.MarkFlagsMutuallyExclusive("sign", "signature", "print")
+	cmd.MarkFlagsMutuallyExclusive("reject", engine.WaitOn, engine.SkipHost, engine.StopRun)
 	return cmd
 }
 
@@ -99,8 +107,8 @@ func (o *approveOptions) decide(ctx context.Context, c *console, run listing, st
 	if !journal.InUse(string(run.dir)) {
 		next = "go on with: upgrader resume " + run.ID
 	}
-	c.say("%s: %s by %s%s; %s", n.ID, map[string]string{engine.Approve: "approved", engine.Reject: "rejected"}[f.Verdict], f.Who, signed, next)
-	if wasEdited(run, g, n) {
+	c.say("%s: %s by %s%s; %s", n.ID, cmp.Or(map[string]string{engine.Approve: "approved", engine.Reject: "rejected"}[f.Verdict], f.Verdict), f.Who, signed, next)
+	if n.Kind == approval.Kind && wasEdited(run, g, n) {
 		c.say("the question was edited in %s since: this answers it as the run has it%s; who goes on with the edited plan is asked anew", run.PlanPath, v.question())
 	}
 	return nil
@@ -112,10 +120,13 @@ func (o *approveOptions) question(g *engine.Graph, summary engine.Summary, step 
 	if err != nil {
 		return nil, err
 	}
-	if n.Kind != approval.Kind {
+	if n.Kind != approval.Kind && n.OnTimeout != engine.AskPerson {
 		return nil, invalid("step %s is of kind %s and asks nobody", n.ID, n.Kind)
 	}
 	for _, status := range summary.Nodes {
+		if status.ID == n.ID && n.Kind != approval.Kind && !engine.AsksLate(status.Message) {
+			return nil, invalid("step %s is %s and asks nobody: only when its time is over", n.ID, status.State)
+		}
 		if status.ID == n.ID && (status.State == engine.Done || status.State == engine.Skipped) {
 			return nil, invalid("step %s is %s already", n.ID, status.State)
 		}
@@ -133,6 +144,14 @@ func (o *approveOptions) answer(c *console, n *engine.Node, v voters) (decisionF
 	if o.no {
 		f.Verdict = engine.Reject
 	}
+	for _, word := range []string{engine.WaitOn, engine.SkipHost, engine.StopRun} {
+		if given := o.late[word]; given != nil && *given {
+			f.Verdict = word
+		}
+	}
+	if !f.answers(n) {
+		return f, invalid("%s", wrongWord(n))
+	}
 	words := f.Who + "\n" + f.Why
 	if strings.ContainsAny(f.Who+f.Why, "\n\t") || printable.Text(words) != words {
 		return f, invalid("--as and --reason are kept in the record as one line: give them without control characters")
@@ -147,6 +166,14 @@ func (o *approveOptions) answer(c *console, n *engine.Node, v voters) (decisionF
 		return f, invalid("step %s can be answered by %s only, not by %s: name one with --as", n.ID, strings.Join(v.Approvers, ", "), f.Who)
 	}
 	return f, nil
+}
+
+// wrongWord says with which words a step can be answered.
+func wrongWord(n *engine.Node) string {
+	if n.Kind == approval.Kind {
+		return fmt.Sprintf("step %s asks for an approval: --wait, --skip and --stop are for steps that ran out of time", n.ID)
+	}
+	return fmt.Sprintf("step %s ran out of time: say how to go on with --wait (as much time again), --skip (leave its host out) or --stop (begin nothing new)", n.ID)
 }
 
 // sign signs the answer, or takes the signature that was made elsewhere, and makes sure that it will count.

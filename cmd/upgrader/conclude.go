@@ -80,6 +80,9 @@ func (s *session) tellEnd(summary engine.Summary) {
 		if n.State == engine.Paused && n.Kind == approval.Kind {
 			asking = true
 			s.console.say("paused: %s\n  decide with:  upgrader approve %s %s", n.Message, id, n.ID)
+		} else if n.State == engine.Paused && engine.AsksLate(n.Message) {
+			asking = true
+			s.console.say("paused: %s: %s\n  decide with:  upgrader approve %s %s --wait, or --skip, or --stop", n.ID, n.Message, id, n.ID)
 		} else if n.State == engine.Paused {
 			asking = true
 			s.console.say("paused: %s", n.Message)

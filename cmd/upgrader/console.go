@@ -125,14 +125,14 @@ func (c *console) style(stream io.Writer) style {
 func (c *console) confirm(ctx context.Context, question string) (bool, error) {
 	c.forget()
 	_, _ = fmt.Fprintf(c.errs, "%s [y/N] ", printable.Text(question))
-	yes, err := c.answer(ctx)
+	line, err := c.answer(ctx)
 	switch {
 	case errors.Is(err, io.EOF):
 		err = nil
 	case err != nil:
 		writeLine(c.errs, "") // what is said next does not stand behind the question
 	}
-	return yes, err
+	return isYes(line), err
 }
 
 // forget drops what was typed before a question is shown: it was not meant as its answer.
@@ -153,15 +153,15 @@ func (c *console) forget() {
 }
 
 // answer waits for a line to be typed. The end of the input, as of a terminal that has gone away, is no answer: io.EOF.
-func (c *console) answer(ctx context.Context) (bool, error) {
+func (c *console) answer(ctx context.Context) (string, error) {
 	select {
 	case line, open := <-c.lines():
 		if !open {
-			return false, io.EOF
+			return "", io.EOF
 		}
-		return isYes(line), nil
+		return line, nil
 	case <-ctx.Done():
-		return false, context.Cause(ctx)
+		return "", context.Cause(ctx)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/approval"
 )
 
 // A decisionFile is what `upgrader approve` leaves in a run's directory.
@@ -27,8 +28,15 @@ type decisionFile struct {
 	Seal      string    `json:"seal"`                // by the run's key, of all that stands before
 }
 
-// answers says whether the decision is about the question as a node has it.
-func (f decisionFile) answers(n *engine.Node) bool { return f.Digest == "" || f.Digest == n.Digest }
+// answers says whether the decision is about the question as a node has it, and in a word that it can be answered with.
+func (f decisionFile) answers(n *engine.Node) bool {
+	return (f.Digest == "" || f.Digest == n.Digest) && engine.IsLateAnswer(f.Verdict) == (n.Kind != approval.Kind)
+}
+
+// isVerdict says whether a word is one of those that `upgrader approve` leaves.
+func isVerdict(word string) bool {
+	return word == engine.Approve || word == engine.Reject || engine.IsLateAnswer(word)
+}
 
 // decision is what the file says, for the engine. Of a signature it says nothing: that is to be verified.
 func (f decisionFile) decision() engine.Decision {

@@ -21,7 +21,7 @@ import (
 // An inbox brings a run the decisions of persons: from --yes, from this terminal, from `upgrader approve` in another.
 // Where nobody sits at a terminal it does not wait: the run pauses, and `approve` and `resume` go on.
 type inbox struct {
-	nodes map[string]question // by the ID of the node that asks
+	nodes map[string]question // by the ID of the node that asks, or has a person asked when it runs out of time
 	dir   runDir
 	key   []byte // of the run, which seals the files
 	run   string // its ID, and the digest of its graph: a signature is over both
@@ -29,13 +29,14 @@ type inbox struct {
 	yes   bool
 	me    operator
 	warn  func(words string)
-	ask   func(ctx context.Context, question string) (yes bool, err error) // nil: nobody is there to ask
+	ask   func(ctx context.Context, question string) (line string, err error) // nil: nobody is there to ask
 
 	turn    sync.Mutex           // one question at a time
 	decided map[string]time.Time // by node: a file that is not younger has done its work; never changed
 
 	looking sync.Mutex
 	signed  map[string]string // what was found out about a file, by its seal: the key that signed it, if that counts
+	used    map[string]bool   // seals of files that have answered about a step that ran out of time: it may do so again
 }
 
 // A question is an approval, and who may answer it by what the plan alone says.
@@ -47,9 +48,9 @@ type question struct {
 // newInbox knows which nodes the journal has a decision about, and of when.
 func newInbox(g *engine.Graph, dir runDir, key []byte, decided map[string]time.Time) *inbox {
 	b := &inbox{nodes: map[string]question{}, dir: dir, key: key, run: filepath.Base(string(dir)), plan: g.Digest,
-		warn: func(string) {}, decided: maps.Clone(decided), signed: map[string]string{}}
+		warn: func(string) {}, decided: maps.Clone(decided), signed: map[string]string{}, used: map[string]bool{}}
 	for i := range g.Nodes {
-		if n := &g.Nodes[i]; n.Kind == approval.Kind {
+		if n := &g.Nodes[i]; n.Kind == approval.Kind || n.OnTimeout == engine.AskPerson {
 			b.nodes[n.ID] = question{n, votersOf(n, nil)}
 		}
 	}
@@ -65,7 +66,7 @@ func (b *inbox) Ask(ctx context.Context, node, words string) (engine.Decision, b
 	if err := q.notKnown(q.ID); err != nil && (b.yes || b.ask != nil) {
 		b.warn(err.Error())
 	}
-	if b.yes && q.anybody() {
+	if b.yes && q.anybody() && q.Kind == approval.Kind {
 		return engine.Decision{Verdict: engine.Approve, Who: b.me.name + " (--yes)", By: b.me.account, At: time.Now(), Digest: q.Digest}, true
 	}
 	if b.ask == nil {
@@ -83,15 +84,9 @@ func (b *inbox) race(ctx context.Context, n *engine.Node, words string, here boo
 	typed := make(chan engine.Decision, 1)
 	if here {
 		go func() {
-			yes, err := b.ask(ctx, printable.Text(words))
-			if err != nil {
-				return
+			if verdict, err := b.typed(ctx, n, words); err == nil {
+				typed <- engine.Decision{Verdict: verdict, Who: b.me.name, By: b.me.account, At: time.Now(), Digest: n.Digest}
 			}
-			d := engine.Decision{Verdict: engine.Reject, Who: b.me.name, By: b.me.account, At: time.Now(), Digest: n.Digest}
-			if yes {
-				d.Verdict = engine.Approve
-			}
-			typed <- d
 		}()
 	}
 	look := time.NewTicker(500 * time.Millisecond)
@@ -103,20 +98,45 @@ func (b *inbox) race(ctx context.Context, n *engine.Node, words string, here boo
 		case <-ctx.Done():
 			return engine.Decision{}, false
 		case <-look.C:
-			if d, ok := b.Poll()[n.ID]; ok {
+			if d, ok := b.answers(n.ID)[n.ID]; ok {
 				return d, true
 			}
 		}
 	}
 }
 
+// typed is what the person at the terminal says: yes or no to an approval; of a step that ran out of time one of three words.
+func (b *inbox) typed(ctx context.Context, n *engine.Node, question string) (string, error) {
+	if n.Kind != approval.Kind {
+		for {
+			line, err := b.ask(ctx, printable.Text(question)+" [wait/skip/stop]")
+			if word := strings.ToLower(strings.TrimSpace(line)); err != nil || engine.IsLateAnswer(word) {
+				return word, err
+			}
+		}
+	}
+	line, err := b.ask(ctx, printable.Text(question)+" [y/N]")
+	if isYes(line) {
+		return engine.Approve, err
+	}
+	return engine.Reject, err
+}
+
 // Poll returns what `upgrader approve` has left and no journal has yet. An answer to a question that was edited since is
-// none, and neither is one without the signature that the question wants.
+// none, and neither is one without the signature that the question wants. One about a step that ran out of time waits for Ask: it is
+// to one question only.
 func (b *inbox) Poll() map[string]engine.Decision {
+	found := b.answers("")
+	maps.DeleteFunc(found, func(_ string, d engine.Decision) bool { return engine.IsLateAnswer(d.Verdict) })
+	return found
+}
+
+// answers are all decisions that count. Those of the node that takes them count once.
+func (b *inbox) answers(taker string) map[string]engine.Decision {
 	found := map[string]engine.Decision{}
 	for _, f := range b.left() {
 		q, asks := b.nodes[f.Node]
-		if asks && !f.answers(q.Node) {
+		if asks && !f.answers(q.Node) || b.wasUsed(f, taker) {
 			continue
 		}
 		d := f.decision()
@@ -128,6 +148,15 @@ func (b *inbox) Poll() map[string]engine.Decision {
 		found[f.Node] = d
 	}
 	return found
+}
+
+// wasUsed says whether a file has answered about a step that ran out of time in this process, and notes that it does if its node takes it.
+func (b *inbox) wasUsed(f decisionFile, taker string) bool {
+	b.looking.Lock()
+	defer b.looking.Unlock()
+	used := b.used[f.Seal]
+	b.used[f.Seal] = used || f.Node == taker && engine.IsLateAnswer(f.Verdict)
+	return used
 }
 
 // signedBy is the fingerprint of the key that a decision is signed with, if that counts. It is found out once for each file.
@@ -167,7 +196,7 @@ func (b *inbox) left() []decisionFile {
 		if strings.HasPrefix(e.Name(), ".") || readJSON(path, &f) != nil {
 			continue
 		}
-		if f.Verdict != engine.Approve && f.Verdict != engine.Reject || !f.At.After(b.decided[f.Node]) {
+		if !isVerdict(f.Verdict) || !f.At.After(b.decided[f.Node]) {
 			continue
 		}
 		if !f.holds(b.key) {

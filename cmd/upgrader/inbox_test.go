@@ -74,15 +74,15 @@ func TestInboxAtATerminal(t *testing.T) {
 		}
 		b := newInbox(asking(), dir, testKey, nil)
 		b.me = operator{"lee", "lee, uid 7"}
-		b.ask = func(context.Context, string) (bool, error) { return true, nil }
+		b.ask = func(context.Context, string) (string, error) { return "y", nil }
 		if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Verdict != engine.Approve || d.Who != "lee" || d.By != "lee, uid 7" {
 			t.Errorf("typed yes: %+v, %v", d, ok)
 		}
-		b.ask = func(context.Context, string) (bool, error) { return false, nil }
+		b.ask = func(context.Context, string) (string, error) { return "", nil }
 		if d, ok := b.Ask(t.Context(), "go", "?"); !ok || d.Verdict != engine.Reject {
 			t.Errorf("typed no: %+v, %v", d, ok)
 		}
-		b.ask = func(context.Context, string) (bool, error) { t.Error("asked who is not named"); return true, nil }
+		b.ask = func(context.Context, string) (string, error) { t.Error("asked who is not named"); return "y", nil }
 		go func() {
 			time.Sleep(3 * time.Second)
 			if err := leaveFile(dir, decisionFile{Node: "named", Verdict: engine.Approve, Who: "kim", At: time.Now()}); err != nil {
@@ -100,6 +100,49 @@ func TestInboxAtATerminal(t *testing.T) {
 				t.Errorf("who may answer is not known: %+v, %v, told %q", d, ok, told)
 			}
 			cancel()
+		}
+	})
+}
+
+// TestAnswersAboutAStepThatRanOutOfTime proves that --yes answers no such question, that the terminal is asked until it says one of the
+// three words, that a file answers one question and not the next, and only with a word that fits, and that Poll keeps it for Ask.
+func TestAnswersAboutAStepThatRanOutOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := runDir(t.TempDir())
+		if err := os.Mkdir(dir.path("decisions"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		g := asking()
+		g.Nodes[2].OnTimeout = engine.AskPerson
+		b := newInbox(g, dir, testKey, nil)
+		b.yes, b.me = true, operator{"lee", "lee, uid 7"}
+		if d, ok := b.Ask(t.Context(), "run@w1", "?"); ok {
+			t.Errorf("--yes: %+v", d)
+		}
+		lines := []string{"y", "", " Skip "}
+		b.ask = func(context.Context, string) (string, error) {
+			line := lines[0]
+			lines = lines[1:]
+			return line, nil
+		}
+		if d, ok := b.Ask(t.Context(), "run@w1", "?"); !ok || d.Verdict != engine.SkipHost || d.Who != "lee" || len(lines) > 0 {
+			t.Errorf("typed: %+v, %v", d, ok)
+		}
+		b.ask = func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() }
+		for _, verdict := range []string{approve, engine.WaitOn} {
+			if err := leaveFile(dir, decisionFile{Node: "run@w1", Verdict: verdict, Who: "kim", At: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(b.Poll()); n != 0 {
+				t.Errorf("%s: Poll has %d decisions", verdict, n)
+			}
+			for _, want := range []bool{verdict == engine.WaitOn, false} {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				if d, ok := b.Ask(ctx, "run@w1", "?"); ok != want || ok && (d.Verdict != engine.WaitOn || d.Who != "kim") {
+					t.Errorf("%s by file: %+v, %v, want %v", verdict, d, ok, want)
+				}
+				cancel()
+			}
 		}
 	})
 }

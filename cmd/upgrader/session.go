@@ -130,7 +130,7 @@ func (s *session) inbox(show view) *inbox {
 	b := newInbox(s.graph, s.dir, s.key, s.history.decided)
 	b.yes, b.me, b.warn = s.yes, theOperator(s.console.env), show.Note
 	if s.console.canAsk() {
-		b.ask = func(ctx context.Context, question string) (bool, error) {
+		b.ask = func(ctx context.Context, question string) (string, error) {
 			s.console.forget()
 			answered := show.Ask(question)
 			defer answered()

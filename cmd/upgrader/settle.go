@@ -24,7 +24,7 @@ func (o *resumeOptions) decisions(s *session) ([]journal.Record, error) {
 	for _, f := range in.Outdated() {
 		s.console.say("%s: what %s answered was another question, the plan was edited since; it is asked anew", f.Node, f.Who)
 	}
-	left := in.Poll()
+	left := in.answers("")
 	for _, node := range slices.Sorted(maps.Keys(left)) {
 		rec := left[node].Record(node)
 		rec.Time = time.Time{} // now, when it is taken

@@ -166,5 +166,10 @@ func nextWords(m manifest, summary engine.Summary) []string {
 	for _, n := range undecided(summary) {
 		lines = append(lines, "decide with: upgrader approve "+m.ID+" "+n.ID)
 	}
+	for _, n := range summary.Nodes {
+		if engine.AsksLate(n.Message) {
+			lines = append(lines, "decide with: upgrader approve "+m.ID+" "+n.ID+" --wait, or --skip, or --stop")
+		}
+	}
 	return append(lines, "go on with: upgrader resume "+m.ID)
 }

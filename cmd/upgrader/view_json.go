@@ -29,7 +29,7 @@ func (v *jsonView) Show(rec journal.Record) {
 }
 
 func (v *jsonView) Ask(question string) func() {
-	v.Note(question + " [y/N]")
+	v.Note(question)
 	return func() {}
 }
 

@@ -196,7 +196,7 @@ func (v *plainView) speakFor(n *engine.NodeStatus, now time.Time) {
 
 // Ask writes the question as a line: other steps go on, and their lines follow.
 func (v *plainView) Ask(question string) func() {
-	v.Note(question + " [y/N]")
+	v.Note(question)
 	return func() {}
 }
 

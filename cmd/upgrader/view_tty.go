@@ -147,7 +147,7 @@ func (v *ttyView) Ask(question string) func() {
 	defer v.mu.Unlock()
 	v.replace(nil)
 	v.asking = true
-	_, _ = io.WriteString(v.out, printable.Text(question)+" [y/N] ")
+	_, _ = io.WriteString(v.out, printable.Text(question)+" ")
 	return func() {
 		v.mu.Lock()
 		defer v.mu.Unlock()

@@ -166,7 +166,7 @@ func (c *Change) proposal() Proposal {
 
 func (x *execution) scene(h *hand, c Command) Scene {
 	return Scene{Target: h.node.Target, Expect: x.promises(), Known: x, Run: x.Run, Step: h.node.Step,
-		Now: time.Now(), Since: x.clock.at(c.Since), Decision: c.Decision, Waivers: x.Graph.Waivers, InWork: c.InWork}
+		Now: time.Now(), Since: x.clock.at(c.Since), Halfway: x.clock.at(c.Until - h.node.Timeout/2), Decision: c.Decision, Waivers: x.Graph.Waivers, InWork: c.InWork}
 }
 
 // make does a change under the step's deadline, while the lock is held. A deed that breaks down is in doubt, never done.

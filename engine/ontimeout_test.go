@@ -232,3 +232,24 @@ func TestAskAPersonOnTimeout(t *testing.T) {
 		})
 	}
 }
+
+// A step is told when half of its time is over: of its own, however long an earlier process was at work on it, and anew when a person has
+// given it as much time again.
+func TestHalfway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		var halves []time.Duration
+		step := stepFunc(func(_ context.Context, s Scene) ([]Change, error) {
+			if half := s.Halfway.Sub(began).Round(time.Second); !slices.Contains(halves, half) {
+				halves = append(halves, half)
+			}
+			return nil, NotYet("it lasts")
+		})
+		g := &Graph{Nodes: []Node{node("x@h", "x", "h", "")}}
+		g.Nodes[0].OnTimeout = AskPerson
+		start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: newWorld()}, Binder: binder{"x": step}, Inbox: &answers{list: []string{WaitOn, StopRun}}})
+		if want := []time.Duration{30 * time.Second, 2*time.Minute + 30*time.Second}; !slices.Equal(halves, want) {
+			t.Errorf("half of its time is over at %v, want %v", halves, want)
+		}
+	})
+}

@@ -107,6 +107,7 @@ type Scene struct {
 
 	Now      time.Time // the time of this observation
 	Since    time.Time // when the step first started on this target, also before a resume
+	Halfway  time.Time // from when on half of the step's time is over; zero: nobody knows
 	Decision Decision  // what a person decided about this node, if anything
 	Waivers  []Waiver  // what the plan accepts of what gates find
 	InWork   []string  // hosts that this run has begun to change since this step was first done, and is in the middle of

@@ -13,6 +13,10 @@ type Check struct {
 	Name string // area and what is looked at: "host.swap"
 	Doc  string // one sentence: what it finds
 	Firm bool   // nobody can waive it, because going on would break the cluster
+
+	// Where is a regular expression (RE2) that the whole place of a waiver has to match; empty: any place will do, or none. It is for
+	// checks whose waiver lets something be done, which is never everywhere.
+	Where string
 }
 
 // A Waiver is a plan's word that what one check finds does not matter for a while.

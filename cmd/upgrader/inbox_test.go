@@ -129,7 +129,7 @@ func TestAnswersAboutAStepThatRanOutOfTime(t *testing.T) {
 			t.Errorf("typed: %+v, %v", d, ok)
 		}
 		b.ask = func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() }
-		for _, verdict := range []string{approve, engine.WaitOn} {
+		for _, verdict := range []string{engine.Approve, engine.WaitOn} {
 			if err := leaveFile(dir, decisionFile{Node: "run@w1", Verdict: verdict, Who: "kim", At: time.Now()}); err != nil {
 				t.Fatal(err)
 			}

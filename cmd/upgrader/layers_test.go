@@ -42,7 +42,7 @@ func layers() []struct{ pkg, may string } {
 		{"steps/finding", "engine"},
 		{"steps/knowledge", "engine/document"},
 		{"steps/corefile", "github.com/coredns/corefile-migration/..."},
-		{"steps/eviction", "steps/kube"},
+		{"steps/eviction", "engine steps/kube"},
 		{"steps/forecast", "steps/eviction steps/finding steps/kube"},
 		{"steps/inquiry", "engine/printable steps/remote"},
 		{"steps/inquiry/inquirytest", "steps/remote"},

@@ -80,7 +80,7 @@ type rule struct {
 
 // rules are as few as say the same as the rights.
 func rules(rights []kube.Right) []rule {
-	needs := []kube.Need{kube.ToLook, kube.ToLock, kube.ToCordon, kube.ToDrain}
+	needs := []kube.Need{kube.ToLook, kube.ToLock, kube.ToCordon, kube.ToDrain, kube.ToDelete}
 	slices.SortStableFunc(rights, func(a, b kube.Right) int {
 		return cmp.Compare(slices.Index(needs, a.Need), slices.Index(needs, b.Need))
 	})
@@ -132,7 +132,8 @@ const rbacHead = `# What upgrader may do on a cluster: the least that the shippe
 #     kubectl -n kube-system create token upgrader --duration=8h     # goes into the user of a kubeconfig
 #
 # Who has it can empty and cordon every node, and sees every pod, but reads no Secret and changes no workload. A plan of
-# your own that goes through other versions may read more; upgrader says what it lacks before it begins.
+# your own that goes through other versions may read more, and one whose waivers have drains delete pods past their budgets
+# (drain.delete) needs to delete pods; upgrader says what it lacks before it begins.
 apiVersion: v1
 kind: ServiceAccount
 metadata: {name: upgrader, namespace: kube-system}

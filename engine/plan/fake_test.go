@@ -107,7 +107,7 @@ func catalog(t testing.TB) *engine.Catalog {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.WithChecks(engine.Check{Name: "host.swap", Doc: "fake"}, engine.Check{Name: "host.disk", Doc: "fake"}, engine.Check{Name: "etcd.quorum", Doc: "fake", Firm: true})
+	return c.WithChecks(engine.Check{Name: "host.swap", Doc: "fake"}, engine.Check{Name: "host.disk", Doc: "fake"}, engine.Check{Name: "drain.delete", Doc: "fake", Where: "[a-z0-9-]+/.+"}, engine.Check{Name: "etcd.quorum", Doc: "fake", Firm: true})
 }
 
 // inventory is the hosts c1, c2, ... and w1, w2, ...; the workers alternate between the zones a and b, two and two.

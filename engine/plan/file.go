@@ -38,7 +38,7 @@ type versionsDecl struct {
 
 type waiver struct {
 	document.Pos
-	Check  document.Text `yaml:"check" required:"true" doc:"The one check whose findings are accepted, such as host.swap."`
+	Check  document.Text `yaml:"check" required:"true" doc:"The one check whose findings are accepted, such as host.swap. A waiver of drain.delete also lets drains delete the pods in its place past their budgets; upgrader explain node.drain says when."`
 	Where  document.Text `yaml:"where" doc:"Only what is found in this place, as the report names it: a host, or an object such as PodDisruptionBudget shop/cart; everywhere when absent. It may be a pattern: * stands for any run of characters, / and blanks too, ? for one, [a-c] for one of these, and \\* for * itself, so that PodDisruptionBudget longhorn-system/* names all budgets of a namespace."`
 	Reason document.Text `yaml:"reason" required:"true" doc:"Why it does not matter; it stands in every report."`
 	Until  document.Text `yaml:"until" required:"true" doc:"The last day on which it holds, in UTC, such as 2026-12-31."`

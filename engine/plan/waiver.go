@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"regexp"
 	"time"
 
 	"upgrader.dev/upgrader/engine"
@@ -39,5 +40,9 @@ func (s *session) waivable(w waiver) {
 		s.faults.Add(w.Check.Pos, document.Suggest(w.Check.Text, names), "there is no check %q", w.Check.Text)
 	case check.Firm:
 		s.faults.Add(w.Check.Pos, "mend what it finds", "%s cannot be waived: going on would break the cluster", w.Check.Text)
+	case w.Where.Text == "" && check.Where != "":
+		s.faults.Add(w.Check.Pos, "add where", "%s is waived place by place, and this names none", w.Check.Text)
+	case !regexp.MustCompile(`^(?:`+check.Where+`)$`).MatchString(w.Where.Text) && check.Where != "":
+		s.faults.Add(w.Where.Pos, "see upgrader explain checks", "%s is waived for places that match %s, and %q does not", w.Check.Text, check.Where, w.Where.Text)
 	}
 }

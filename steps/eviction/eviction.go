@@ -1,6 +1,6 @@
 // Package eviction is the rules of a drain, for all that drain, foretell drains or explain them: the settings that a plan gives,
 // what becomes of each pod, and when a PodDisruptionBudget refuses. It is pure: it looks at pods and budgets as they were
-// read, and asks nobody. It may import kube.
+// read, and asks nobody. It may import engine and kube.
 //
 // The rules are kubectl's (pkg/drain/filters.go) and the API server's (pkg/registry/core/pod/storage/eviction.go).
 package eviction

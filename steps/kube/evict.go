@@ -42,21 +42,26 @@ func (c *Client) EvictWithin(ctx context.Context, p Pod, grace time.Duration) er
 }
 
 func evictionBody(p Pod, grace time.Duration) ([]byte, error) {
+	body, err := json.Marshal(&policyv1.Eviction{
+		TypeMeta:      metav1.TypeMeta{APIVersion: "policy/v1", Kind: "Eviction"},
+		ObjectMeta:    metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name},
+		DeleteOptions: deleteOptions(p, grace),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encoding the eviction of %s: %w", p, err)
+	}
+	return body, nil
+}
+
+// deleteOptions are of this very pod, and not of one that has its name by then.
+func deleteOptions(p Pod, grace time.Duration) *metav1.DeleteOptions {
 	uid := types.UID(p.UID)
 	options := &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}}
 	if grace > 0 {
 		seconds := int64((grace + time.Second - 1) / time.Second)
 		options.GracePeriodSeconds = &seconds
 	}
-	body, err := json.Marshal(&policyv1.Eviction{
-		TypeMeta:      metav1.TypeMeta{APIVersion: "policy/v1", Kind: "Eviction"},
-		ObjectMeta:    metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name},
-		DeleteOptions: options,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encoding the eviction of %s: %w", p, err)
-	}
-	return body, nil
+	return options
 }
 
 // left says whether a pod is gone from its node or going.

@@ -25,8 +25,8 @@ import (
 )
 
 // TestRealAPIServer asks a real kube-apiserver over a real etcd what kubetest only pretends: conditional merge patches,
-// the refusals of an eviction and which pods meet them, how a pod ends, and the Lease. It runs where UPGRADER_ETCD and
-// UPGRADER_APISERVER name the programs.
+// the refusals of an eviction and which pods meet them, how a pod ends, the deletion of a pod, and the Lease. It runs where
+// UPGRADER_ETCD and UPGRADER_APISERVER name the programs.
 func TestRealAPIServer(t *testing.T) {
 	etcd, server := os.Getenv("UPGRADER_ETCD"), os.Getenv("UPGRADER_APISERVER")
 	if etcd == "" || server == "" {
@@ -41,6 +41,7 @@ func TestRealAPIServer(t *testing.T) {
 	t.Run("evict", func(t *testing.T) { realEvict(t, api, c) })
 	t.Run("budgets", func(t *testing.T) { realBudgets(t, api, c) })
 	t.Run("ending", func(t *testing.T) { realEnding(t, api, c) })
+	t.Run("delete", func(t *testing.T) { realDelete(t, api, c) })
 	t.Run("lock", func(t *testing.T) { realLock(t, c) })
 }
 
@@ -113,6 +114,45 @@ func realEvict(t *testing.T, api *realServer, c *kube.Client) {
 	left, err := c.Pods(t.Context(), kube.PodFilter{Node: "w1"})
 	if err != nil || len(left) != 1 || !left[0].Terminating || time.Since(left[0].TerminatingSince) > time.Minute {
 		t.Errorf("after the eviction: %+v, %v", left, err)
+	}
+}
+
+// realDelete: a budget that keeps a pod does not keep it from being deleted, and another pod of its name is never touched, not even where
+// it has come while the request was on its way.
+func realDelete(t *testing.T, api *realServer, c *kube.Client) {
+	pods, pdbs := "/api/v1/namespaces/default/pods", "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+	body := `{"metadata":{"name":"db","labels":{"app":"db"}},"spec":{"nodeName":"w2","containers":[{"name":"c","image":"i"}]}}`
+	api.send(t, "POST", pods, body)
+	api.send(t, "POST", pdbs, `{"metadata":{"name":"db"},"spec":{"minAvailable":1,"selector":{"matchLabels":{"app":"db"}}}}`)
+	first, err := c.Pods(t.Context(), kube.PodFilter{Node: "w2"})
+	if err != nil || len(first) != 1 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	raced := false
+	api.before = func(r *http.Request) {
+		if r.Method == http.MethodDelete && !raced {
+			raced = true
+			api.send(t, "DELETE", pods+"/db", `{"gracePeriodSeconds":0}`)
+			api.send(t, "POST", pods, body)
+		}
+	}
+	if err := c.DeleteWithin(t.Context(), first[0], 0); err != nil || !raced {
+		t.Errorf("another in the meantime: %v, raced %v", err, raced)
+	}
+	api.before = nil
+	second, err := c.Pods(t.Context(), kube.PodFilter{Node: "w2"})
+	if err != nil || len(second) != 1 || second[0].UID == first[0].UID || second[0].Terminating {
+		t.Fatalf("it was touched: %+v, %v", second, err)
+	}
+	api.send(t, "PATCH", pods+"/db/status", `{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}`)
+	if err := c.Evict(t.Context(), second[0]); err == nil {
+		t.Error("its budget does not keep it")
+	}
+	if err := c.DeleteWithin(t.Context(), second[0], 90*time.Second); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	if left, err := c.Pods(t.Context(), kube.PodFilter{Node: "w2"}); err != nil || len(left) != 1 || !left[0].Terminating {
+		t.Errorf("after the deletion: %+v, %v", left, err)
 	}
 }
 

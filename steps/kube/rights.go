@@ -19,12 +19,14 @@ const reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 // A Need is what a right is for.
 type Need string
 
-// The needs. Every command looks; a run and unlock lock; a plan that cordons or drains needs the rest.
+// The needs. Every command looks; a run and unlock lock; a plan that cordons or drains needs the rest, but the last: that only one whose
+// waivers say so.
 const (
 	ToLook   Need = "look at the cluster"
 	ToLock   Need = "lock the cluster"
 	ToCordon Need = "cordon and uncordon nodes"
 	ToDrain  Need = "drain nodes"
+	ToDelete Need = "delete pods past their budgets"
 )
 
 // A Right is one thing that the API can let somebody do.
@@ -98,6 +100,8 @@ func Rights() []Right {
 		{Need: ToDrain, Verb: "get", Resource: "pods"},
 		{Need: ToDrain, Verb: "create", Resource: "pods/eviction"},
 		{Need: ToDrain, Verb: "get", Resource: "persistentvolumeclaims"},
+
+		{Need: ToDelete, Verb: "delete", Resource: "pods"},
 	}
 	for _, name := range []string{"coredns", "kube-proxy", "kubeadm-config", "kubelet-config"} {
 		all = append(all, Right{Need: ToLook, Verb: "get", Resource: "configmaps", Namespace: system, Name: name})

@@ -15,6 +15,7 @@ import (
 // calls are what the program asks of the API, by the names of the methods, with the names that it asks for.
 func calls(c *kube.Client) map[string]func(ctx context.Context) {
 	pod := kube.Pod{Namespace: "shop", Name: "cart", UID: "uid-cart", Node: "w1", Claims: []string{"data"}}
+	other := kube.Pod{Namespace: "shop", Name: "cart-1", UID: "uid-cart-1", Node: "w1"}
 	return map[string]func(context.Context){
 		"Attachments":       func(ctx context.Context) { _, _ = c.Attachments(ctx, "") },
 		"Budgets":           func(ctx context.Context) { _, _ = c.Budgets(ctx, "") },
@@ -24,13 +25,14 @@ func calls(c *kube.Client) map[string]func(ctx context.Context) {
 				_, _ = c.ConfigData(ctx, "kube-system", name)
 			}
 		},
-		"Cordon":      func(ctx context.Context) { _ = c.Cordon(ctx, "w1", "r1/drain") },
-		"Daemons":     func(ctx context.Context) { _, _ = c.Daemons(ctx, "w1") },
-		"Drivers":     func(ctx context.Context) { _, _ = c.Drivers(ctx) },
-		"Evict":       func(ctx context.Context) { _ = c.Evict(ctx, pod) },
-		"EvictWithin": func(ctx context.Context) { _ = c.EvictWithin(ctx, pod, 1) },
-		"Groups":      func(ctx context.Context) { _, _ = c.Groups(ctx) },
-		"JobEnding":   func(ctx context.Context) { _, _ = c.JobEnding(ctx, "kube-system", "upgrade-health-check") },
+		"Cordon":       func(ctx context.Context) { _ = c.Cordon(ctx, "w1", "r1/drain") },
+		"Daemons":      func(ctx context.Context) { _, _ = c.Daemons(ctx, "w1") },
+		"DeleteWithin": func(ctx context.Context) { _ = c.DeleteWithin(ctx, other, 1) },
+		"Drivers":      func(ctx context.Context) { _, _ = c.Drivers(ctx) },
+		"Evict":        func(ctx context.Context) { _ = c.Evict(ctx, pod) },
+		"EvictWithin":  func(ctx context.Context) { _ = c.EvictWithin(ctx, pod, 1) },
+		"Groups":       func(ctx context.Context) { _, _ = c.Groups(ctx) },
+		"JobEnding":    func(ctx context.Context) { _, _ = c.JobEnding(ctx, "kube-system", "upgrade-health-check") },
 		"Leader": func(ctx context.Context) {
 			_, _ = c.Leader(ctx, "kube-scheduler")
 			_, _ = c.Leader(ctx, "kube-controller-manager")
@@ -69,6 +71,7 @@ func TestRightsAreTheLeast(t *testing.T) {
 	s := kubetest.New()
 	s.SetNode(kube.Node{Name: "w1", Ready: true})
 	s.SetPod(kube.Pod{Namespace: "shop", Name: "cart", UID: "uid-cart", Node: "w1"})
+	s.SetPod(kube.Pod{Namespace: "shop", Name: "cart-1", UID: "uid-cart-1", Node: "w1"})
 	s.Set(t, "/api/v1/persistentvolumes/local", `{"metadata": {"name": "local"}, "spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": []}}}}`)
 	s.Set(t, "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/policy",
 		`{"metadata": {"name": "policy"}, "webhooks": [{"name": "policy", "clientConfig": {"service": {"namespace": "shop", "name": "policy"}}}]}`)

@@ -20,12 +20,14 @@ It observes the node, its pods, their PodDisruptionBudgets and the volumes attac
 mark (a node that was cordoned already is drained, but not marked), evicts all pods in parallel through the API, which
 holds their PodDisruptionBudgets, and waits: while it does, it names each pod with its budget and the numbers, or how
 long it has been terminating and what holds it. A pod whose budget allows nothing is asked for again every 5 to 30
-seconds: some controllers move a pod only when they see the request. It never deletes a pod instead. It evicts none
-while nobody leads kube-controller-manager or kube-scheduler, as in the seconds after a control plane was restarted:
-nobody would make the pod anew, and services would go on sending to it. Static pods and those of DaemonSets stay, and so
-do those that come back in spite of the cordon, after two evictions at most. Pods are known by their UID and node: one
-that came back elsewhere under its name is left alone. Before it cordons anything it refuses pods that would lose data
-or never come back, all of them at once: with emptyDir volumes (deleteEmptyDir), without a controller (force), of
+seconds: some controllers move a pod only when they see the request. It deletes no pod instead, but one: in the second
+half of its timeout, pods that a waiver of drain.delete names in the plan (where: shop/cart-*, a pod or its controller)
+and that their budget still refuses are deleted, one after the other, with the grace they have. It evicts none while
+nobody leads kube-controller-manager or kube-scheduler, as in the seconds after a control plane was restarted: nobody
+would make the pod anew, and services would go on sending to it. Static pods and those of DaemonSets stay, and so do
+those that come back in spite of the cordon, after two evictions at most. Pods are known by their UID and node: one that
+came back elsewhere under its name is left alone. Before it cordons anything it refuses pods that would lose data or
+never come back, all of them at once: with emptyDir volumes (deleteEmptyDir), without a controller (force), of
 DaemonSets (ignoreDaemonSets), and those that two PodDisruptionBudgets select. It refuses a node that this run had
 cordoned and somebody uncordoned since. When it fails, it uncordons the node if the cordon is its own.`
 
@@ -74,14 +76,15 @@ func (d *drain) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, e
 
 // empty evicts what is left on a cordoned node, or waits for what is on its way.
 func (d *drain) empty(ctx context.Context, s engine.Scene, n kube.Node, l *load) ([]engine.Change, error) {
-	if len(l.evict)+len(l.returned) > 0 {
+	deletions := d.deletions(s, n, l)
+	if len(l.evict)+len(l.returned)+len(deletions) > 0 {
 		if err := d.meet(ctx, n.Name); err != nil {
 			return nil, err
 		}
 		if err := d.led(ctx, s.Now); err != nil {
 			return nil, err
 		}
-		return append(d.evictions(s, n, l), d.leavings(s, l)...), nil
+		return slices.Concat(deletions, d.evictions(s, n, l), d.leavings(s, l)), nil
 	}
 	if waits := l.waits(s.Now, n); len(waits) > 0 {
 		if err := d.follow(ctx, l.terminating); err != nil {
@@ -134,13 +137,18 @@ func (d *drain) evictions(s engine.Scene, n kube.Node, l *load) []engine.Change 
 	changes := make([]engine.Change, len(l.evict))
 	for i, p := range l.evict {
 		changes[i] = d.eviction(s, n, p)
-		changes[i].Then[facts.Evicted(n.Name, owner(p))] = d.send(s, l, p).String()
+		d.record(&changes[i], s, n, l, p)
 		d.noteAsked(p, s.Now)
 		if why, held := l.why[p.UID]; held {
 			changes[i].Expects += "; " + why
 		}
 	}
 	return changes
+}
+
+// record has a change tell, once it is made, that a pod of its owner was sent off.
+func (d *drain) record(c *engine.Change, s engine.Scene, n kube.Node, l *load, p kube.Pod) {
+	c.Then[facts.Evicted(n.Name, owner(p))] = d.send(s, l, p).String()
 }
 
 func (d *drain) eviction(s engine.Scene, n kube.Node, p kube.Pod) engine.Change {

@@ -34,6 +34,7 @@ type Pods interface {
 	Pods(ctx context.Context, f kube.PodFilter) ([]kube.Pod, error)
 	Budgets(ctx context.Context, namespace string) ([]kube.Budget, error)
 	EvictWithin(ctx context.Context, p kube.Pod, grace time.Duration) error
+	DeleteWithin(ctx context.Context, p kube.Pod, grace time.Duration) error
 }
 
 // Leaders is the part that knows who leads the components of the control plane of which one instance works at a time.

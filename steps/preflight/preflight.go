@@ -4,7 +4,7 @@
 //
 // A check is a pure function of a View: what is wanted, what was found and what is known. Looking is the work of survey and
 // of the families, judging is done here. It may import engine, census, corefile, finding, forecast, knowledge, kube,
-// remote, skew, survey, and the families etcd and packages, whose eyes it borrows; no family imports it.
+// eviction, remote, skew, survey, and the families etcd and packages, whose eyes it borrows; no family imports it.
 package preflight
 
 import (
@@ -12,6 +12,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/engine/printable"
+	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/finding"
 )
 
@@ -104,6 +105,8 @@ func drainChecks() []check {
 		{of("drain.slow", "drains that may take longer than a quarter of an hour"), nodeDrainable, slowDrains, nil},
 		{of("drain.attachment", "volumes that have been stuck for long on their way to a node, or from it"), nodeDrainable, attachments, nil},
 		{of("drain.terminating", "pods that should have ended long ago"), nodeDrainable, terminating, nil},
+		{engine.Check{Name: eviction.DeleteCheck, Where: eviction.DeletePlaces,
+			Doc: "pods that their budgets keep and drains delete in the end: only those that a waiver of it names (where: shop/cart-*)"}, nodeDrainable, deletions, nil},
 		{of("drain.bare", "pods without a controller, which do not come back"), nodeDrainable, drains, []engine.Check{
 			of("drain.unknown", "hosts of the plan that the cluster has no node for"),
 			of("drain.daemonset", "pods of DaemonSets where the plan does not leave them"),

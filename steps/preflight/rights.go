@@ -53,7 +53,7 @@ func lacks(ctx context.Context, e survey.Eyes, goal Goal) ([]kube.Right, error) 
 // Rights are what a goal needs of the API.
 func Rights(goal Goal, base *knowledge.Base) []kube.Right {
 	all := slices.DeleteFunc(kube.Rights(), func(r kube.Right) bool {
-		return r.Need == kube.ToCordon && !goal.Cordons || r.Need == kube.ToDrain && len(goal.Drains) == 0
+		return r.Need == kube.ToCordon && !goal.Cordons || r.Need == kube.ToDrain && len(goal.Drains) == 0 || r.Need == kube.ToDelete && !goal.deletes()
 	})
 	v := View{Goal: goal, Knowledge: base}
 	for _, r := range v.questions().Resources {

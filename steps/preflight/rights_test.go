@@ -24,7 +24,8 @@ func TestEachRightIsMissed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	goal := Goal{To: mustParse(t, "1.29.15"), Cordons: true, Drains: []forecast.Group{{Nodes: []string{"w1"}}}}
+	goal := Goal{To: mustParse(t, "1.29.15"), Cordons: true, Drains: []forecast.Group{{Nodes: []string{"w1"}}},
+		Waivers: []engine.Waiver{{Check: "drain.delete", Where: "shop/*", Reason: "x"}}}
 	rights := Rights(goal, base)
 	if len(rights) <= len(kube.Rights()) {
 		t.Errorf("%d rights, and none for what the target removes", len(rights))
@@ -66,6 +67,11 @@ func TestOnlyNeededRightsAreMissed(t *testing.T) {
 	missing, err := lacks(t.Context(), survey.Eyes{Cluster: s.Client(t, "r1")}, Goal{Cordons: true})
 	if err != nil || len(missing) > 0 {
 		t.Errorf("a plan that drains nothing: %v, %v", missing, err)
+	}
+	s.Deny(kube.Right{Verb: "delete", Resource: "pods"})
+	lacks, err = Eyes{Cluster: s.Client(t, "r1")}.lacks(t.Context(), Goal{Cordons: true, Drains: []forecast.Group{{Nodes: []string{"w1"}}}})
+	if err != nil || len(lacks) > 0 {
+		t.Errorf("a plan that deletes nothing: %v, %v", lacks, err)
 	}
 }
 

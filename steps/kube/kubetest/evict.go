@@ -28,6 +28,19 @@ func (s *Server) evict(path string, eviction object) answer {
 	return answer{code: http.StatusCreated, body: object{"kind": "Status", "apiVersion": "v1", "status": "Success"}}
 }
 
+// remove does what a DELETE pods/NAME does: it asks no budget.
+func (s *Server) remove(path string, options object) answer {
+	pod, ok := s.objects[path]
+	if !ok {
+		return failure(http.StatusNotFound, "NotFound", path+" not found")
+	}
+	if uid := str(options, "preconditions", "uid"); uid != "" && uid != str(pod, "metadata", "uid") {
+		return failure(http.StatusConflict, "Conflict", "Precondition failed: UID in precondition: "+uid)
+	}
+	s.terminate(path, pod)
+	return answer{code: http.StatusOK, body: clone(pod)}
+}
+
 // budget asks the PodDisruptionBudgets.
 func (s *Server) budget(pod object) (answer, bool) {
 	prefix := "/apis/policy/v1/namespaces/" + str(pod, "metadata", "namespace") + "/poddisruptionbudgets/"

@@ -56,7 +56,7 @@ func RightOf(method, path string) kube.Right {
 	if len(parts) > 2 {
 		r.Resource += "/" + parts[2]
 	}
-	r.Verb = map[string]string{http.MethodGet: "get", http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "patch"}[method]
+	r.Verb = map[string]string{http.MethodGet: "get", http.MethodPost: "create", http.MethodPut: "update", http.MethodPatch: "patch", http.MethodDelete: "delete"}[method]
 	if r.Verb == "get" && r.Name == "" {
 		r.Verb = "list"
 	}

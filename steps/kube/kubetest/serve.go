@@ -48,6 +48,8 @@ func (s *Server) handle(r *http.Request, body object) answer {
 		return s.create(path+"/"+str(body, "metadata", "name"), body)
 	case http.MethodPut, http.MethodPatch:
 		return s.change(r.Method, path, body)
+	case http.MethodDelete:
+		return s.remove(path, body)
 	}
 	return failure(http.StatusMethodNotAllowed, "MethodNotAllowed", "kubetest does not know "+r.Method)
 }

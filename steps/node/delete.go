@@ -1,0 +1,54 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/eviction"
+	"upgrader.dev/upgrader/steps/kube"
+)
+
+// In the second half of a drain's time, pods that a waiver of drain.delete names and their budgets refuse are deleted, one after the
+// other: a replacement of the first may be Ready by then, and its budget let the next be evicted.
+
+// condemned takes the next pod that is to be deleted out of those to be evicted. Only one that was asked for in this process, and that its
+// budget keeps by its numbers, is.
+func (d *drain) condemned(s engine.Scene, l *load) (p kube.Pod, w engine.Waiver, found bool) {
+	if s.Halfway.IsZero() || s.Now.Before(s.Halfway) || slices.ContainsFunc(l.terminating, func(p kube.Pod) bool { return mayDelete(s, p) }) {
+		return kube.Pod{}, engine.Waiver{}, false
+	}
+	for _, list := range []*[]kube.Pod{&l.evict, &l.blocked} {
+		i := slices.IndexFunc(*list, func(p kube.Pod) bool { return l.why[p.UID] != "" && d.asked[p.UID].times > 0 && mayDelete(s, p) })
+		if i >= 0 {
+			p := (*list)[i]
+			*list = slices.Delete(*list, i, i+1)
+			w, _, _ := eviction.MayDelete(s.Waivers, p, s.Now)
+			return p, w, true
+		}
+	}
+	return kube.Pod{}, engine.Waiver{}, false
+}
+
+func mayDelete(s engine.Scene, p kube.Pod) bool {
+	_, _, may := eviction.MayDelete(s.Waivers, p, s.Now)
+	return may
+}
+
+// deletions is the one deletion that is due, if one is.
+func (d *drain) deletions(s engine.Scene, n kube.Node, l *load) []engine.Change {
+	p, w, found := d.condemned(s, l)
+	if !found {
+		return nil
+	}
+	c := d.eviction(s, n, p)
+	c.Say = "delete past its budget, as the plan says (" + w.Reason + ")"
+	c.Expects += "; " + l.why[p.UID]
+	d.record(&c, s, n, l, p)
+	c.Do = func(ctx context.Context, t engine.Ticket) error { return d.leave(ctx, s, p, t, d.cluster.DeleteWithin) }
+	return []engine.Change{c}
+}
+
+// A farewell is one of the ways in which a pod is sent off.
+type farewell func(ctx context.Context, p kube.Pod, grace time.Duration) error

@@ -35,7 +35,7 @@ func drainFor(t *testing.T, s *kubetest.Server, w engine.Waiver, halfway time.Du
 	st, begun, learned := step(t, s, "node.drain"), time.Now(), engine.Facts{}
 	for done = map[string]int{}; time.Since(begun) < 2*halfway; time.Sleep(time.Second) {
 		now := scene(nil)
-		now.Learned, now.Halfway, now.Waivers = learned, begun.Add(halfway), []engine.Waiver{w}
+		now.Known, now.Halfway, now.Waivers = learned, begun.Add(halfway), []engine.Waiver{w}
 		changes, err := st.Observe(t.Context(), now)
 		if err == nil && len(changes) == 0 {
 			return done, true

@@ -49,6 +49,7 @@ type entry struct {
 	elapsed time.Duration
 	stay    *stay // of an intent: the host in its rollout
 	late    bool  // of an end: its time was over and a person is to be asked
+	rest    bool  // the time since the node's record before is a person's, who was asked
 }
 
 // A book is what the judge knows of a node.
@@ -204,7 +205,7 @@ func (j *judge) enter(e *entry) {
 		return
 	}
 	b := j.book(e.node)
-	if b.started && b.process == j.process && !e.late { // a person's time is not the node's
+	if b.started && b.process == j.process && !e.rest {
 		b.spent += e.elapsed - b.last
 	}
 	b.last, b.process = e.elapsed, j.process
@@ -214,6 +215,7 @@ func (j *judge) enter(e *entry) {
 			b.started, b.since, b.lives, b.spent = true, e.elapsed, 0, 0
 		}
 		b.lives++
+		b.late = false
 	case journal.Settled:
 		b.process = 0 // what follows is not its time
 		if e.state != engine.Stopped {

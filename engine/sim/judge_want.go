@@ -97,6 +97,7 @@ func (j *judge) appended(rec *journal.Record) {
 			}
 		case journal.Settled:
 			j.settles(i, rec)
+			e.rest = j.cur[i].late
 			e.late = rec.State == engine.Paused && j.pausesLate(j.cur[i], &j.p.script.toys[i])
 		}
 	}

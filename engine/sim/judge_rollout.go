@@ -134,6 +134,9 @@ func (j *judge) others(b *book, t *toy, fresh bool) {
 		if s.open() && !s.fallen && !s.before && (fresh || s.process == j.p.epoch) && !j.p.script.units[t.unit].finally && !un.finally && j.mayGoOn(u, t.host) {
 			j.fail("I1", "%s is begun while %s is at work on the same host", b.id, un.name)
 		}
+		if j.p.script.units[t.unit].finally && !un.finally {
+			continue // the run proper is over, and holds hosts in the middle of it; what is done finally can only make room there
+		}
 		if busy, _ := j.counts(un, t.host, nil, fresh); busy >= un.most && j.atWork(un) {
 			j.fail("I1", "%s is begun with %d other hosts of %s at work, whose maxUnavailable is %d:%s", b.id, busy, un.name, un.most, j.atWorkWords(un, t.host, fresh))
 		}

@@ -49,13 +49,17 @@ func (r *Reducer) decidedLate(i int32, said Decision) *Failure {
 	return &Failure{Late: true, Why: fmt.Sprintf("timed out after %s, and %s was decided by %s", r.graph.Nodes[i].Timeout, said.Verdict, DecidedBy(&rec))}
 }
 
-// endsLate is what the end of a step that ran out of time means for the others.
-func (r *Reducer) endsLate(i int32) {
-	st, says := &r.nodes[i], r.graph.Nodes[i].OnTimeout
-	if IsLateAnswer(st.said.Verdict) { // the next process asks anew
-		says, st.said = st.said.Verdict, Decision{}
+// stopsLate says whether nothing new begins when a step has run out of time, by a person's word or else by the plan's.
+func (r *Reducer) stopsLate(i int32) bool {
+	if said := r.nodes[i].said.Verdict; IsLateAnswer(said) {
+		return said == StopRun
 	}
-	if says == StopRun && !r.planted(47) {
-		r.halted = true // however many failures its rollout tolerates
+	return r.graph.Nodes[i].OnTimeout == StopRun
+}
+
+// forgetLateAnswer has a person asked anew: what they answered was about an attempt that has ended, in whatever way.
+func (r *Reducer) forgetLateAnswer(i int32) {
+	if st := &r.nodes[i]; IsLateAnswer(st.said.Verdict) {
+		st.said = Decision{}
 	}
 }

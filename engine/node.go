@@ -128,7 +128,9 @@ func (r *Reducer) takeNode(i int32, ev *journal.Record) {
 		r.takeStart(i, ev)
 		return
 	}
+	halts := ev.Late && r.stopsLate(i)
 	if ev.State != Stopped && ev.State != Paused { // that attempt has ended; the clock starts again
+		r.forgetLateAnswer(i)
 		st.started, st.since, st.begun, st.last, st.spent = false, 0, 0, 0, 0
 	}
 	if ev.State == Stopped || ev.State == Paused {
@@ -143,8 +145,8 @@ func (r *Reducer) takeNode(i int32, ev *journal.Record) {
 	}
 	r.settle(i, conditionOf(ev.State))
 	r.wasThrough(st.member, ev.Group)
-	if ev.Late {
-		r.endsLate(i)
+	if halts && !r.planted(47) {
+		r.halted = true // however many failures its rollout tolerates
 	}
 }
 

@@ -190,6 +190,20 @@ func TestAskOnTimeout(t *testing.T) {
 	}
 }
 
+// An answer is to one question: where the step has ended in another way before it was taken, it is asked anew.
+func TestALateAnswerIsToOneQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newLateRoll(AskPerson)
+		r.run(t, nil)
+		r.decide(SkipHost)
+		n := &r.graph.Nodes[0]
+		r.log.records = append(r.log.records, journal.Record{Kind: journal.Settled, Node: n.ID, Digest: n.Digest, State: Failed, Why: "there was no room"})
+		if s, took := r.run(t, nil); s.State != Paused || took < time.Hour {
+			t.Errorf("ended %s after %s: %s", s.State, took, s.Why)
+		}
+	})
+}
+
 // An answers gives one answer after the other to whoever asks, a minute after the question.
 type answers struct{ list, asked []string }
 

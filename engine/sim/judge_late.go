@@ -20,11 +20,6 @@ func (j *judge) asksLate(b *book, t *toy) {
 	}
 }
 
-// pausesLate says whether a pause is the question about a step that ran out of time; others ask about effects that were cut off.
-func (j *judge) pausesLate(b *book, t *toy) bool {
-	return b.late || t.late == engine.AskPerson && t.kind != approval && !j.undecided(t)
-}
-
 // stops says whether the end of a node has the run stop, because its time was over. It also notes that its host is left out.
 func (j *judge) stops(b *book, t *toy, why string) bool {
 	if !timedOut(why) {

@@ -98,7 +98,7 @@ func (j *judge) appended(rec *journal.Record) {
 		case journal.Settled:
 			j.settles(i, rec)
 			e.rest = j.cur[i].late
-			e.late = rec.State == engine.Paused && j.pausesLate(j.cur[i], &j.p.script.toys[i])
+			e.late = rec.State == engine.Paused && engine.AsksLate(rec.Why) // the others ask about effects that were cut off
 		}
 	}
 	if rec.Kind == journal.Stop {

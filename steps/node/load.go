@@ -44,7 +44,7 @@ func (d *drain) survey(ctx context.Context, s engine.Scene, n kube.Node) (*load,
 		switch fate, why := rules.Judge(p); {
 		case fate == eviction.Refused:
 			l.faults[why] = append(l.faults[why], p.String())
-		case fate == eviction.Passes && !(p.Finished && eviction.Overdue(p, s.Now)): // no process of such a one is left, nor a mount
+		case fate == eviction.Passes && (!p.Finished || !eviction.Overdue(p, s.Now)): // of such a one no process is left, nor a mount
 			l.terminating = append(l.terminating, p)
 		case fate == eviction.Goes:
 			l.send(p, d.comeback(s, p))

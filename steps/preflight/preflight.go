@@ -143,7 +143,7 @@ func Checks() []engine.Check {
 		all = append(all, c.Check)
 		all = append(all, c.also...)
 	}
-	return append(all, idleWaiver)
+	return append(all, idleWaiver())
 }
 
 // Judge makes the checks of these areas, or all, and returns what they find, waivers applied, in the order for people. Only who makes

@@ -59,6 +59,9 @@ const (
 	WaitOn    = "wait" // the step has as much time again
 )
 
+// Never is the When of a node that never runs: its plan tells beforehand that its condition does not hold.
+const Never = "false"
+
 // Retry says how often an attempt that failed is made again. Only transient failures are, unless On says otherwise.
 type Retry struct {
 	Attempts int           `json:"attempts"` // at least 1

@@ -97,7 +97,7 @@ func (w *binding) when() error {
 	switch w.node.When {
 	case "":
 		return nil
-	case "false":
+	case engine.Never:
 		w.bound.Skip = true
 		return nil
 	}

@@ -35,7 +35,7 @@ type setting struct {
 func (x *expander) fill(n *engine.Node, u *unit, host *engine.Target) {
 	k := x.knowledgeOf(u)
 	n.At, n.When = k.at, x.whenOn(u, k, host)
-	s := x.settingOn(u, k, host, n.When != "false")
+	s := x.settingOn(u, k, host, n.When != engine.Never)
 	n.With, n.Retry, n.Timeout, n.Gate = s.with, s.retry, s.timeout, s.gate
 	if n.OnTimeout = u.Late.Text; n.OnTimeout == engine.SkipHost {
 		n.OnTimeout = "" // as without a word
@@ -146,7 +146,7 @@ func kindTimeout(step engine.Step) time.Duration {
 	return defaultTimeout
 }
 
-// when is what is left of the conditions: "" for true, "false", or the text that the run evaluates.
+// when is what is left of the conditions: "" for true, engine.Never, or the text that the run evaluates.
 func (x *expander) when(u *unit, p *prepared, host *engine.Target) (string, error) {
 	var rest []string
 	for i, e := range p.whens {
@@ -162,7 +162,7 @@ func (x *expander) when(u *unit, p *prepared, host *engine.Target) (string, erro
 		case text != "":
 			rest = append(rest, text)
 		case v.Value() != true:
-			return "false", nil
+			return engine.Never, nil
 		}
 	}
 	if len(rest) > 1 {

@@ -21,7 +21,7 @@ func Outline(c *engine.Catalog, n *engine.Node) (engine.Step, error) {
 		return nil, err
 	}
 	step := kind.New()
-	if err := decodeKnown(with, step); err != nil && n.When != "false" {
+	if err := decodeKnown(with, step); err != nil && n.When != engine.Never {
 		return nil, fmt.Errorf("%s: %w", n.ID, err)
 	}
 	return step, nil

@@ -84,8 +84,11 @@ func GoalOf(g *engine.Graph, steps Steps) (Goal, error) {
 	return goal, nil
 }
 
-// learn takes in one step on a host, and tells whether it changes what runs there.
+// learn takes in one step on a host, and tells whether it changes what runs there. One that never runs there wants nothing.
 func (g *Goal) learn(graph *engine.Graph, n *engine.Node, h *HostGoal, steps Steps) (bool, error) {
+	if n.When == engine.Never {
+		return false, nil
+	}
 	switch n.Kind {
 	case "etcd.snapshot":
 		g.Saves = true

@@ -79,3 +79,21 @@ func outlined(t *testing.T) Steps {
 	}
 	return func(n *engine.Node) (engine.Step, error) { return plan.Outline(catalog, n) }
 }
+
+// What a plan leaves out on its hosts, since its condition does not hold there, it neither does nor promises.
+func TestWhatNeverRunsIsNoGoal(t *testing.T) {
+	g := &engine.Graph{Targets: []engine.Target{{Name: "w1"}}, Nodes: []engine.Node{{ID: "check@w1", Step: "check", Kind: "node.ready", Target: engine.Target{Name: "w1"}}}}
+	for _, kind := range []string{"etcd.snapshot", "packages.repository", "packages.install", "kubeadm.upgrade", "node.cordon", "node.drain", "node.uncordon"} {
+		g.Nodes = append(g.Nodes, engine.Node{ID: kind + "@w1", Step: kind, Kind: kind, When: "false", Target: engine.Target{Name: "w1"}})
+	}
+	got, err := GoalOf(g, outlined(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]HostGoal{{Name: "w1", Revisions: map[string]string{}}}, got.Hosts); d != "" {
+		t.Errorf("hosts (-want +got)\n%s", d)
+	}
+	if len(got.Drains) > 0 || got.Cordons || got.Saves {
+		t.Errorf("drains %v, cordons %t, saves %t", got.Drains, got.Cordons, got.Saves)
+	}
+}

@@ -274,7 +274,7 @@ func TestWebhooks(t *testing.T) {
 		t.Fatalf("got %+v, %v", hooks, err)
 	}
 	all, pods := hooks[0], hooks[1]
-	want := kube.Webhook{Configuration: "ValidatingWebhookConfiguration policy", Name: "pods", Namespace: "guard", Service: "policy", Rules: "CREATE, UPDATE pods"}
+	want := kube.Webhook{Configuration: "ValidatingWebhookConfiguration policy", Name: "pods", Siblings: 3, Namespace: "guard", Service: "policy", Port: 443, Rules: "CREATE, UPDATE pods"}
 	if diff := cmp.Diff(want, pods, cmpopts.IgnoreFields(kube.Webhook{}, "Selects", "Asked", "Pods", "Evictions")); diff != "" {
 		t.Error(diff)
 	}
@@ -361,7 +361,7 @@ func TestWritesOfWebhooks(t *testing.T) {
 	}
 }
 
-// Nobody answers for a webhook whose service is gone or has no Ready pod. Of a service that does not select pods nobody knows.
+// Nobody answers for a webhook whose service is gone, has no Ready pod or not the port that the webhook names. Of a service that does not select pods nobody knows.
 func TestSilentWebhooks(t *testing.T) {
 	const selects = `"selector": {"app": "policy"}`
 	pod := func(change func(*kube.Pod)) []kube.PlacedPod {
@@ -381,6 +381,9 @@ func TestSilentWebhooks(t *testing.T) {
 		{"a pod of another namespace", selects, pod(func(p *kube.Pod) { p.Namespace = "shop" }), true},
 		{"a pod that is not Ready and published", selects + `, "publishNotReadyAddresses": true`, pod(func(p *kube.Pod) { p.Ready = false }), false},
 		{"a pod that has ended and is published", selects + `, "publishNotReadyAddresses": true`, pod(func(p *kube.Pod) { p.Ready, p.Phase = false, "Failed" }), true},
+		{"its port, which is 443 where none is written", selects + `, "ports": [{"port": 80}, {"port": 443}]`, pod(func(*kube.Pod) {}), false},
+		{"another port", selects + `, "ports": [{"port": 8443}]`, pod(func(*kube.Pod) {}), true},
+		{"another port, and endpoints made by hand", `"ports": [{"port": 8443}]`, nil, true},
 		{"endpoints made by hand", ``, nil, false},
 		{"another name", selects + `, "type": "ExternalName"`, nil, false},
 		{"no service", "none", pod(func(*kube.Pod) {}), true},

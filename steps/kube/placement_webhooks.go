@@ -21,9 +21,12 @@ type Webhook struct {
 	Configuration      string // kind and name: "ValidatingWebhookConfiguration policy"
 	Name               string
 	Namespace, Service string // where the API server finds it
+	Port               int32  // of that service
+	Siblings           int    // how many webhooks its configuration has, itself and whatever does not fail closed included
 	Rules              string // what it is asked about, in words: "CREATE pods; CREATE, UPDATE deployments.apps"
 	Conditional        bool   // it has match conditions: it may not be asked after all
 	Missing            bool   // the cluster has no such service
+	Shut               bool   // its service has not this port
 	Elsewhere          bool   // its service has endpoints made by hand, or another name: who answers is not known
 	Unready            bool   // its service publishes pods that are not Ready too
 
@@ -35,12 +38,12 @@ type Webhook struct {
 
 // AnsweredBy says whether a pod answers for the webhook now.
 func (w Webhook) AnsweredBy(p Pod) bool {
-	return w.Selects(p) && (p.Ready && !p.Terminating || w.Unready && p.Phase == string(corev1.PodRunning))
+	return !w.Shut && w.Selects(p) && (p.Ready && !p.Terminating || w.Unready && p.Phase == string(corev1.PodRunning))
 }
 
 // Silent says whether nobody answers for the webhook, among all pods of the cluster: what it is asked about is refused.
 func (w Webhook) Silent(pods []PlacedPod) bool {
-	return !w.Elsewhere && !slices.ContainsFunc(pods, func(p PlacedPod) bool { return w.AnsweredBy(p.Pod) })
+	return w.Shut || !w.Elsewhere && !slices.ContainsFunc(pods, func(p PlacedPod) bool { return w.AnsweredBy(p.Pod) })
 }
 
 // Webhooks returns the validating and mutating webhooks that fail closed and are answered by a service of the cluster, by
@@ -75,6 +78,7 @@ func (c *Client) Webhooks(ctx context.Context) ([]Webhook, error) {
 // A hook is what validating and mutating webhooks have in common.
 type hook struct {
 	configuration, name  string
+	siblings             int
 	service              *admissionv1.ServiceReference // nil: a server outside the cluster
 	fails                *admissionv1.FailurePolicyType
 	rules                []admissionv1.RuleWithOperations
@@ -87,12 +91,21 @@ func (h hook) closed() bool {
 	return h.service != nil && (h.fails == nil || *h.fails == admissionv1.Fail)
 }
 
+// port is that of the service, or the default of the API's v1.
+func (h hook) port() int32 {
+	const https = 443
+	if h.service.Port == nil {
+		return https
+	}
+	return *h.service.Port
+}
+
 func (c *Client) hooks(ctx context.Context) ([]hook, error) {
 	validating, err := list(ctx, c, query{what: "the validating webhooks", path: []string{admission, "validatingwebhookconfigurations"}},
 		func(l *admissionv1.ValidatingWebhookConfigurationList) (all []hook) {
 			for _, item := range l.Items {
 				for _, w := range item.Webhooks {
-					all = append(all, hook{"ValidatingWebhookConfiguration " + item.Name, w.Name, w.ClientConfig.Service, w.FailurePolicy,
+					all = append(all, hook{"ValidatingWebhookConfiguration " + item.Name, w.Name, len(item.Webhooks), w.ClientConfig.Service, w.FailurePolicy,
 						w.Rules, w.NamespaceSelector, w.ObjectSelector, len(w.MatchConditions) > 0})
 				}
 			}
@@ -105,7 +118,7 @@ func (c *Client) hooks(ctx context.Context) ([]hook, error) {
 		func(l *admissionv1.MutatingWebhookConfigurationList) (all []hook) {
 			for _, item := range l.Items {
 				for _, w := range item.Webhooks {
-					all = append(all, hook{"MutatingWebhookConfiguration " + item.Name, w.Name, w.ClientConfig.Service, w.FailurePolicy,
+					all = append(all, hook{"MutatingWebhookConfiguration " + item.Name, w.Name, len(item.Webhooks), w.ClientConfig.Service, w.FailurePolicy,
 						w.Rules, w.NamespaceSelector, w.ObjectSelector, len(w.MatchConditions) > 0})
 				}
 			}
@@ -126,11 +139,14 @@ func (c *Client) service(ctx context.Context, namespace, name string) (*corev1.S
 }
 
 // behind is the webhook with what its service says of who answers. The selector of an ExternalName is not looked at by
-// anybody.
+// anybody, and neither are its ports. To any other service the API server goes by the port that the webhook names
+// (k8s.io/apiserver: pkg/util/proxy, findServicePort).
 func (w Webhook) behind(s *corev1.Service) Webhook {
 	selector := labels.Nothing()
 	w.Missing, w.Unready = s.Name == "", s.Spec.PublishNotReadyAddresses
-	w.Elsewhere = !w.Missing && (len(s.Spec.Selector) == 0 || s.Spec.Type == corev1.ServiceTypeExternalName)
+	named := s.Spec.Type == corev1.ServiceTypeExternalName
+	w.Elsewhere = !w.Missing && (len(s.Spec.Selector) == 0 || named)
+	w.Shut = !named && len(s.Spec.Ports) > 0 && !slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == w.Port })
 	if !w.Missing && !w.Elsewhere {
 		selector = labels.SelectorFromSet(s.Spec.Selector)
 	}
@@ -145,8 +161,8 @@ func (h hook) toWebhook(namespaces map[string]map[string]string) Webhook {
 		return h.asks(w) && ofLabels.Matches(labels.Set(w.Labels)) && (w.Namespace == "" || inNamespace.Matches(labels.Set(namespaces[w.Namespace])))
 	}
 	return Webhook{
-		Configuration: h.configuration, Name: h.name, Conditional: h.conditional, Rules: ruleWords(h.rules),
-		Namespace: h.service.Namespace, Service: h.service.Name, Asked: asked,
+		Configuration: h.configuration, Name: h.name, Siblings: h.siblings, Conditional: h.conditional, Rules: ruleWords(h.rules),
+		Namespace: h.service.Namespace, Service: h.service.Name, Port: h.port(), Asked: asked,
 		Pods: func(namespace string, set map[string]string) bool {
 			return asked(Write{Operation: "CREATE", Resource: "pods", Namespace: namespace, Labels: set})
 		},

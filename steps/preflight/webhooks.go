@@ -27,7 +27,7 @@ func silentWebhooks(v *View) (found []finding.Finding) {
 		if !h.Silent(v.Cluster.Pods) {
 			continue
 		}
-		key := h.Configuration + " " + h.Namespace + "/" + h.Service
+		key := fmt.Sprintf("%s %s/%s:%d", h.Configuration, h.Namespace, h.Service, h.Port)
 		if byService[key] == nil {
 			byService[key] = &silence{}
 			all = append(all, byService[key])
@@ -79,36 +79,54 @@ func (s *silence) finding(pods []kube.PlacedPod) finding.Finding {
 	default:
 		f.What += "some writes, though none of the upgrade's"
 	}
-	object := strings.ToLower(strings.Replace(h.Configuration, " ", "/", 1))
-	f.Remedy = fmt.Sprintf("see why its pods are not Ready: `kubectl -n %s get pods`; until they are, let it fail open (failurePolicy: Ignore): `kubectl edit %s`",
-		h.Namespace, object)
-	if h.Missing {
-		f.Remedy = fmt.Sprintf("install again what service %s/%s belonged to, or take away what is left of it: `kubectl delete %s`", h.Namespace, h.Service, object)
-	}
+	f.Remedy = s.remedy()
 	return f
+}
+
+// remedy is what to do about the service, or about the webhooks in their configuration, which may have others that are answered.
+func (s *silence) remedy() string {
+	h := s.hooks[0]
+	service, object := h.Namespace+"/"+h.Service, strings.ToLower(strings.Replace(h.Configuration, " ", "/", 1))
+	switch {
+	case h.Shut:
+		return fmt.Sprintf("have service %s and clientConfig.service.port name one port: `kubectl edit %s`", service, object)
+	case h.Missing && len(s.hooks) < h.Siblings:
+		return fmt.Sprintf("install again what service %s belonged to, or take these webhooks, and no others, out of their configuration: `kubectl edit %s`", service, object)
+	case h.Missing:
+		return fmt.Sprintf("install again what service %s belonged to, or take away what is left of it: `kubectl delete %s`", service, object)
+	}
+	return fmt.Sprintf("see why its pods are not Ready: `kubectl -n %s get pods`; until they are, let it fail open (failurePolicy: Ignore): `kubectl edit %s`",
+		h.Namespace, object)
 }
 
 // evidence says what is wrong with the service, and what each webhook is asked about.
 func (s *silence) evidence(pods []kube.PlacedPod) string {
-	h := s.hooks[0]
-	state := fmt.Sprintf("service %s/%s does not exist", h.Namespace, h.Service)
-	if !h.Missing {
-		var behind []string
-		for _, p := range pods {
-			if h.Selects(p.Pod) {
-				behind = append(behind, standing(p.Pod))
-			}
-		}
-		state = fmt.Sprintf("service %s/%s has no pods", h.Namespace, h.Service)
-		if len(behind) > 0 {
-			state = fmt.Sprintf("service %s/%s has no Ready pod: %s", h.Namespace, h.Service, finding.Few(behind))
-		}
-	}
 	rules := make([]string, len(s.hooks))
 	for i, h := range s.hooks {
 		rules[i] = h.Name + " is asked about " + h.Rules
 	}
-	return state + "\n" + finding.Few(rules)
+	return s.state(pods) + "\n" + finding.Few(rules)
+}
+
+func (s *silence) state(pods []kube.PlacedPod) string {
+	h := s.hooks[0]
+	service := fmt.Sprintf("service %s/%s", h.Namespace, h.Service)
+	switch {
+	case h.Missing:
+		return service + " does not exist"
+	case h.Shut:
+		return fmt.Sprintf("%s has no port %d", service, h.Port)
+	}
+	var behind []string
+	for _, p := range pods {
+		if h.Selects(p.Pod) {
+			behind = append(behind, standing(p.Pod))
+		}
+	}
+	if len(behind) == 0 {
+		return service + " has no pods"
+	}
+	return fmt.Sprintf("%s has no Ready pod: %s", service, finding.Few(behind))
 }
 
 // standing is a pod with its node and phase.

@@ -21,7 +21,9 @@ func (v *View) writes() []kube.Write {
 	return slices.Concat(v.writesOfDrains(), v.writesOfNodes(), v.writesOfKubeadm())
 }
 
-// writesOfNodes: the lock, cordons, and what a kubelet has to tell, or its node is not Ready for long.
+// writesOfNodes: the lock, cordons, and what a kubelet has to tell, or its node is not Ready for long. One that begins creates its
+// node, though it is there, and tells nothing before admission lets that through (pkg/kubelet/kubelet_node_status.go,
+// tryRegisterWithAPIServer).
 func (v *View) writesOfNodes() []kube.Write {
 	const leases = "coordination.k8s.io"
 	all := append(both(kube.Write{Group: leases, Resource: "leases", Namespace: systemNamespace}),
@@ -30,13 +32,16 @@ func (v *View) writesOfNodes() []kube.Write {
 		if v.Goal.Cordons || !v.Goal.To.IsZero() { // kubeadm notes there where the container runtime listens
 			all = append(all, kube.Write{Operation: "UPDATE", Resource: "nodes", Labels: n.Labels})
 		}
+		if !v.Goal.To.IsZero() {
+			all = append(all, kube.Write{Operation: "CREATE", Resource: "nodes", Labels: n.Labels})
+		}
 		all = append(all, kube.Write{Operation: "UPDATE", Resource: "nodes/status", Labels: n.Labels})
 	}
 	return all
 }
 
-// writesOfDrains: each pod is evicted, its kubelet says that it has ended and takes it out of the API, and its controller
-// makes another. No webhook can tell pods of one namespace with the same labels apart.
+// writesOfDrains: each pod is evicted, its kubelet says that it has ended and takes it out of the API, its controller makes
+// another, and the scheduler gives that a node. No webhook can tell pods of one namespace with the same labels apart.
 func (v *View) writesOfDrains() (all []kube.Write) {
 	pods, seen := map[string]kube.Pod{}, map[string]bool{}
 	for _, p := range v.Cluster.Pods {
@@ -52,6 +57,7 @@ func (v *View) writesOfDrains() (all []kube.Write) {
 			seen[kin] = true
 			all = append(all, kube.Write{Operation: "CREATE", Resource: "pods/eviction", Namespace: p.Namespace})
 			all = append(all, writesOfPod(p.Namespace, p.Labels)...)
+			all = append(all, kube.Write{Operation: "CREATE", Resource: "pods/binding", Namespace: p.Namespace}) // a Binding has no labels
 		}
 	}
 	return all

@@ -12,7 +12,7 @@ within() { # SECONDS PROGRAM...; 124 if it did not answer
   seconds=$1 code=0
   shift
   timeout -k 2 "$seconds" "$@" || code=$?
-  if [ "$code" = 137 ]; then code=124; fi # it did not heed the first signal
+  case $code in 137 | 143) code=124 ;; esac # it did not heed the first signal; that of BusyBox tells which one ended it
   if [ "$code" = 124 ]; then echo "$* has not answered for ${seconds}s" >&2; fi
   return "$code"
 }

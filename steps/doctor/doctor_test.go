@@ -100,6 +100,10 @@ func TestWhatDoesNotRunIsNamed(t *testing.T) {
 		}, "w1 containerd down\nw1 kubelet failing after containerd on w1", "systemctl start containerd"},
 		"a container runtime that hangs": {func(p *Picture) { p.at("w1").Runtime = survey.Runtime{Asked: true, Says: "deadline"} },
 			"w1 containerd failing", "journalctl -u containerd"},
+		"a container runtime that hangs, whose service is not known": {func(p *Picture) {
+			p.at("w1").Runtime = survey.Runtime{Asked: true, Says: "deadline"}
+			delete(p.at("w1").Units, containerd)
+		}, "w1 container runtime failing", "`systemctl list-units --type=service`"},
 		"a manifest that is gone, with a copy": {func(p *Picture) {
 			p.at("cp1").remove(census.Etcd)
 			p.at("cp1").Components[census.Etcd] = &Component{Backup: "/etc/kubernetes/tmp/kubeadm-backup-manifests-1/etcd.yaml"}

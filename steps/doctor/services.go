@@ -78,6 +78,9 @@ func (p *Picture) runtime(h *Host) []Diagnosis {
 	}
 	d := Diagnosis{Host: h.Name, Component: name, State: cmp.Or(worst, Failing), Why: "it does not answer: " + h.Runtime.Says}
 	d.Next = "see the whole log there, `journalctl -u " + name + " -e`, mend what it names, then `systemctl restart " + name + "`"
+	if name == someRuntime {
+		d.Next = "find its service there, `systemctl list-units --type=service`, mend what its log names, then restart it"
+	}
 	if s, there := h.service(name); there && worst != "" {
 		d.Why, d.Log = words(name, s), telling(h.Journals[name], mostLines)
 		if worst == Down && strings.HasPrefix(s.Result, "success") {

@@ -11,7 +11,7 @@ import (
 
 // illDaemons names the pods of DaemonSets that are not well on a node: its network, its storage, its logs. The upgrade goes
 // on with them as they are, since it did not break them, and would not see whether it breaks them further. Those of a node
-// that is not Ready are told with it.
+// that is not Ready are told with it. The same on many nodes is told in the same words.
 func illDaemons(v *View) (found []finding.Finding) {
 	if v.Cluster == nil {
 		return nil
@@ -24,9 +24,10 @@ func illDaemons(v *View) (found []finding.Finding) {
 			continue
 		}
 		found = append(found, finding.Finding{Severity: finding.Warning, Where: p.Node,
-			What:     fmt.Sprintf("pod %s of DaemonSet %s is not well: %s%s", p, p.Owner, p.Ails.Why, ofContainer(p.Ails.Container)),
-			Evidence: strings.TrimSpace(p.Ails.Says),
-			Remedy:   fmt.Sprintf("see `kubectl -n %s describe pod %s` and mend it: the upgrade takes it as ill before, and watches it no further on this node", p.Namespace, p.Name)})
+			What:     fmt.Sprintf("the pod of DaemonSet %s is not well: %s%s", p.Owner, p.Ails.Why, ofContainer(p.Ails.Container)),
+			Evidence: strings.TrimSuffix(p.String()+": "+strings.TrimSpace(p.Ails.Says), ": "),
+			Remedy: fmt.Sprintf("see `kubectl -n %s get pods -o wide` and mend those of DaemonSet %s: the upgrade takes them as ill before, and watches them no further on their nodes",
+				p.Namespace, p.Owner)})
 	}
 	return found
 }

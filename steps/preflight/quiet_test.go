@@ -111,6 +111,23 @@ func TestOneTroubleIsToldOnce(t *testing.T) {
 	}
 }
 
+// What ails a DaemonSet on all nodes differs in nothing but its place, so that the report can tell it once.
+func TestADaemonSetThatIsIllEverywhere(t *testing.T) {
+	v := healthy(t)
+	for _, node := range []string{"cp1", "w1"} {
+		p := pod("kube-system", "cni-of-"+node, node, "cni", "k8s-app=cni")
+		p.OwnerKind, p.Ails = "DaemonSet", &kube.Complaint{Pod: p.Pod, Why: "ImagePullBackOff", Says: "back-off pulling"}
+		v.Cluster.Pods = append(v.Cluster.Pods, p)
+	}
+	found := illDaemons(v)
+	if len(found) != 2 || !strings.Contains(found[1].Evidence, "kube-system/cni-of-w1") {
+		t.Fatalf("%+v", found)
+	}
+	if a, b := found[0], found[1]; a.What != b.What || a.Remedy != b.Remedy || a.Where == b.Where {
+		t.Errorf("%+v", found)
+	}
+}
+
 const (
 	toGuard      = `"clientConfig": {"service": {"namespace": "guard", "name": "guard"}}`
 	everyPod     = `{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}`

@@ -68,7 +68,7 @@ func crashing() []trouble {
 	return []trouble{{
 		name: "a DaemonSet that crash-loops", plant: apply("crashes"), cure: `k delete namespace crashes --timeout=120s`,
 		shows: `k -n crashes get pods -o json | jq -e '[.items[] | select(.spec.nodeName == "w1")] | length == 1 and all(.[]; .status.containerStatuses[0] | .restartCount >= 3 and .state.waiting.reason == "CrashLoopBackOff")'`,
-		want:  []wanted{{"warning", "node.daemons", "w1", "of DaemonSet shop is not well: CrashLoopBackOff (container shop)", "it last ended with exit code 1", "kubectl -n crashes describe pod shop-"}},
+		want:  []wanted{{"warning", "node.daemons", "w1", "of DaemonSet shop is not well: CrashLoopBackOff (container shop)", "it last ended with exit code 1", "kubectl -n crashes get pods -o wide"}},
 		along: []string{"node.daemons"},
 	}}
 }

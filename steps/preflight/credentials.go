@@ -3,6 +3,7 @@ package preflight
 import (
 	"time"
 
+	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/finding"
 )
 
@@ -16,9 +17,9 @@ func credentials(v *View) []finding.Finding {
 	if c.Ends.IsZero() || c.Renewable || c.Ends.Sub(v.Now) >= lastsFor {
 		return nil
 	}
-	f := finding.Finding{Severity: finding.Warning, Where: "cluster", Remedy: c.Advice,
+	f := finding.Finding{Severity: finding.Warning, Where: engine.Cluster, Remedy: c.Advice,
 		What:     c.What + " ends in " + days(c.Ends.Sub(v.Now)),
-		Evidence: "it ends at " + c.Ends.Format(time.DateTime) + "; the upgrade stops where it is then, and goes on with a new one"}
+		Evidence: "it ends at " + c.Ends.Local().Format(time.DateTime) + "; the upgrade stops where it is then, and goes on with a new one"}
 	if c.Ends.Before(v.Now) { // the API server has another clock
 		f.What = c.What + " has ended by the clock of this machine"
 	}

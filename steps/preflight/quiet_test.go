@@ -111,6 +111,19 @@ func TestOneTroubleIsToldOnce(t *testing.T) {
 	}
 }
 
+// A certificate tells its end in the time of Greenwich, a token in that of no place: both are told in that of who reads it.
+func TestWhenCredentialsEndByTheReadersClock(t *testing.T) {
+	v := healthy(t)
+	var told []string
+	for _, zone := range []*time.Location{time.UTC, time.FixedZone("X", 5*60*60)} {
+		v.Credentials = kube.Credentials{What: "the certificate of the kubeconfig", Ends: now.Add(time.Minute).In(zone)}
+		told = append(told, credentials(v)[0].Evidence)
+	}
+	if want := now.Add(time.Minute).Local().Format(time.DateTime); told[0] != told[1] || !strings.Contains(told[0], want) {
+		t.Errorf("%q, want %s", told, want)
+	}
+}
+
 // What ails a DaemonSet on all nodes differs in nothing but its place, so that the report can tell it once.
 func TestADaemonSetThatIsIllEverywhere(t *testing.T) {
 	v := healthy(t)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/eviction"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
@@ -52,9 +53,9 @@ func (v *View) grip(p kube.Pod) grip {
 	i := slices.IndexFunc(v.Cluster.Census.Nodes, func(n kube.Node) bool { return n.Name == p.Node })
 	switch {
 	case p.Finished && len(p.Finalizers) > 0:
-		return grip{"cluster", finishedAndKept}
+		return grip{engine.Cluster, finishedAndKept}
 	case p.Node == "":
-		return grip{"cluster", keptNowhere}
+		return grip{engine.Cluster, keptNowhere}
 	case i < 0:
 		return grip{p.Node, keptByGone}
 	case !v.Cluster.Census.Nodes[i].Ready:

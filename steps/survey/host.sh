@@ -17,6 +17,7 @@ file() { # the file as it is, up to 64 KiB
 section host
 echo "user $(id -u)"
 clock=$(date +%s.%N)
+case $clock in *N) clock=${clock%.*} ;; esac # it knows no nanoseconds
 now=${clock%.*}
 echo "clock $clock"
 up=$(cut -d . -f 1 /proc/uptime)

@@ -31,3 +31,12 @@ func TestWhatHangsIsNamedAndTheRestIsTold(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 }
+
+// A host whose date(1) knows no nanoseconds, as BusyBox's may not, tells its clock by the second.
+func TestAClockWithoutNanoseconds(t *testing.T) {
+	commands := map[string]string{"date": `[ "$1" != +%s.%N ] || echo 1795319344.%N`, "timeout": hurried}
+	h := Read("w1", inquiry.Read(inquirytest.Here(t, inquiry.Script(Wanted{}.question()), commands)), time.Now(), time.Now())
+	if !h.Now.Equal(time.Unix(1795319344, 0)) {
+		t.Errorf("%s", h.Now)
+	}
+}

@@ -239,7 +239,7 @@ func (r *Reducer) beginEffect(i int32, w *work) {
 		ticket = ticketID(r.opt.Run, n.ID, w.Next)
 	}
 	rec := journal.Record{Kind: journal.Intent, Node: n.ID, Ticket: ticket, Host: n.Target.Name, Uses: n.Kind, Say: p.Say, Of: p.Of,
-		Repeat: string(p.Repeat), Why: p.Expects, Digest: n.Digest, Group: n.Group, Outage: p.Outage}
+		Repeat: string(p.Repeat), Why: p.Expects, Digest: n.Digest, Group: n.Group, Outage: p.Outage, Facts: p.Tried}
 	r.record(rec)
 	r.effects.byTicket[ticket].Change = c
 	r.want(Command{Do: Make, Node: int(i), Change: c, Ticket: ticket, Until: w.Deadline, Exempt: r.outage.open(r.now) && r.outage.Node == i})

@@ -129,6 +129,32 @@ func TestAStepReadsWhatTheRunKnows(t *testing.T) {
 	}
 }
 
+// What is known of a change once it was tried is recorded before it is made: also a process that comes after one which was killed in the
+// middle of it knows that, and nothing of what would have held afterwards.
+func TestWhatWasTriedIsKnownAfterAKill(t *testing.T) {
+	log := &memory{w: newWorld()}
+	ctx, kill := context.WithCancel(t.Context())
+	evict := stepFunc(func(context.Context, Scene) ([]Change, error) {
+		return []Change{{Say: "evict", Repeat: Convergent, Tried: Facts{"evicted@h": "1"}, Then: Facts{"drained@h": "true"}, Do: func(context.Context, Ticket) error {
+			kill()
+			return nil
+		}}}, nil
+	})
+	if err := (&Runner{Graph: one("x"), Run: "r", Log: log, Binder: binder{"x": evict}}).Start(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	look := stepFunc(func(_ context.Context, s Scene) ([]Change, error) {
+		times, _ := s.Fact("evicted@h")
+		if _, knows := s.Fact("drained@h"); times != "1" || knows {
+			t.Errorf("knows of %q evictions, and that it is drained: %t", times, knows)
+		}
+		return nil, nil
+	})
+	if s := start(t, &Runner{Graph: one("x"), Run: "r", Log: log, Binder: binder{"x": look}}, log.records...); s.State != Done {
+		t.Errorf("resumed: ended %s: %s", s.State, s.Why)
+	}
+}
+
 // A once-effect that the plan no longer asks for proves nothing about the one that it asks for now.
 func TestAnEditedOnceStepIsDone(t *testing.T) {
 	w := newWorld()

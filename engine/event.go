@@ -52,6 +52,7 @@ type Proposal struct {
 	Say, Of, If, Expects string
 	Repeat               Repeat
 	Outage               time.Duration
+	Tried                Facts
 }
 
 // key tells changes of a step apart: by their words.

@@ -161,7 +161,7 @@ func (x *execution) observe(ctx context.Context, h *hand, c Command) (ev Event) 
 }
 
 func (c *Change) proposal() Proposal {
-	return Proposal{Say: c.Say, Of: c.Of, If: c.If, Expects: c.Expects, Repeat: c.Repeat, Outage: c.Outage}
+	return Proposal{Say: c.Say, Of: c.Of, If: c.If, Expects: c.Expects, Repeat: c.Repeat, Outage: c.Outage, Tried: c.Tried}
 }
 
 func (x *execution) scene(h *hand, c Command) Scene {

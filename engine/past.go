@@ -29,7 +29,8 @@ func (p *Past) Take(rec *journal.Record) {
 
 // learn takes in what a record says became known.
 func (f Facts) learn(rec *journal.Record) {
-	if rec.Kind == journal.Outcome || rec.Kind == journal.Begin {
+	switch rec.Kind {
+	case journal.Begin, journal.Intent, journal.Outcome:
 		maps.Copy(f, rec.Facts)
 	}
 }

@@ -157,6 +157,7 @@ type Change struct {
 	Of      string        // the one thing among many that this change is about, such as a pod; may be empty
 	If      string        // set when a dry run cannot know yet whether this will be needed: "known after ..."
 	Then    Facts         // what will hold afterwards: lets a dry run look past it, recorded by a real one
+	Tried   Facts         // what is known once it was tried, whatever came of it: recorded by a real run with its intent, before it is made
 	Repeat  Repeat        // what may be done when nobody knows whether it happened
 	Outage  time.Duration // how long the cluster's API may be away because of it; 0 means not at all
 	Expects string        // the state the target was seen in, for the record: "kubelet 1.27.3-1.1, held"

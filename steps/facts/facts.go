@@ -27,16 +27,16 @@ func Configured(host string) string { return "configured@" + host }
 // Cordoned is "true" for a host that takes no new pods, "false" once it takes them again.
 func Cordoned(host string) string { return "cordoned@" + host }
 
-// CordonedAt is when a host was last cordoned by this run: it tells one drain of it from the next.
+// CordonedAt is when this run last began to cordon a host: it tells one drain of it from the next.
 func CordonedAt(host string) string { return "cordoned-at@" + host }
 
-// Evicted is how often pods of one owner have been evicted from a host, see steps/node.
+// Evicted is how often evictions of one owner's pods from a host were asked for, see steps/node.
 func Evicted(host, owner string) string { return "evicted." + owner + "@" + host }
 
 // Left is set for the owner of pods that a drain leaves on a host, because they come back in spite of the cordon.
 func Left(host, owner string) string { return "left." + owner + "@" + host }
 
-// Released is set for a volume that a drain has taken the pod of from a host.
+// Released is set for a volume whose pod a drain has asked to leave a host.
 func Released(host, volume string) string { return "released." + volume + "@" + host }
 
 // Daemons is how the pods of DaemonSets on a host were when this run first cordoned it, as node.ready reads it.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"upgrader.dev/upgrader/engine"
@@ -56,18 +57,19 @@ func (d *drain) comeback(s engine.Scene, p kube.Pod) comeback {
 	switch {
 	case p.Tolerates && (g.newcomer || g.round > 1): // as kubectl drain, which does not look again
 		return settled
+	case g.round <= mostRounds: // also where others of its owner were left
+		return fresh
 	case fact(s, facts.Left(s.Target.Name, owner(p))) == stamp(s):
 		return settled
-	case g.round > mostRounds:
-		return stubborn
 	}
-	return fresh
+	return stubborn
 }
 
-// A stay is what a run keeps in mind of the evictions of one owner's pods from one node.
+// A stay is what a run keeps in mind of the evictions of one owner's pods from one node. It is recorded before they are asked for: a process
+// that is killed meanwhile must not have its successors evict them again for ever.
 type stay struct {
-	round  int
-	latest time.Time // when the last of the pods of this round was made: one made later is of the next
+	round  int       // the highest
+	latest time.Time // when the last of the pods so far was made: one made later is of the next
 	stamp  string    // of the cordon
 }
 
@@ -89,10 +91,11 @@ func (d *drain) recall(s engine.Scene, p kube.Pod) (known stay) {
 	return known
 }
 
-// send is what is to be recorded when a pod is evicted.
+// send is what is to be recorded when a pod is asked for. One that is kept here may be of an earlier round than others of its owner.
 func (d *drain) send(s engine.Scene, l *load, p kube.Pod) stay {
-	now := stay{round: d.guests[p.UID].round, latest: p.Created, stamp: stamp(s)}
-	for _, other := range l.evict {
+	before := d.recall(s, p)
+	now := stay{round: max(before.round, d.guests[p.UID].round), latest: before.latest, stamp: stamp(s)}
+	for _, other := range slices.Concat(l.evict, l.blocked) {
 		if owner(other) == owner(p) && other.Created.After(now.latest) {
 			now.latest = other.Created
 		}

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,15 +24,21 @@ func returning() (*kubetest.Server, *atomic.Int32) {
 		s.SetPod(pod(fmt.Sprintf("web-%d", i), "ReplicaSet", func(p *kube.Pod) { p.Owner = "web" }))
 	}
 	s.SetPod(pod("pinned-0", "ReplicaSet"))
-	var evicted atomic.Int32
-	s.OnEvict(func(p kube.Pod) {
+	evicted := &atomic.Int32{}
+	s.OnEvict(killing(s, evicted, func() {}))
+	return s, evicted
+}
+
+// killing is the controller of the pod that comes back, which kills who has evicted it.
+func killing(s *kubetest.Server, evicted *atomic.Int32, kill func()) func(p kube.Pod) {
+	return func(p kube.Pod) {
 		if !strings.HasPrefix(p.Name, "pinned") {
 			return
 		}
 		next := fmt.Sprintf("pinned-%d", evicted.Add(1))
 		time.AfterFunc(500*time.Millisecond, func() { s.SetPod(pod(next, "ReplicaSet")) })
-	})
-	return s, &evicted
+		kill()
+	}
 }
 
 // A pod whose owner places it on the node in spite of the cordon is evicted twice and then left; who reads the record is told by whom.
@@ -74,6 +81,53 @@ func TestDrainGivesUpAcrossResumes(t *testing.T) {
 		})
 	}
 }
+
+// A process that is killed while an eviction is under way has recorded that it began it, and nothing of what came of it: neither for the
+// one after it nor for the one after that are there more than two evictions.
+func TestDrainGivesUpAcrossKills(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, evicted := returning()
+		learned := engine.Facts{}
+		for range 10 {
+			ctx, kill := context.WithCancel(t.Context())
+			before := evicted.Load()
+			s.OnEvict(killing(s, evicted, func() { kill() }))
+			_, err := recalling(ctx, step(t, s, "node.drain"), time.Minute, learned)
+			kill()
+			time.Sleep(time.Second) // it comes back
+			if err == nil && evicted.Load() == before {
+				break
+			}
+		}
+		if evicted.Load() != 2 || learned["left.shop/ReplicaSet/o@w1"] == "" {
+			t.Errorf("evicted %d times; known is %v", evicted.Load(), learned)
+		}
+	})
+}
+
+// One of a set's pods that a budget keeps for ever is asked for again and again, and that does not make the others, which come back, new.
+func TestDrainGivesUpOnWhatComesBackBesideAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		s.SetNode(w1(false, ""))
+		s.SetPod(pod("a-0", "ReplicaSet"))
+		s.SetPod(pod("kept", "ReplicaSet"))
+		s.SetBudget("shop", "kept", 1, map[string]string{"app": "kept"})
+		var evicted atomic.Int32
+		s.OnEvict(func(kube.Pod) {
+			n := evicted.Add(1)
+			time.AfterFunc(min(breath<<(n-1), leisure)-500*time.Millisecond, func() { s.SetPod(pod(fmt.Sprintf("a-%d", n), "ReplicaSet")) })
+		})
+		_, err := play(t.Context(), step(t, s, "node.drain"), 5*time.Minute)
+		if err == nil || !strings.Contains(err.Error(), "shop/kept waits") || evicted.Load() != 2 {
+			t.Errorf("evicted %d times, %v", evicted.Load(), err)
+		}
+		synctest.Wait()
+	})
+}
+
+// breath and leisure are the pauses between two requests for a pod that a budget keeps, at first and at most.
+const breath, leisure = 5 * time.Second, 30 * time.Second
 
 // A drain that failed has uncordoned the node; pods that were placed there since are no comeback, however often that happens.
 func TestAnotherCordonBeginsAnew(t *testing.T) {

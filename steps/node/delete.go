@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"slices"
-	"time"
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/eviction"
@@ -37,18 +36,19 @@ func mayDelete(s engine.Scene, p kube.Pod) bool {
 }
 
 // deletions is the one deletion that is due, if one is.
-func (d *drain) deletions(s engine.Scene, n kube.Node, l *load) []engine.Change {
+func (d *drain) deletions(ctx context.Context, s engine.Scene, n kube.Node, l *load) ([]engine.Change, error) {
 	p, w, found := d.condemned(s, l)
 	if !found {
-		return nil
+		return nil, nil
+	}
+	tried, err := d.tried(ctx, s, l, p)
+	if err != nil {
+		return nil, err
 	}
 	c := d.eviction(s, n, p)
 	c.Say = "delete past its budget, as the plan says (" + w.Reason + ")"
+	c.Tried = tried
 	c.Expects += "; " + l.why[p.UID]
-	d.record(&c, s, n, l, p)
-	c.Do = func(ctx context.Context, t engine.Ticket) error { return d.leave(ctx, s, p, t, d.cluster.DeleteWithin) }
-	return []engine.Change{c}
+	c.Do = func(ctx context.Context, _ engine.Ticket) error { return d.cluster.DeleteWithin(ctx, p, d.GracePeriod) }
+	return []engine.Change{c}, nil
 }
-
-// A farewell is one of the ways in which a pod is sent off.
-type farewell func(ctx context.Context, p kube.Pod, grace time.Duration) error

@@ -41,6 +41,7 @@ func drainFor(t *testing.T, s *kubetest.Server, w engine.Waiver, halfway time.Du
 			return done, true
 		}
 		for _, c := range changes {
+			maps.Copy(learned, c.Tried)
 			if c.Do(t.Context(), engine.Ticket{ID: "t", Out: io.Discard, Learn: func(engine.Facts) {}}) == nil {
 				maps.Copy(learned, c.Then)
 				done[strings.TrimSpace(c.Say+" "+c.Of)] = int(time.Since(begun) / time.Second)

@@ -76,7 +76,10 @@ func (d *drain) Observe(ctx context.Context, s engine.Scene) ([]engine.Change, e
 
 // empty evicts what is left on a cordoned node, or waits for what is on its way.
 func (d *drain) empty(ctx context.Context, s engine.Scene, n kube.Node, l *load) ([]engine.Change, error) {
-	deletions := d.deletions(s, n, l)
+	deletions, err := d.deletions(ctx, s, n, l)
+	if err != nil {
+		return nil, err
+	}
 	if len(l.evict)+len(l.returned)+len(deletions) > 0 {
 		if err := d.meet(ctx, n.Name); err != nil {
 			return nil, err
@@ -84,7 +87,8 @@ func (d *drain) empty(ctx context.Context, s engine.Scene, n kube.Node, l *load)
 		if err := d.led(ctx, s.Now); err != nil {
 			return nil, err
 		}
-		return slices.Concat(deletions, d.evictions(s, n, l), d.leavings(s, l)), nil
+		changes, err := d.evictions(ctx, s, n, l)
+		return slices.Concat(deletions, changes, d.leavings(s, l)), err
 	}
 	if waits := l.waits(s.Now, n); len(waits) > 0 {
 		if err := d.follow(ctx, l.terminating); err != nil {
@@ -133,22 +137,31 @@ func (d *drain) announce(s engine.Scene, l *load) (changes []engine.Change) {
 }
 
 // evictions makes one change for each pod; they have the same words, so that a view can show them as one.
-func (d *drain) evictions(s engine.Scene, n kube.Node, l *load) []engine.Change {
+func (d *drain) evictions(ctx context.Context, s engine.Scene, n kube.Node, l *load) ([]engine.Change, error) {
 	changes := make([]engine.Change, len(l.evict))
 	for i, p := range l.evict {
+		tried, err := d.tried(ctx, s, l, p)
+		if err != nil {
+			return nil, err
+		}
 		changes[i] = d.eviction(s, n, p)
-		d.record(&changes[i], s, n, l, p)
+		changes[i].Tried = tried
 		d.noteAsked(p, s.Now)
 		if why, held := l.why[p.UID]; held {
 			changes[i].Expects += "; " + why
 		}
 	}
-	return changes
+	return changes, nil
 }
 
-// record has a change tell, once it is made, that a pod of its owner was sent off.
-func (d *drain) record(c *engine.Change, s engine.Scene, n kube.Node, l *load, p kube.Pod) {
-	c.Then[facts.Evicted(n.Name, owner(p))] = d.send(s, l, p).String()
+// tried is what has to be known of a pod before it is sent off.
+func (d *drain) tried(ctx context.Context, s engine.Scene, l *load, p kube.Pod) (engine.Facts, error) {
+	tried, err := d.released(ctx, s, p)
+	if err != nil {
+		return nil, err
+	}
+	tried[facts.Evicted(s.Target.Name, owner(p))] = d.send(s, l, p).String()
+	return tried, nil
 }
 
 func (d *drain) eviction(s engine.Scene, n kube.Node, p kube.Pod) engine.Change {
@@ -159,6 +172,6 @@ func (d *drain) eviction(s engine.Scene, n kube.Node, p kube.Pod) engine.Change 
 	return engine.Change{
 		Say: "evict its pods", Of: p.String(), Repeat: engine.Convergent, Expects: seen,
 		Then: engine.Facts{facts.Drained(n.Name): "true"},
-		Do:   func(ctx context.Context, t engine.Ticket) error { return d.evict(ctx, s, p, t) },
+		Do:   func(ctx context.Context, _ engine.Ticket) error { return d.evict(ctx, p) },
 	}
 }

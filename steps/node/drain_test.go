@@ -419,3 +419,23 @@ func TestWhatHoldsAPod(t *testing.T) {
 		})
 	}
 }
+
+// The volumes of a pod whose eviction ended its process are waited for by the next one, though the pod is gone when that first looks.
+func TestDrainWaitsForVolumesAcrossAKill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		s.SetNode(w1(false, ""))
+		s.SetPod(pod("db-0", "StatefulSet", func(p *kube.Pod) { p.Claims = []string{"data"} }))
+		s.Attach("pv-data", "w1", "shop/data")
+		ctx, kill := context.WithCancel(t.Context())
+		s.OnEvict(func(kube.Pod) { kill() })
+		learned := engine.Facts{}
+		if _, err := recalling(ctx, step(t, s, "node.drain"), time.Minute, learned); err == nil {
+			t.Fatal("it was not killed")
+		}
+		_, err := recalling(t.Context(), step(t, s, "node.drain"), time.Minute, learned)
+		if err == nil || !strings.HasSuffix(err.Error(), "still attached to w1: pv-data (by csi)") {
+			t.Errorf("got %v", err)
+		}
+	})
+}

@@ -143,25 +143,11 @@ func ending(p kube.Pod, now time.Time) string {
 	return words
 }
 
-// evict asks for one pod. A refusal for now is no failure: the next observation tries again, until the
-// step's timeout.
-func (d *drain) evict(ctx context.Context, s engine.Scene, p kube.Pod, t engine.Ticket) error {
-	err := d.leave(ctx, s, p, t, d.cluster.EvictWithin)
+// evict asks for one pod. A refusal for now is no failure: the next observation tries again, until the step's timeout.
+func (d *drain) evict(ctx context.Context, p kube.Pod) error {
+	err := d.cluster.EvictWithin(ctx, p, d.GracePeriod)
 	if blocked, ok := errors.AsType[*kube.Blocked](err); ok {
 		return engine.NotYet("%s", blocked.Error())
-	}
-	return err
-}
-
-// leave sends a pod off, and remembers its volumes.
-func (d *drain) leave(ctx context.Context, s engine.Scene, p kube.Pod, t engine.Ticket, off farewell) error {
-	released, err := d.released(ctx, s, p)
-	if err != nil {
-		return err
-	}
-	err = off(ctx, p, d.GracePeriod)
-	if err == nil && len(released) > 0 {
-		t.Learn(released)
 	}
 	return err
 }

@@ -104,7 +104,8 @@ func toCordon(ctx context.Context, c cordoner, hosts remote.Hosts, n kube.Node, 
 	}
 	return []engine.Change{{
 		Say:     "cordon",
-		Then:    engine.Facts{facts.Cordoned(n.Name): "true", facts.CordonedAt(n.Name): s.Now.UTC().Format(time.RFC3339Nano)},
+		Then:    engine.Facts{facts.Cordoned(n.Name): "true"},
+		Tried:   engine.Facts{facts.CordonedAt(n.Name): s.Now.UTC().Format(time.RFC3339Nano)},
 		Repeat:  engine.Convergent,
 		Expects: "schedulable",
 		Do: func(ctx context.Context, t engine.Ticket) error {

@@ -63,7 +63,7 @@ func play(ctx context.Context, st engine.Step, limit time.Duration) (done []stri
 	return recalling(ctx, st, limit, engine.Facts{})
 }
 
-// recalling is play by a run that has learned this so far, and goes on to learn.
+// recalling is play by a run that has learned this so far, and goes on to learn, until ctx kills it.
 func recalling(ctx context.Context, st engine.Step, limit time.Duration, learned engine.Facts) (done []string, last error) {
 	start := time.Now()
 	for time.Since(start) < limit {
@@ -75,7 +75,11 @@ func recalling(ctx context.Context, st engine.Step, limit time.Duration, learned
 		}
 		for _, c := range changes {
 			told := maps.Clone(c.Then)
+			maps.Copy(learned, c.Tried)
 			deed := c.Do(ctx, engine.Ticket{ID: "t", Out: io.Discard, Learn: func(f engine.Facts) { maps.Copy(told, f) }})
+			if ctx.Err() != nil {
+				return done, ctx.Err() // killed: nobody records what came of it
+			}
 			if deed == nil {
 				maps.Copy(learned, told)
 				done = append(done, says([]engine.Change{c}))

@@ -10,16 +10,16 @@ import (
 	"upgrader.dev/upgrader/steps/kube"
 )
 
-// released are the facts about the volumes of a pod that is evicted.
+// released are the facts about the volumes of a pod that is asked for.
 func (d *drain) released(ctx context.Context, s engine.Scene, p kube.Pod) (engine.Facts, error) {
+	released := engine.Facts{}
 	if !d.WaitForVolumes || len(p.Claims) == 0 {
-		return nil, nil
+		return released, nil
 	}
 	volumes, err := d.cluster.VolumesOf(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	released := engine.Facts{}
 	for _, v := range volumes {
 		released[facts.Released(s.Target.Name, v)] = stamp(s)
 	}

@@ -110,7 +110,7 @@ func severity(b kube.Budget) finding.Severity {
 
 func (s *stop) told(b kube.Budget) finding.Finding {
 	words := b.Words()
-	if b.Expected > 0 && b.Uncomputed == "" && b.Owner == "" {
+	if b.Expected > 0 && b.Uncomputed == "" && !b.Pending && b.Owner == "" {
 		words += fmt.Sprintf(" of %d expected", b.Expected)
 	}
 	found := finding.Finding{
@@ -134,7 +134,10 @@ func (s *stop) advice(b kube.Budget, count string) (what, remedy string) {
 	case b.Pending:
 		return fmt.Sprintf("it has changed and is not counted yet, and allows none of %s to be evicted", count),
 			fmt.Sprintf("look again in a moment: `kubectl -n %s get pdb %s`; if it stays so, look after kube-controller-manager", b.Namespace, b.Name)
-	case b.Expected > 0 && b.Desired >= b.Expected:
+	case b.Expected == 0:
+		return fmt.Sprintf("it expects no pods, and allows none of %s to be evicted", count),
+			"give the pods a controller, or the budget minAvailable as a number, which counts the pods themselves: " + edit
+	case b.Desired >= b.Expected:
 		return fmt.Sprintf("it never allows %s to be evicted: it wants all %d healthy", count, b.Expected),
 			"let one pod go at a time (maxUnavailable: 1), for now or for good: " + edit + "; or run one more replica than it needs"
 	case s.unready:

@@ -180,19 +180,22 @@ func TestBudgets(t *testing.T) {
 			b.Pending = true
 		}, []string{
 			"blocker drain.budget: PodDisruptionBudget shop/cart: it has changed and is not counted yet, and allows none of 2 pods to be evicted " +
-				"[PDB shop/cart has changed and is not counted yet of 2 expected; shop/cart-a on w1; shop/cart-b on w2]"}},
+				"[PDB shop/cart has changed and is not counted yet; shop/cart-a on w1; shop/cart-b on w2]"}},
 		{"its last count allows one, and it is not counted yet", func(c *cluster) {
 			b := c.budget("shop/cart", "cart", 1, 2, 2)
 			b.Pending = true
 		}, []string{
 			"warning drain.budget: PodDisruptionBudget shop/cart: it has changed and is not counted yet, and allows none of 2 pods to be evicted " +
-				"[PDB shop/cart has changed and is not counted yet of 2 expected; shop/cart-a on w1; shop/cart-b on w2]"}},
+				"[PDB shop/cart has changed and is not counted yet; shop/cart-a on w1; shop/cart-b on w2]"}},
 		{"an operator writes it, and may move pods that are asked for", func(c *cluster) { c.budget("shop/cart", "cart", 2, 2, 2).Owner = "Kafka shop/cart" }, []string{
 			"warning drain.budget: PodDisruptionBudget shop/cart: it allows none of 2 pods to be evicted now, and Kafka shop/cart decides when that changes " +
 				"[PDB shop/cart allows 0 (2 healthy, needs 2), and Kafka shop/cart decides that; shop/cart-a on w1; shop/cart-b on w2]"}},
 		{"it cannot be computed", func(c *cluster) { c.budget("shop/cart", "cart", 2, 2, 2).Uncomputed = "SyncFailed: no scale" }, []string{
 			"blocker drain.budget: PodDisruptionBudget shop/cart: it cannot be computed, and allows none of 2 pods to be evicted " +
 				"[PDB shop/cart cannot be computed: SyncFailed: no scale; shop/cart-a on w1; shop/cart-b on w2]"}},
+		{"its pods count for none, having no controller", func(c *cluster) { c.budget("shop/cart", "cart", 0, 2, 0).Allowed = 0 }, []string{
+			"blocker drain.budget: PodDisruptionBudget shop/cart: it expects no pods, and allows none of 2 pods to be evicted " +
+				"[PDB shop/cart allows 0: it expects no pods (expectedPods 0), as no controller wants the 2 that it has; shop/cart-a on w1; shop/cart-b on w2]"}},
 		{"two cover the same pods", func(c *cluster) {
 			c.budget("shop/cart", "cart", 1, 2, 2)
 			c.budget("shop/all", "cart", 1, 2, 2)

@@ -20,6 +20,7 @@ func TestBudgetsSayWhy(t *testing.T) {
 		failed:                    `PDB shop/cart cannot be computed: SyncFailed: found no controllers for pod "cart-0"`, // never counted
 		`"expectedPods": 3`:       "PDB shop/cart has changed and is not counted yet",
 		`"observedGeneration": 1`: "PDB shop/cart allows 0: no pods match it (expectedPods 0)",
+		`"observedGeneration": 1, "currentHealthy": 2`: "PDB shop/cart allows 0: it expects no pods (expectedPods 0), as no controller wants the 2 that it has",
 		`"observedGeneration": 1, "expectedPods": 3, "disruptionsAllowed": 1, "currentHealthy": 3, "desiredHealthy": 2, "conditions": [
 			{"type": "DisruptionAllowed", "status": "True", "reason": "SufficientPods", "message": ""}]`: "PDB shop/cart allows 1 (3 healthy, needs 2)",
 		`"observedGeneration": 1, "expectedPods": 3, "currentHealthy": 2, "desiredHealthy": 2, "conditions": [

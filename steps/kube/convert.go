@@ -42,6 +42,8 @@ func (b Budget) counts() string {
 		return fmt.Sprintf("PDB %s cannot be computed: %s", b, b.Uncomputed)
 	case b.Pending:
 		return fmt.Sprintf("PDB %s has changed and is not counted yet", b)
+	case b.Expected == 0 && b.Healthy > 0: // with maxUnavailable or a percentage pods without a controller count for none, and then none may go
+		return fmt.Sprintf("PDB %s allows %d: it expects no pods (expectedPods 0), as no controller wants the %d that it has", b, b.Allowed, b.Healthy)
 	case b.Expected == 0:
 		return fmt.Sprintf("PDB %s allows %d: no pods match it (expectedPods 0)", b, b.Allowed)
 	}

@@ -92,19 +92,28 @@ func (d *drain) recall(s engine.Scene, p kube.Pod) (known stay) {
 }
 
 // send is what is to be recorded when a pod is asked for. One that is kept here may be of an earlier round than others of its owner.
-func (d *drain) send(s engine.Scene, l *load, p kube.Pod) stay {
+func (d *drain) send(s engine.Scene, newest time.Time, p kube.Pod) stay {
 	before := d.recall(s, p)
 	now := stay{round: max(before.round, d.guests[p.UID].round), latest: before.latest, stamp: stamp(s)}
-	for _, other := range slices.Concat(l.evict, l.blocked) {
-		if owner(other) == owner(p) && other.Created.After(now.latest) {
-			now.latest = other.Created
-		}
+	if newest.After(now.latest) {
+		now.latest = newest
 	}
 	if d.sent == nil {
 		d.sent = map[string]stay{}
 	}
 	d.sent[owner(p)] = now
 	return now
+}
+
+// newest is when the last of the pods that are to go was made, for each owner.
+func (l *load) newest() map[string]time.Time {
+	newest := map[string]time.Time{}
+	for _, p := range slices.Concat(l.evict, l.blocked) {
+		if by := owner(p); p.Created.After(newest[by]) {
+			newest[by] = p.Created
+		}
+	}
+	return newest
 }
 
 // stamp tells one cordon of a host from the next. One that this run did not make is the same all the time.

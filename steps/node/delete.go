@@ -37,11 +37,12 @@ func mayDelete(s engine.Scene, p kube.Pod) bool {
 
 // deletions is the one deletion that is due, if one is.
 func (d *drain) deletions(ctx context.Context, s engine.Scene, n kube.Node, l *load) ([]engine.Change, error) {
+	newest := l.newest()
 	p, w, found := d.condemned(s, l)
 	if !found {
 		return nil, nil
 	}
-	tried, err := d.tried(ctx, s, l, p)
+	tried, err := d.tried(ctx, s, newest[owner(p)], p)
 	if err != nil {
 		return nil, err
 	}

@@ -138,9 +138,9 @@ func (d *drain) announce(s engine.Scene, l *load) (changes []engine.Change) {
 
 // evictions makes one change for each pod; they have the same words, so that a view can show them as one.
 func (d *drain) evictions(ctx context.Context, s engine.Scene, n kube.Node, l *load) ([]engine.Change, error) {
-	changes := make([]engine.Change, len(l.evict))
+	changes, newest := make([]engine.Change, len(l.evict)), l.newest()
 	for i, p := range l.evict {
-		tried, err := d.tried(ctx, s, l, p)
+		tried, err := d.tried(ctx, s, newest[owner(p)], p)
 		if err != nil {
 			return nil, err
 		}
@@ -154,13 +154,13 @@ func (d *drain) evictions(ctx context.Context, s engine.Scene, n kube.Node, l *l
 	return changes, nil
 }
 
-// tried is what has to be known of a pod before it is sent off.
-func (d *drain) tried(ctx context.Context, s engine.Scene, l *load, p kube.Pod) (engine.Facts, error) {
+// tried is what has to be known of a pod before it is sent off; newest is when the last of its owner's pods here was made.
+func (d *drain) tried(ctx context.Context, s engine.Scene, newest time.Time, p kube.Pod) (engine.Facts, error) {
 	tried, err := d.released(ctx, s, p)
 	if err != nil {
 		return nil, err
 	}
-	tried[facts.Evicted(s.Target.Name, owner(p))] = d.send(s, l, p).String()
+	tried[facts.Evicted(s.Target.Name, owner(p))] = d.send(s, newest, p).String()
 	return tried, nil
 }
 

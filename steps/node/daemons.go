@@ -24,7 +24,8 @@ type before struct {
 	known    bool
 	ill      map[string]bool // DaemonSets whose pod was ill there, as namespace/name
 	restarts map[string]int  // of containers, as namespace/pod/container
-	started  time.Time       // of the kubelet
+	started  time.Time       // of the kubelet, by its host's clock, which it writes by
+	replaced time.Time       // the same by our clock: it is nearer to the API server's, which writes when pods were made
 }
 
 // note tells the journal how the pods of DaemonSets on a node are, once for the whole run: what fell ill after its first
@@ -60,9 +61,9 @@ func noted(all []kube.Daemon) string {
 
 func setOf(d kube.Daemon) string { return d.Namespace + "/" + d.Owner }
 
-// recall is what was noted; ran is how long the kubelet's process has been running, 0 where nobody knows.
-func recall(s engine.Scene, ran time.Duration) before {
-	b := before{ill: map[string]bool{}, restarts: map[string]int{}, started: s.Now.Add(-ran)}
+// recall is what was noted. Where nobody knows how long the kubelet's process has been running, everything is from before.
+func recall(s engine.Scene, p pulse) before {
+	b := before{ill: map[string]bool{}, restarts: map[string]int{}, started: p.now.Add(-p.ran()), replaced: s.Now.Add(-p.ran())}
 	text, known := s.Fact(facts.Daemons(s.Target.Name))
 	b.known = known
 	for _, word := range strings.Fields(text) {
@@ -85,7 +86,7 @@ func (b before) excuses(d kube.Daemon) bool {
 
 // since is how often a container was restarted since. Without a note that is known of young pods only.
 func (b before) since(d kube.Daemon, c kube.Container) int {
-	if !b.known && !d.Made.After(b.started) {
+	if !b.known && !d.Made.After(b.replaced) {
 		return 0
 	}
 	return c.Restarts - b.restarts[d.String()+"/"+c.Name]
@@ -98,7 +99,7 @@ func (r *ready) daemons(ctx context.Context, s engine.Scene, p pulse) error {
 	if err != nil {
 		return err
 	}
-	was := recall(s, p.ran())
+	was := recall(s, p)
 	var crashing, waits []string
 	for _, d := range all {
 		if was.excuses(d) {

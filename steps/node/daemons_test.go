@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -141,6 +142,28 @@ func TestReadyLooksAtThePodsOfDaemonSets(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A kubelet writes by its own host's clock when a pod was Ready no more. By that clock what was not since before the kubelet was started is
+// ill from before, and what was since is not.
+func TestWhatWasIllBeforeByTheClockOfTheHost(t *testing.T) {
+	for _, off := range []time.Duration{-time.Hour, 0, time.Hour} {
+		for ago, waits := range map[time.Duration]bool{10 * time.Second: true, 30 * time.Minute: false} {
+			t.Run(fmt.Sprintf("%s off, not Ready for %s", off, ago), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					d := cni()
+					crashing(&d, 40)
+					d.Changed = time.Now().Add(off - ago)
+					s := onNode(t, d)
+					s.SetNodeLease("w1", time.Now().Add(off))
+					_, err := stepOn(t, s, "node.ready", running(kubeletRan, off), "").Observe(t.Context(), scene(nil))
+					if _, waiting := errors.AsType[*engine.NotYetError](err); waiting != waits || !waits && err != nil {
+						t.Error(err)
+					}
+				})
+			})
+		}
 	}
 }
 

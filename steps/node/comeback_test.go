@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -174,4 +175,36 @@ func TestDrainAsksWhateverTheBudgetSays(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Pods that admission does not let go are asked for as seldom as those that a budget keeps, and all are named all the time with what it
+// said; one that its budget kept for a moment is asked for as soon as that allows it.
+func TestDrainAsksAdmissionNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		s.SetNode(w1(false, ""))
+		for i := range 3 {
+			s.SetPod(pod(fmt.Sprintf("web-%d", i), "ReplicaSet"))
+		}
+		began, asked := time.Now(), atomic.Int32{}
+		s.Admit(func(r *http.Request) kubetest.Admission {
+			if asked.Add(1); !strings.HasSuffix(r.URL.Path, "/eviction") || time.Since(began) > 10*time.Minute {
+				return kubetest.Admission{}
+			}
+			return kubetest.Admission{Code: http.StatusForbidden, Reason: "Forbidden", Message: `admission webhook "open" denied the request: the shop is open`}
+		})
+		st := step(t, s, "node.drain")
+		for range 10 { // whenever it is looked at
+			_, err := play(t.Context(), st, 50*time.Second)
+			for i := range 3 {
+				if says := fmt.Sprintf(`shop/web-%d waits: admission webhook "open" denied the request: the shop is open`, i); err == nil || !strings.Contains(err.Error(), says) {
+					t.Errorf("%v, want %s", err, says)
+				}
+			}
+			time.Sleep(3 * time.Second)
+		}
+		if _, err := play(t.Context(), st, 5*time.Minute); err != nil || asked.Load() > 1+3*25 {
+			t.Errorf("asked %d times, %v", asked.Load(), err)
+		}
+	})
 }

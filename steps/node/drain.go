@@ -19,17 +19,18 @@ const drainDoc = `Cordons a node and evicts its pods, as kubectl drain does, and
 It observes the node, its pods, their PodDisruptionBudgets and the volumes attached. It cordons the node with this run's
 mark (a node that was cordoned already is drained, but not marked), evicts all pods in parallel through the API, which
 holds their PodDisruptionBudgets, and waits: while it does, it names each pod with its budget and the numbers, or how
-long it has been terminating and what holds it. A pod whose budget allows nothing is asked for again every 5 to 30
-seconds: some controllers move a pod only when they see the request. It deletes no pod instead, unless the plan says so:
-in the second half of its timeout, pods that a waiver of drain.delete names (where: shop/cart-*, a pod or its
-controller) and that their budget still refuses are deleted, one after the other, with the grace they have. It evicts
-none while nobody leads kube-controller-manager or kube-scheduler, as in the seconds after a control plane was
-restarted: nobody would make the pod anew, and services would go on sending to it. Static pods and those of DaemonSets
-stay, and so do those that come back in spite of the cordon, after two evictions at most. Pods are known by their UID
-and node: one that came back elsewhere under its name is left alone. Before it cordons anything it refuses pods that
-would lose data or never come back, all of them at once: with emptyDir volumes (deleteEmptyDir), without a controller
-(force), of DaemonSets (ignoreDaemonSets), and those that two PodDisruptionBudgets select. It refuses a node that this
-run had cordoned and somebody uncordoned since. When it fails, it uncordons the node if the cordon is its own.`
+long it has been terminating and what holds it. A pod whose budget allows nothing, or that admission does not let go, is
+asked for again every 5 to 30 seconds: some controllers move a pod only when they see the request. It deletes no pod
+instead, unless the plan says so: in the second half of its timeout, pods that a waiver of drain.delete names (where:
+shop/cart-*, a pod or its controller) and that their budget still refuses are deleted, one after the other, with the
+grace they have. It evicts none while nobody leads kube-controller-manager or kube-scheduler, as in the seconds after a
+control plane was restarted: nobody would make the pod anew, and services would go on sending to it. Static pods and
+those of DaemonSets stay, and so do those that come back in spite of the cordon, after two evictions at most. Pods are
+known by their UID and node: one that came back elsewhere under its name is left alone. Before it cordons anything it
+refuses pods that would lose data or never come back, all of them at once: with emptyDir volumes (deleteEmptyDir),
+without a controller (force), of DaemonSets (ignoreDaemonSets), and those that two PodDisruptionBudgets select. It
+refuses a node that this run had cordoned and somebody uncordoned since. When it fails, it uncordons the node if the
+cordon is its own.`
 
 type drain struct {
 	cluster Cluster
@@ -38,6 +39,7 @@ type drain struct {
 
 	guests   map[string]guest     // pods of the cordoned node, by UID, as they were first seen; nil: not looked yet
 	asked    map[string]asking    // pods that were asked for, by UID
+	answers  answers              // other than a budget's, to these
 	sent     map[string]stay      // evictions that were asked for, by owner
 	leaving  map[string]bool      // pods that were seen on their way out, by UID, and their volumes
 	renewals map[string]time.Time // of the leases by which components lead, by component, when last looked at

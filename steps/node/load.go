@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,8 +18,9 @@ import (
 // A load is what a drain finds on a node, sorted by what becomes of it.
 type load struct {
 	evict       []kube.Pod                   // to be evicted now
-	blocked     []kube.Pod                   // to be evicted, asked for a moment ago, and still refused by their budgets' numbers
+	blocked     []kube.Pod                   // to be evicted, asked for a moment ago, and not let go
 	why         map[string]string            // what the budgets of these and of some to be evicted say, by UID
+	said        map[string]string            // what else was answered when these and some to be evicted were asked for, by UID
 	terminating []kube.Pod                   // on their way out
 	stay        []kube.Pod                   // static pods, DaemonSets' pods, and those that the selector leaves out
 	returned    []kube.Pod                   // evicted twice, and back: they are left, which is yet to be recorded
@@ -121,7 +123,7 @@ func (l *load) waits(now time.Time, n kube.Node) (waits []string) {
 		waits = append(waits, fmt.Sprintf("node %s is %s, and without its kubelet no pod on it ends", n.Name, n.NotReady(now)))
 	}
 	for _, p := range l.blocked {
-		waits = append(waits, (&kube.Blocked{Pod: p.String(), Why: l.why[p.UID]}).Error())
+		waits = append(waits, cmp.Or(l.said[p.UID], (&kube.Blocked{Pod: p.String(), Why: l.why[p.UID]}).Error()))
 	}
 	for _, p := range l.terminating {
 		waits = append(waits, ending(p, now))
@@ -146,6 +148,7 @@ func ending(p kube.Pod, now time.Time) string {
 // evict asks for one pod. A refusal for now is no failure: the next observation tries again, until the step's timeout.
 func (d *drain) evict(ctx context.Context, p kube.Pod) error {
 	err := d.cluster.EvictWithin(ctx, p, d.GracePeriod)
+	d.answers.hear(p, err)
 	if blocked, ok := errors.AsType[*kube.Blocked](err); ok {
 		return engine.NotYet("%s", blocked.Error())
 	}

@@ -91,12 +91,37 @@ func (f *forecaster) tellBudgets() {
 }
 
 func (s *stop) overlap(key string) finding.Finding {
-	return finding.Finding{
+	found := finding.Finding{
 		Check: "drain.overlap", Severity: finding.Blocker, Where: "PodDisruptionBudgets " + key,
-		What:     fmt.Sprintf("%s covered by more than one PodDisruptionBudget: the API server never evicts such a pod", plural(len(s.pods), "pod is", "pods are")),
-		Evidence: few(s.pods),
-		Remedy:   "change the selectors so that one budget covers each pod, or delete the others: `kubectl -n " + s.budgets[0].Namespace + " get pdb -o wide`",
+		What: fmt.Sprintf("%s covered by more than one PodDisruptionBudget: the API server never evicts such a pod", plural(len(s.pods), "pod is", "pods are")),
 	}
+	owned, free := s.writers()
+	found.Evidence = few(s.pods)
+	if len(owned) > 0 {
+		found.Evidence = strings.Join(owned, "; ") + "; " + found.Evidence
+	}
+	switch {
+	case len(owned) == 0:
+		found.Remedy = "change the selectors so that one budget covers each pod, or delete the others"
+	case len(free) == 0:
+		found.Remedy = "ask whoever runs the owners of these budgets which of them is to leave the pods out"
+	default:
+		found.Remedy = "change the selector of " + strings.Join(free, " and ") + ", so that it leaves these pods out, or delete it"
+	}
+	found.Remedy += ": `kubectl -n " + s.budgets[0].Namespace + " get pdb -o wide`"
+	return found
+}
+
+// writers are who writes those of the budgets that have an owner, and the names of the others.
+func (s *stop) writers() (owned, free []string) {
+	for _, b := range s.budgets {
+		if b.Owner == "" {
+			free = append(free, b.String())
+		} else {
+			owned = append(owned, fmt.Sprintf("PDB %s is written by %s", b, b.Owner))
+		}
+	}
+	return owned, free
 }
 
 // severity says what a budget that allows nothing means: one that somebody else than a person writes, or that is about to be counted,

@@ -286,6 +286,14 @@ func TestTwoBudgetsRefuse(t *testing.T) {
 	if len(changes) > 0 || !strings.Contains(words, "shop/cart-0 (shop/all, shop/cart)") || !strings.Contains(words, "shop/cart-1") {
 		t.Errorf("got %q, %v", says(changes), err)
 	}
+	// What helps is told for each trouble that there is, and for no other.
+	if strings.Contains(words, "say in the plan") || !strings.Contains(words, "selectors") {
+		t.Errorf("advises %v", err)
+	}
+	s.SetPod(pod("bare", ""))
+	if _, err := step(t, s, "node.drain").Observe(t.Context(), scene(nil)); err == nil || !strings.Contains(err.Error(), "say in the plan") || !strings.Contains(err.Error(), "selectors") {
+		t.Errorf("advises %v", err)
+	}
 }
 
 // A node that is gone has nothing to take back.

@@ -100,21 +100,33 @@ func names(budgets []kube.Budget) (all []string) {
 	return all
 }
 
-// refused names every pod that stops the drain, at once.
+// refused names every pod that stops the drain, at once, and what helps.
 func (l *load) refused() error {
-	var found []string
+	var found, remedies []string
 	for _, why := range eviction.Reasons() {
 		if pods := l.faults[why]; len(pods) > 0 {
 			found = append(found, fmt.Sprintf("cannot evict %s: %s", why, strings.Join(pods, ", ")))
 		}
 	}
-	for _, pod := range slices.Sorted(maps.Keys(l.overlaps)) {
-		found = append(found, fmt.Sprintf("cannot evict Pods that more than one PodDisruptionBudget selects: %s (%s)", pod, strings.Join(l.overlaps[pod], ", ")))
+	if len(found) > 0 {
+		remedies = append(remedies, "move these pods away, or say in the plan that they may go")
+	}
+	if pods := l.overlapping(); len(pods) > 0 {
+		found = append(found, "cannot evict Pods that more than one PodDisruptionBudget selects: "+strings.Join(pods, ", "))
+		remedies = append(remedies, "change the budgets' selectors so that one covers each pod")
 	}
 	if len(found) == 0 {
 		return nil
 	}
-	return engine.Refuse(strings.Join(found, "; "), "move these pods away, or say in the plan that they may go")
+	return engine.Refuse(strings.Join(found, "; "), strings.Join(remedies, "; and "))
+}
+
+// overlapping are the pods that several budgets select, with these.
+func (l *load) overlapping() (pods []string) {
+	for _, pod := range slices.Sorted(maps.Keys(l.overlaps)) {
+		pods = append(pods, fmt.Sprintf("%s (%s)", pod, strings.Join(l.overlaps[pod], ", ")))
+	}
+	return pods
 }
 
 // waits says what a drain waits for, when nothing is left to evict for now.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +41,16 @@ func note(ctx context.Context, c Daemons, s engine.Scene, node string, learn fun
 	}
 	learn(engine.Facts{facts.Daemons(node): noted(all)})
 	return nil
+}
+
+// owed is the note of a node that this run began to cordon and did not hear how that ended: what comes after its drain has not been done.
+func owed(ctx context.Context, c Daemons, s engine.Scene, node string) (engine.Facts, error) {
+	owed := engine.Facts{}
+	if fact(s, facts.CordonedAt(node)) == "" {
+		return owed, nil
+	}
+	err := note(ctx, c, s, node, func(f engine.Facts) { maps.Copy(owed, f) })
+	return owed, err
 }
 
 // noted writes down what is not as it is in a new pod that is well: "kube-system/cni!" is ill, "kube-system/cni-x7/main=3"

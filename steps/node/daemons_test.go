@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -187,6 +188,28 @@ func TestTheFirstCordonNotesWhatIsIll(t *testing.T) {
 			t.Errorf("noted again: %v", again)
 		}
 	})
+}
+
+// A process that was killed while it cordoned a node has noted nothing. The next one does when it evicts there; on a node that was cordoned
+// by hand it does not, since nobody knows what was done there before.
+func TestWhatIsIllIsNotedAfterAKill(t *testing.T) {
+	for by, cordoned := range map[string]engine.Facts{run + "/" + path: {"cordoned-at@w1": "2000-01-01T00:00:00Z"}, "": {}} {
+		synctest.Test(t, func(t *testing.T) {
+			ill := cni()
+			crashing(&ill, 7)
+			s := onNode(t, ill)
+			s.SetNode(w1(true, by))
+			s.SetPod(pod("web", "ReplicaSet"))
+			learned := maps.Clone(cordoned)
+			if _, err := recalling(t.Context(), step(t, s, "node.drain"), time.Minute, learned); err != nil {
+				t.Fatal(err)
+			}
+			want := map[bool]string{true: "kube-system/cni! kube-system/cni-x7/main=7"}[by != ""]
+			if noted, known := learned["daemons@w1"]; noted != want || known != (by != "") {
+				t.Errorf("cordoned by %q: noted %q (%t)", by, noted, known)
+			}
+		})
+	}
 }
 
 // A node on which nobody can look is not cordoned: nothing would be known of what was ill before.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -90,7 +91,10 @@ func (d *drain) empty(ctx context.Context, s engine.Scene, n kube.Node, l *load)
 			return nil, err
 		}
 		changes, err := d.evictions(ctx, s, n, l)
-		return slices.Concat(deletions, changes, d.leavings(s, l)), err
+		if err != nil {
+			return nil, err
+		}
+		return slices.Concat(deletions, changes, d.leavings(s, l)), nil
 	}
 	if waits := l.waits(s.Now, n); len(waits) > 0 {
 		if err := d.follow(ctx, l.terminating); err != nil {
@@ -153,7 +157,12 @@ func (d *drain) evictions(ctx context.Context, s engine.Scene, n kube.Node, l *l
 			changes[i].Expects += "; " + why
 		}
 	}
-	return changes, nil
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	note, err := owed(ctx, d.cluster, s, n.Name)
+	maps.Copy(changes[0].Tried, note)
+	return changes, err
 }
 
 // tried is what has to be known of a pod before it is sent off; newest is when the last of its owner's pods here was made.

@@ -76,12 +76,17 @@ func (p *Progress) stateAfter(i int, rec *journal.Record) string {
 	switch {
 	case state != Running:
 		return state
-	case rec.Kind == journal.Wait:
+	case rec.Kind == journal.Wait, isRefusal(rec):
 		return Waiting
 	case rec.Kind != journal.Start && rec.Kind != journal.Intent && isAtWork(was):
 		return was
 	}
 	return state
+}
+
+// isRefusal says whether an effect was refused for now, and will be tried again.
+func isRefusal(rec *journal.Record) bool {
+	return rec.Kind == journal.Outcome && rec.State == outcomeRefused
 }
 
 func isAtWork(state string) bool { return state == Running || state == Waiting }

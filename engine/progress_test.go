@@ -114,6 +114,20 @@ func TestWhatAnEditedPlanDoesAgainIsNotDone(t *testing.T) {
 	}
 }
 
+// TestProgressTellsWhatRefuses proves that a step whose effect is refused for now waits, in the words of the refusal, however often it is
+// tried: that it waits is recorded only when the words change.
+func TestProgressTellsWhatRefuses(t *testing.T) {
+	const words = "shop/cart-0 waits: the shop is open"
+	try := func(ticket string) []journal.Record {
+		return []journal.Record{{Kind: journal.Intent, Node: "check", Ticket: ticket, Say: "evict its pods", Of: "shop/cart-0", Repeat: string(Convergent)},
+			{Kind: journal.Outcome, Node: "check", Ticket: ticket, State: outcomeRefused, Why: words}}
+	}
+	records := slices.Concat([]journal.Record{{Kind: journal.Begin}, {Kind: journal.Start, Node: "check"}}, try("1"), []journal.Record{{Kind: journal.Wait, Node: "check", Why: words}}, try("2"))
+	if n := progressOf(twoStages(), records).Summary().Nodes[0]; n.State != Waiting || n.Message != words {
+		t.Errorf("%s: %s", n.State, n.Message)
+	}
+}
+
 // TestProgressSince proves that the time of processes counts where there is one, and the clock where there is none.
 func TestProgressSince(t *testing.T) {
 	noon := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)

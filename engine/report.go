@@ -63,6 +63,10 @@ func (n *NodeStatus) tell(rec *journal.Record) {
 		if len(n.Changes) == 0 || n.Changes[len(n.Changes)-1] != rec.Say {
 			n.Changes = append(n.Changes, rec.Say)
 		}
+	case journal.Outcome:
+		if isRefusal(rec) { // that it is waited for is not recorded again in the same words
+			n.Message = rec.Why
+		}
 	case journal.Settled:
 		n.Ended, n.Message = rec.Time, rec.Why
 		if n.State == Pending {

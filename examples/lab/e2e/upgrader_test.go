@@ -47,11 +47,13 @@ func (o *operator) runID() string {
 
 // An event is a line of `upgrader run --output json`.
 type event struct {
-	Kind  string `json:"kind"`
-	Node  string `json:"node"` // step@host
-	State string `json:"state"`
-	Say   string `json:"say"`
-	Why   string `json:"why"`
+	Kind   string `json:"kind"`
+	Node   string `json:"node"` // step@host
+	Ticket string `json:"ticket"`
+	State  string `json:"state"`
+	Say    string `json:"say"`
+	Of     string `json:"of"`
+	Why    string `json:"why"`
 }
 
 // A process is one upgrader at work.

@@ -113,7 +113,7 @@ func TestAnswersAboutAStepThatRanOutOfTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := asking()
-		g.Nodes[2].OnTimeout = engine.AskPerson
+		g.Nodes[len(g.Nodes)-1].OnTimeout = engine.AskPerson
 		b := newInbox(g, dir, testKey, nil)
 		b.yes, b.me = true, operator{"lee", "lee, uid 7"}
 		if d, ok := b.Ask(t.Context(), "run@w1", "?"); ok {

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/sandbox"
 )
@@ -54,5 +56,15 @@ func TestALostLabelIsToldBeforeAnythingIsPlanned(t *testing.T) {
 	}
 	if box.Effects != "" && textOf(t, box.Effects) != "" {
 		t.Errorf("something was changed: %s", textOf(t, box.Effects))
+	}
+}
+
+// What is wrong with a plan is told also where the cluster does not tell which pods it runs.
+func TestAClusterThatDoesNotTellItsRoles(t *testing.T) {
+	fault, lost := errors.New("plan.yaml:3: variable x has no value"), errors.Join(engine.Refuse("cp1: it runs a control plane", "label it"))
+	for roles, want := range map[error]error{nil: fault, errors.New("reading the pods of kube-system: forbidden"): fault, lost: lost} {
+		if err := orRoles(roles, fault); !errors.Is(err, want) {
+			t.Errorf("%v: %v", roles, err)
+		}
 	}
 }

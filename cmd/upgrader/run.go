@@ -141,7 +141,7 @@ func (o *runOptions) meet(ctx context.Context, c *console, prep *preparation) (w
 			w.id.Name = "sandbox"
 		}
 		if err = prep.expand(w, o.sandbox); err != nil && o.inventory == "" {
-			err = cmp.Or(preflight.Roles(ctx, w.client), err) // the groups come from labels, and a lost one is why nothing fits
+			err = orRoles(preflight.Roles(ctx, w.client), err)
 		}
 	}
 	if err != nil {
@@ -149,6 +149,15 @@ func (o *runOptions) meet(ctx context.Context, c *console, prep *preparation) (w
 		return nil, nil, err
 	}
 	return w, end, nil
+}
+
+// orRoles is why a plan does not fit the cluster's nodes: their groups come from labels, and a lost one is the reason before any
+// other. That a cluster does not tell its roles takes no fault's place.
+func orRoles(roles, fault error) error {
+	if _, refused := errors.AsType[*engine.RefusedError](roles); refused {
+		return roles
+	}
+	return fault
 }
 
 // A preparation is a plan on its way to a run.

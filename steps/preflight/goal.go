@@ -114,10 +114,10 @@ func (g *Goal) learn(graph *engine.Graph, n *engine.Node, h *HostGoal, steps Ste
 	return n.Kind == "systemd.restart", nil
 }
 
-// drain takes in one drain. Those of one step in one rollout go together.
+// drain takes in one drain. Those of one step in one rollout go together, as long as their settings are the same.
 func (g *Goal) drain(graph *engine.Graph, n *engine.Node, settings eviction.Settings) error {
 	name := n.Group + "/" + n.Step
-	if last := len(g.Drains) - 1; last >= 0 && g.last == name {
+	if last := len(g.Drains) - 1; last >= 0 && g.last == name && g.Drains[last].Settings == settings {
 		g.Drains[last].Nodes = append(g.Drains[last].Nodes, n.Target.Name)
 		return nil
 	}

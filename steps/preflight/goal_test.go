@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -78,6 +79,26 @@ func outlined(t *testing.T) Steps {
 		t.Fatal(err)
 	}
 	return func(n *engine.Node) (engine.Step, error) { return plan.Outline(catalog, n) }
+}
+
+// A drain whose settings depend on the host is foretold on each with its own.
+func TestEachHostIsDrainedByItsOwnSettings(t *testing.T) {
+	var g engine.Graph
+	for host, force := range []string{"true", "true", "false"} {
+		name := fmt.Sprintf("w%d", host+1)
+		g.Nodes = append(g.Nodes, engine.Node{ID: "drain@" + name, Step: "drain", Kind: "node.drain", Target: engine.Target{Name: name}, With: map[string]any{"force": force}})
+	}
+	got, err := GoalOf(&g, outlined(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var drains []string
+	for _, d := range got.Drains {
+		drains = append(drains, fmt.Sprintf("%v force %t", d.Nodes, d.Force))
+	}
+	if diff := cmp.Diff([]string{"[w1 w2] force true", "[w3] force false"}, drains); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // What a plan leaves out on its hosts, since its condition does not hold there, it neither does nor promises.

@@ -230,8 +230,9 @@ func TestEachTroubleIsFound(t *testing.T) {
 			ending(func(*kube.Pod) {})(t, v)
 			v.Cluster.Census.Nodes[1].Ready = false
 		}, "drain.terminating", finding.Warning, "w1", "the node is not Ready", "upgrader doctor w1", "node.ready"},
-		"a pod of a node that is gone": {ending(func(p *kube.Pod) { p.Node = "w9" }), "drain.terminating", finding.Warning, "w9", "does not have any more", "kubectl -n shop delete pod old --force --grace-period=0", ""},
-		"no node of that name":         {func(_ *testing.T, v *View) { v.Goal.Drains[1].Nodes = []string{"w1.example.org"} }, "drain.unknown", finding.Blocker, "w1.example.org", "no node of this name", "call the host", ""},
+		"a pod of a node that is gone":                          {ending(func(p *kube.Pod) { p.Node = "w9" }), "drain.terminating", finding.Warning, "w9", "does not have any more", "kubectl -n shop delete pod old --force --grace-period=0", ""},
+		"a pod of a node that is gone, which a finalizer keeps": {ending(func(p *kube.Pod) { p.Node, p.Finalizers = "w9", []string{"example.org/x"} }), "drain.terminating", finding.Warning, "w9", "for finalizers", "kubectl -n shop get pod old -o yaml", ""},
+		"no node of that name":                                  {func(_ *testing.T, v *View) { v.Goal.Drains[1].Nodes = []string{"w1.example.org"} }, "drain.unknown", finding.Blocker, "w1.example.org", "no node of this name", "call the host", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := healthy(t)

@@ -56,9 +56,9 @@ func (v *View) grip(p kube.Pod) grip {
 		return grip{engine.Cluster, finishedAndKept}
 	case p.Node == "":
 		return grip{engine.Cluster, keptNowhere}
-	case i < 0:
+	case i < 0 && len(p.Finalizers) == 0: // no force deletes a pod that has any
 		return grip{p.Node, keptByGone}
-	case !v.Cluster.Census.Nodes[i].Ready:
+	case i >= 0 && !v.Cluster.Census.Nodes[i].Ready:
 		return grip{p.Node, keptByUnready}
 	case len(p.Finalizers) > 0:
 		return grip{p.Node, keptByFinalizer}

@@ -8,6 +8,10 @@ since() { # how many seconds ago something was: $1 in seconds since 1970, or as 
   if [ "$at" -gt "$now" ]; then at=$now; fi # what came while the host was asked
   echo $((now - at))
 }
+begun() { # how many seconds ago a log began: as its first line has it, or the file where there is none yet
+  first=$(head -n 1 "$1" | cut -d ' ' -f 1)
+  since "${first:-@$(stat -c %Y "$1")}"
+}
 ago() { # how many seconds ago by systemd's monotonic clock, in microseconds: its dates may be in a zone that date(1) does not know
   case $1 in '' | 0 | *[!0-9]*) return ;; esac
   echo $((up - $1 / 1000000))
@@ -68,13 +72,14 @@ for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
   if [ -n "$pid" ]; then echo "runs $pid"; fi
   back=600 # what the kubelet said before it started the last container was of another trouble
   ls -1t /var/log/pods/kube-system_"$c"-*/"$c"/*.log 2>/dev/null | head -n 2 | while read -r f; do
-    section log "$c" "$(basename "$f" .log)" "$(since "$(head -n 1 "$f" | cut -d ' ' -f 1)")" "$(since "@$(stat -c %Y "$f")")" "$f"
-    last 40 <"$f"
+    [ -r "$f" ] || continue # it is a link that leads nowhere
+    section log "$c" "$(basename "$f" .log)" "$(begun "$f")" "$(since "@$(stat -c %Y "$f")")" "$f"
+    last 40 <"$f" || : # it may be gone by then
   done
   if [ -f "$m/$c.yaml" ]; then
     newest=$(ls -1t /var/log/pods/kube-system_"$c"-*/"$c"/*.log 2>/dev/null | head -n 1)
     if [ -n "$newest" ]; then
-      began=$(since "$(head -n 1 "$newest" | cut -d ' ' -f 1)")
+      began=$(begun "$newest")
       if [ -n "$began" ] && [ "$began" -lt "$back" ]; then back=$((began + 5)); fi
     fi
     section about "$c"

@@ -1,9 +1,13 @@
 package doctor
 
 import (
+	"errors"
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -69,5 +73,23 @@ func TestAJournalThatHangs(t *testing.T) {
 	}
 	if len(h.Hung) != 1 || !strings.HasPrefix(h.Hung[0], "journalctl -u kubelet ") {
 		t.Errorf("hung %q", h.Hung)
+	}
+}
+
+// A log that is taken away while the host is asked, or a link that leads nowhere, keeps nothing else from being told. One in
+// which nothing stands yet began when it was made.
+func TestLogsWithoutALine(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "1.log")
+	made := time.Now().Add(-5 * time.Minute)
+	if err := errors.Join(os.WriteFile(empty, nil, 0o600), os.Chtimes(empty, made, made)); err != nil {
+		t.Fatal(err)
+	}
+	h := onThisMachine(t, map[string]string{"systemctl": ailing, "ls": `case "$*" in */kube-system_etcd-*) printf '%s\n' ` + empty + ` /nowhere/0.log ;; esac`})
+	etcd := h.Components["etcd"]
+	if len(h.Components) != 4 || len(etcd.Logs) != 1 {
+		t.Fatalf("components %v, etcd %+v", h.Components, etcd)
+	}
+	if ago := etcd.Logs[0].Began; ago < 5*time.Minute || ago > 10*time.Minute || etcd.Logs[0].Ended != ago {
+		t.Errorf("it began %s ago, and ended %s ago", ago, etcd.Logs[0].Ended)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
+	"upgrader.dev/upgrader/steps/etcd"
 	"upgrader.dev/upgrader/steps/knowledge"
 	"upgrader.dev/upgrader/steps/kube"
 )
@@ -28,6 +29,9 @@ func (p *Picture) etcd(known []Diagnosis) []Diagnosis {
 		d.State, d.Why, d.Next = Unwell, refused.Why, refused.Remedy
 	case errors.As(trouble, &waits) && !local:
 		d.Why = waits.Why
+		if p.Etcd.Mute() {
+			d.Next = etcd.ToBeAsked
+		}
 	default:
 		return nil
 	}

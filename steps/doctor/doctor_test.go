@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"upgrader.dev/upgrader/steps/census"
+	"upgrader.dev/upgrader/steps/etcd"
+	"upgrader.dev/upgrader/steps/inquiry"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/kube/kubetest"
 	"upgrader.dev/upgrader/steps/remote/remotetest"
@@ -104,6 +106,9 @@ func TestWhatDoesNotRunIsNamed(t *testing.T) {
 			p.at("w1").Runtime = survey.Runtime{Asked: true, Says: "deadline"}
 			delete(p.at("w1").Units, containerd)
 		}, "w1 container runtime failing", "`systemctl list-units --type=service`"},
+		"an etcd that cannot be asked": {func(p *Picture) {
+			p.Etcd, _ = etcd.Read("cp1", map[string]inquiry.Answer{etcd.Question().Name: {Code: 3, Complaints: []string{"no etcdctl here"}}})
+		}, "cluster etcd failing", "install it there, or crictl"},
 		"a manifest that is gone, with a copy": {func(p *Picture) {
 			p.at("cp1").remove(census.Etcd)
 			p.at("cp1").Components[census.Etcd] = &Component{Backup: "/etc/kubernetes/tmp/kubeadm-backup-manifests-1/etcd.yaml"}

@@ -83,10 +83,16 @@ func Best(reports []*Report) *Report {
 	return best
 }
 
+// Mute says that etcdctl could not be run where etcd was asked, so that nothing is known of the members.
+func (r *Report) Mute() bool { return r.mute != "" }
+
+// ToBeAsked is what to do where a report is mute.
+const ToBeAsked = "etcd is asked by etcdctl: install it there, or crictl, by which that of the member's own container is used"
+
 // Trouble is what is wrong with etcd: an engine.NotYetError for what time can heal, an engine.RefusedError for what a
 // person has to mend, nil if it is well.
 func (r *Report) Trouble() error {
-	if r.mute != "" {
+	if r.Mute() {
 		return engine.NotYet("etcd cannot be asked from %s: %s", r.From, r.mute)
 	}
 	if r.said.kind == "none" {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"upgrader.dev/upgrader/steps/etcd"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/inquiry"
 	"upgrader.dev/upgrader/steps/kube"
@@ -115,12 +116,13 @@ func TestEachTroubleIsFound(t *testing.T) {
 		"a certificate that ended by this clock": {func(_ *testing.T, v *View) {
 			v.Credentials = kube.Credentials{What: "the certificate of the kubeconfig", Ends: now.Add(-time.Minute), Advice: "see admin.conf"}
 		}, "api.credentials", finding.Warning, "cluster", "has ended by the clock", "admin.conf", ""},
-		"nobody leads":            {func(_ *testing.T, v *View) { delete(v.Cluster.Leaders, "kube-scheduler") }, "control-plane.leader", finding.Blocker, "cluster", "nobody leads kube-scheduler", "doctor", ""},
-		"a leader that is silent": {func(_ *testing.T, v *View) { v.Cluster.At = now.Add(time.Minute) }, "control-plane.leader", finding.Blocker, "cluster", "nobody leads kube-controller-manager", "doctor", "control-plane.leader"},
-		"a learner":               {etcdSays(`"name":"cp1"`, `"isLearner":true,"name":"cp1"`), "etcd.quorum", finding.Blocker, "etcd", "is a learner", "promote", ""},
-		"an alarm":                {etcdSays("== alarms\n", "== alarms\n|memberID:1 alarm:NOSPACE\n"), "etcd.quorum", finding.Blocker, "etcd", "NOSPACE", "defragment", ""},
-		"a member that is away":   {etcdSays(`"health":true`, `"health":false,"error":"refused"`), "etcd.quorum", finding.Blocker, "etcd", "cp1 is unhealthy: refused", "bring the member back", ""},
-		"a full database":         {etcdSays(`"dbSize":2670592`, `"dbSize":2100000000`), "etcd.quota", finding.Blocker, "etcd member cp1", "98% of its quota", "defrag", ""},
+		"nobody leads":                 {func(_ *testing.T, v *View) { delete(v.Cluster.Leaders, "kube-scheduler") }, "control-plane.leader", finding.Blocker, "cluster", "nobody leads kube-scheduler", "doctor", ""},
+		"a leader that is silent":      {func(_ *testing.T, v *View) { v.Cluster.At = now.Add(time.Minute) }, "control-plane.leader", finding.Blocker, "cluster", "nobody leads kube-controller-manager", "doctor", "control-plane.leader"},
+		"a learner":                    {etcdSays(`"name":"cp1"`, `"isLearner":true,"name":"cp1"`), "etcd.quorum", finding.Blocker, "etcd", "is a learner", "promote", ""},
+		"an alarm":                     {etcdSays("== alarms\n", "== alarms\n|memberID:1 alarm:NOSPACE\n"), "etcd.quorum", finding.Blocker, "etcd", "NOSPACE", "defragment", ""},
+		"an etcd that cannot be asked": {unasked, "etcd.quorum", finding.Blocker, "etcd", "cannot be asked from cp1: no etcdctl", "install it there, or crictl", ""},
+		"a member that is away":        {etcdSays(`"health":true`, `"health":false,"error":"refused"`), "etcd.quorum", finding.Blocker, "etcd", "cp1 is unhealthy: refused", "bring the member back", ""},
+		"a full database":              {etcdSays(`"dbSize":2670592`, `"dbSize":2100000000`), "etcd.quota", finding.Blocker, "etcd member cp1", "98% of its quota", "defrag", ""},
 		"a tight database": {func(t *testing.T, v *View) {
 			etcdSays(`"dbSize":2670592`, `"dbSize":4000000000`)(t, v)
 			onCP1("|    - --snapshot-count=10000", "|    - --snapshot-count=10000\n|    - --quota-backend-bytes=4800000000")(t, v)
@@ -273,6 +275,14 @@ func daemonIll(ready bool) func(*testing.T, *View) {
 		ill.Ails = &kube.Complaint{Pod: ill.Pod, Container: "main", Why: "CrashLoopBackOff", Says: "back-off 5m0s"}
 		v.Cluster.Pods = append(v.Cluster.Pods, well, ill)
 		v.Cluster.Census.Nodes[1].Ready = ready
+	}
+}
+
+// unasked is a control plane without a program that asks etcd.
+func unasked(t *testing.T, v *View) {
+	var err error
+	if v.Etcd, err = etcd.Read("cp1", map[string]inquiry.Answer{etcd.Question().Name: {Code: 3, Complaints: []string{"no etcdctl here"}}}); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/census"
+	"upgrader.dev/upgrader/steps/etcd"
 	"upgrader.dev/upgrader/steps/finding"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/survey"
@@ -35,6 +36,9 @@ func quorum(v *View) []finding.Finding {
 		f.What, f.Remedy = refused.Why, refused.Remedy
 	case errors.As(err, &waits):
 		f.What = waits.Why
+	}
+	if v.Etcd.Mute() {
+		f.Remedy = etcd.ToBeAsked
 	}
 	return []finding.Finding{f}
 }

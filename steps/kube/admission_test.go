@@ -44,6 +44,7 @@ func TestWhatAdmissionSaysIsAnAnswerForNow(t *testing.T) {
 		{"a policy that forbids", 403, "Forbidden", `pods "cart-0" is forbidden: ` + policy, policy},
 		{"a server that has just started", 403, "Forbidden", `pods "cart-0" is forbidden: not yet ready to handle request`, "not yet ready to handle request"},
 		{"a missing right", 403, "Forbidden", `pods "cart-0" is forbidden: User "ann" cannot create resource "pods/eviction" in API group "" in the namespace "shop"`, ""},
+		{"a missing right of one who is called like that", 403, "Forbidden", `pods "cart-0" is forbidden: User "disruption-bot" cannot create resource "pods/eviction" in API group "" in the namespace "disruptions"`, ""},
 		{"a missing right, by an authorizer that quotes", 403, "Forbidden", `pods "cart-0" is forbidden: User "ann" cannot create resource "pods/eviction": policy 'x' denied request: no`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"upgrader.dev/upgrader/engine"
 	"upgrader.dev/upgrader/steps/kube"
 	"upgrader.dev/upgrader/steps/kube/kubetest"
 )
@@ -44,6 +45,23 @@ type answering string
 func (a answering) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
 		Body: io.NopCloser(strings.NewReader(string(a))), Request: r}, nil
+}
+
+// A budget that the disruption controller is behind with is forbidden, and is an answer for now all the same.
+func TestAnEvictionWaitsForTheDisruptionController(t *testing.T) {
+	for _, why := range []string{"pdb disruptions allowed is negative", "DisruptedPods map too big - too many evictions not confirmed by PDB controller"} {
+		s := kubetest.New()
+		pod := kube.Pod{Namespace: "shop", Name: "cart-0", UID: "p1", Node: "w1"}
+		s.SetPod(pod)
+		said := `poddisruptionbudget.policy "cart" is forbidden: ` + why
+		s.Admit(func(*http.Request) kubetest.Admission {
+			return kubetest.Admission{Code: http.StatusForbidden, Reason: "Forbidden", Message: said}
+		})
+		err := s.Client(t, "r1").Evict(t.Context(), pod)
+		if notYet, ok := errors.AsType[*engine.NotYetError](err); !ok || notYet.Why != "shop/cart-0 waits: "+said {
+			t.Error(err)
+		}
+	}
 }
 
 // An eviction that waits for a budget which cannot be computed quotes why it cannot.

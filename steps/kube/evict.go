@@ -95,7 +95,7 @@ func (c *Client) refusal(ctx context.Context, p Pod, err error) (final bool, _ e
 		return true, engine.NotYet("%s waits: the API server asks to come later (%v)", p, err)
 	case apierrors.IsForbidden(err) && apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return true, engine.NotYet("%s waits: its namespace is being deleted, and it with it", p)
-	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "isruption"):
+	case apierrors.IsForbidden(err) && strings.HasPrefix(err.Error(), "poddisruptionbudget"): // of a missing right it would be pods
 		// "DisruptedPods map too big", "pdb disruptions allowed is negative": the disruption controller is behind.
 		return true, engine.NotYet("%s waits: %v", p, err)
 	case strings.Contains(err.Error(), "more than one PodDisruptionBudget"): // a 500 without a reason

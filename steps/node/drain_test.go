@@ -447,3 +447,20 @@ func TestDrainWaitsForVolumesAcrossAKill(t *testing.T) {
 		}
 	})
 }
+
+// A pod that would be refused, and that somebody makes on the node while it is drained, as kubectl debug does, ends no drain.
+func TestAPodToDebugTheNodeStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := kubetest.New()
+		busy(s)
+		time.AfterFunc(10*time.Second, func() { s.SetPod(pod("node-debugger", "")) })
+		if _, err := play(t.Context(), step(t, s, "node.drain"), time.Minute); err != nil {
+			t.Error(err)
+		}
+		s.RemovePod("shop", "node-debugger")
+		if err := drained(t, s); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+	})
+}

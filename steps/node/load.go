@@ -44,6 +44,8 @@ func (d *drain) survey(ctx context.Context, s engine.Scene, n kube.Node) (*load,
 	l := &load{why: map[string]string{}, faults: map[eviction.Reason][]string{}, overlaps: map[string][]string{}}
 	for _, p := range pods {
 		switch fate, why := rules.Judge(p); {
+		case fate == eviction.Refused && d.guests[p.UID].newcomer: // as kubectl drain, which does not look again: kubectl debug makes such pods
+			l.stay = append(l.stay, p)
 		case fate == eviction.Refused:
 			l.faults[why] = append(l.faults[why], p.String())
 		case fate == eviction.Passes && (!p.Finished || !eviction.Overdue(p, s.Now)): // of such a one no process is left, nor a mount

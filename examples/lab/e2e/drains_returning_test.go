@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // comesBack proves that a pod whose owner names the node is evicted twice at most, whenever upgrader is killed, and then left with a
@@ -17,7 +16,7 @@ func (l *lab) comesBack(g *guard, run func(o *operator, g *guard) *process) {
 	defer l.kubectl("delete", "namespace", "named", "--timeout=120s")
 	p := run(l.operator(), g)
 	p.ends(0)
-	l.within(p, 100*time.Second)
+	l.promptly(p)
 	if uids := podsOf(g.seen()); len(uids) != 2 {
 		l.t.Errorf("evictions of %d pods were asked for, want 2: %v", len(uids), g.seen())
 	}

@@ -63,7 +63,7 @@ func (l *lab) actsOnRequest(g *guard) {
 	})
 	p := l.operator().run(l.draining("3m"))
 	p.ends(0)
-	l.within(p, time.Minute)
+	l.promptly(p)
 	asks := g.seen()
 	l.t.Logf("%d requests", len(asks))
 	if len(asks) < 2 || len(podsOf(asks)) != 1 {
@@ -102,7 +102,7 @@ func (l *lab) denied(g *guard) {
 		l.t.Errorf("status does not name %s:\n%s", pod, said)
 	}
 	p.ends(0)
-	l.within(p, 100*time.Second)
+	l.promptly(p)
 	for _, advice := range []string{"rbac", "auth can-i", "kubeadm certs"} {
 		if strings.Contains(said+p.told(), advice) {
 			l.t.Errorf("it speaks of %s:\n%s\n%s", advice, said, p.story())
@@ -125,7 +125,7 @@ func (l *lab) unanswered(g *guard) {
 	if took := time.Since(p.began); took < 40*time.Second {
 		l.t.Errorf("it gave up after %s", took)
 	}
-	l.within(p, 80*time.Second)
+	l.promptly(p)
 	l.cordoned(map[string]bool{"cp1": false, "w1": false, "w2": false})
 	l.kubectl("delete", "validatingwebhookconfiguration", "guard")
 }

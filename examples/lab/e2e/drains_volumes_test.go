@@ -23,7 +23,7 @@ func (l *lab) detachedLate(g *guard) {
 	}
 	l.kubectl("delete", "volumeattachment", "held")
 	p.ends(0)
-	l.within(p, time.Minute)
+	l.promptly(p)
 }
 
 // leaves plants the attachments that drivers leave behind. Preflight tells of the one to a machine that is gone; the others are young.

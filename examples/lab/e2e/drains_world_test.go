@@ -67,11 +67,11 @@ steps:
 `, timeout))
 }
 
-// within requires that a process, which has ended, did not take longer.
-func (l *lab) within(p *process, most time.Duration) {
+// promptly requires that a process, which has ended, did not take longer than waiting for its reasons does, with other labs beside it.
+func (l *lab) promptly(p *process) {
 	l.t.Helper()
-	if took := time.Since(p.began); took > most {
-		l.t.Errorf("it took %s, want at most %s: %s", took.Round(time.Second), most, p.story())
+	if took := time.Since(p.began); took > 2*time.Minute {
+		l.t.Errorf("it took %s: %s", took.Round(time.Second), p.story())
 	}
 }
 

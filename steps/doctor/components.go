@@ -180,7 +180,10 @@ func (p *Picture) componentClues(h *Host, c *staticPod) []clue {
 	if c.name == census.Etcd {
 		clues = append(clues, clue{knowledge.FromEtcd, p.etcdSaid()}, clue{knowledge.Config, p.clusterConfiguration()})
 	}
-	return append(clues, clue{knowledge.Certificates, p.ended(ofComponents(h))})
+	if c.manifest { // without one it needs no certificate to be down
+		clues = append(clues, clue{knowledge.Certificates, p.ended(ofComponents(h))})
+	}
+	return clues
 }
 
 func (p *Picture) etcdSaid() string {

@@ -124,6 +124,11 @@ func TestWhatDoesNotRunIsNamed(t *testing.T) {
 			}
 		}, "cp1 etcd restarting\ncp1 kube-apiserver restarting after etcd on cp1\n" +
 			"cp1 kube-controller-manager restarting after kube-apiserver on cp1\ncp1 kube-scheduler restarting after kube-apiserver on cp1", "/etc/kubernetes/manifests/etcd.yaml"},
+		"etcd without a manifest, whatever certificate has ended": {func(p *Picture) {
+			delete(p.at("cp1").Files, manifests+"etcd.yaml")
+			p.stop("cp1", census.Etcd)
+			p.at("cp1").Certificates = []survey.Certificate{{Path: "/etc/kubernetes/pki/front-proxy-client.crt", X509: endedYesterday()}}
+		}, "cp1 etcd down\ncp1 certificates failing certificate-expired", "put /etc/kubernetes/manifests/etcd.yaml back"},
 		"an API that is away though its servers are well": {func(p *Picture) { p.Away = errors.New("connection refused") },
 			"cluster API down", "load balancer"},
 		"an API that is away, and none of its hosts looked at": {func(p *Picture) {

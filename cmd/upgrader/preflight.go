@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,7 +94,26 @@ func goalOf(g *engine.Graph) (preflight.Goal, error) {
 	if err != nil {
 		return preflight.Goal{}, err
 	}
-	return preflight.GoalOf(g, func(n *engine.Node) (engine.Step, error) { return plan.Outline(catalog, n) })
+	return preflight.GoalOf(g, outlines(catalog))
+}
+
+// outlines makes the step of a node as far as it is known, once for all hosts for which a step of the plan has the same settings.
+func outlines(catalog *engine.Catalog) preflight.Steps {
+	type outline struct {
+		of   *engine.Node
+		step engine.Step
+	}
+	last := map[string]outline{} // by step
+	return func(n *engine.Node) (engine.Step, error) {
+		if l, ok := last[n.Step]; ok && l.of.Kind == n.Kind && l.of.When == n.When && reflect.DeepEqual(l.of.With, n.With) {
+			return l.step, nil
+		}
+		step, err := plan.Outline(catalog, n)
+		if err == nil {
+			last[n.Step] = outline{n, step}
+		}
+		return step, err
+	}
 }
 
 // inspect looks at the cluster for a plan that has been laid out over its hosts. A signal ends it.

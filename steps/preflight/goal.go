@@ -54,7 +54,7 @@ func GoalOf(g *engine.Graph, steps Steps) (Goal, error) {
 			return goal, fmt.Errorf("versions.to: %w", err)
 		}
 	}
-	hosts := map[string]*HostGoal{}
+	hosts, listed := map[string]*HostGoal{}, map[string]bool{}
 	var order []string
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
@@ -63,18 +63,18 @@ func GoalOf(g *engine.Graph, steps Steps) (Goal, error) {
 			continue
 		}
 		if hosts[name] == nil {
-			hosts[name] = &HostGoal{Name: name, Revisions: map[string]string{}, ControlPlane: slices.Contains(n.Target.Groups, "control-plane")}
+			hosts[name] = &HostGoal{Name: name, Revisions: map[string]string{}, ControlPlane: n.Target.In(engine.ControlPlane)}
 		}
 		changes, err := goal.learn(g, n, hosts[name], steps)
 		if err != nil {
 			return goal, err
 		}
-		if changes && !slices.Contains(order, name) {
-			order = append(order, name)
+		if changes && !listed[name] {
+			listed[name], order = true, append(order, name)
 		}
 	}
 	for _, t := range g.Targets {
-		if !slices.Contains(order, t.Name) && hosts[t.Name] != nil {
+		if !listed[t.Name] && hosts[t.Name] != nil {
 			order = append(order, t.Name)
 		}
 	}

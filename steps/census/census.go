@@ -66,19 +66,24 @@ func Take(ctx context.Context, from Source) (Census, error) {
 
 // TakeRunning is a census without kubeadm's configuration. Errors of the API come back wrapped.
 func TakeRunning(ctx context.Context, from Running) (Census, error) {
-	c := Census{Static: map[string]map[string]kube.Pod{}, proxies: map[string]skew.Version{}, coreDNS: map[string]skew.CoreDNSVersion{}}
-	var err error
-	if c.Nodes, err = from.Nodes(ctx); err != nil {
-		return c, fmt.Errorf("reading the nodes: %w", err)
+	nodes, err := from.Nodes(ctx)
+	if err != nil {
+		return Census{}, fmt.Errorf("reading the nodes: %w", err)
 	}
 	pods, err := from.Pods(ctx, kube.PodFilter{Namespace: "kube-system"})
 	if err != nil {
-		return c, fmt.Errorf("reading the pods of kube-system: %w", err)
+		return Census{}, fmt.Errorf("reading the pods of kube-system: %w", err)
 	}
+	return Of(nodes, pods), nil
+}
+
+// Of is a census of these nodes by the pods of kube-system, without kubeadm's configuration.
+func Of(nodes []kube.Node, pods []kube.Pod) Census {
+	c := Census{Nodes: nodes, Static: map[string]map[string]kube.Pod{}, proxies: map[string]skew.Version{}, coreDNS: map[string]skew.CoreDNSVersion{}}
 	for _, p := range pods {
 		c.count(p)
 	}
-	return c, nil
+	return c
 }
 
 // count takes in a pod of kube-system. CoreDNS is what has the label by which kubeadm looks for it (DeployedDNSAddon in

@@ -103,20 +103,14 @@ func notReady(nodes []kube.Node, s engine.Scene) (down []string, since time.Time
 
 // staticPods names what is missing or not Ready of the control plane. Etcd counts where it is there: it may run elsewhere.
 func staticPods(nodes []kube.Node, pods []kube.Pod, s engine.Scene) []string {
-	seen, hosts := map[string]kube.Pod{}, map[string]bool{} // hosts that run some of it, whatever their labels say
-	for _, p := range pods {
-		if p.Mirror {
-			seen[p.Name] = p
-			hosts[p.Node] = hosts[p.Node] || slices.Contains(census.ControlPlane(), census.Component(p))
-		}
-	}
+	all := census.Of(nodes, pods)
 	var faults []string
 	for _, n := range nodes {
-		if !n.ControlPlane && !hosts[n.Name] || ours(n, s) {
+		if !n.ControlPlane && !all.Runs(n.Name) || ours(n, s) {
 			continue
 		}
 		for _, c := range append(census.ControlPlane(), census.Etcd) {
-			p, there := seen[c+"-"+n.Name]
+			p, there := all.Static[n.Name][c]
 			switch {
 			case !there && c != census.Etcd:
 				faults = append(faults, fmt.Sprintf("%s has no %s", n.Name, c))

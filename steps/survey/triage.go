@@ -13,11 +13,16 @@ import (
 // had. An error of the API comes back wrapped, as the client made it; the cluster has its address even then.
 func Triage(ctx context.Context, client *kube.Client) (*Cluster, []kube.Complaint, error) {
 	c := &Cluster{At: time.Now(), Server: client.Host(), Configs: map[string]map[string]string{}, Leaders: map[string]kube.Leader{}}
+	var nodes []kube.Node
+	var pods []kube.Pod
 	var ill []kube.Complaint
 	r := &reader{client: client, into: c}
 	err := together(ctx,
-		func(ctx context.Context) (err error) { c.Census.Nodes, err = client.Nodes(ctx); return err },
-		func(ctx context.Context) (err error) { c.Census.Static, ill, err = static(ctx, client); return err },
+		func(ctx context.Context) (err error) { nodes, err = client.Nodes(ctx); return err },
+		func(ctx context.Context) (err error) {
+			pods, ill, err = client.PodsAndComplaints(ctx, "kube-system")
+			return err
+		},
 		func(ctx context.Context) error {
 			if data, err := client.ConfigData(ctx, "kube-system", "kubeadm-config"); err == nil {
 				c.Configs["kubeadm-config"] = data
@@ -34,21 +39,6 @@ func Triage(ctx context.Context, client *kube.Client) (*Cluster, []kube.Complain
 	if err != nil {
 		return &Cluster{At: c.At, Server: c.Server}, nil, err
 	}
+	c.Census = census.Of(nodes, pods)
 	return c, ill, nil
-}
-
-// static are the mirrors of static pods by host and component, and what ails any pod of kube-system.
-func static(ctx context.Context, client *kube.Client) (map[string]map[string]kube.Pod, []kube.Complaint, error) {
-	pods, ill, err := client.PodsAndComplaints(ctx, "kube-system")
-	all := map[string]map[string]kube.Pod{}
-	for _, p := range pods {
-		if !p.Mirror {
-			continue
-		}
-		if all[p.Node] == nil {
-			all[p.Node] = map[string]kube.Pod{}
-		}
-		all[p.Node][census.Component(p)] = p
-	}
-	return all, ill, err
 }

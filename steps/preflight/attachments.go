@@ -30,20 +30,11 @@ func attachments(v *View) (found []finding.Finding) {
 	if v.Cluster == nil {
 		return nil
 	}
-	var order []hitch
-	stuck := map[hitch][]kube.Attachment{}
-	for _, a := range v.Cluster.Attachments {
+	for _, stuck := range batches(v.Cluster.Attachments, func(a kube.Attachment) (hitch, bool) {
 		h := hitch{a.Node, a.Attacher, v.hitch(a)}
-		if h.what == "" {
-			continue
-		}
-		if stuck[h] == nil {
-			order = append(order, h)
-		}
-		stuck[h] = append(stuck[h], a)
-	}
-	for _, h := range order {
-		found = append(found, h.finding(stuck[h], v.Now))
+		return h, h.what != ""
+	}) {
+		found = append(found, stuck.kind.finding(stuck.all, v.Now))
 	}
 	return found
 }

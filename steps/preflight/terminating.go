@@ -21,20 +21,13 @@ func terminating(v *View) (found []finding.Finding) {
 	if v.Cluster == nil {
 		return nil
 	}
-	var order []grip
-	kept := map[grip][]kube.Pod{}
-	for _, p := range v.Cluster.Pods {
+	for _, kept := range batches(v.Cluster.Pods, func(p kube.PlacedPod) (grip, bool) {
 		if !eviction.Overdue(p.Pod, v.Now) {
-			continue
+			return grip{}, false
 		}
-		g := v.grip(p.Pod)
-		if kept[g] == nil {
-			order = append(order, g)
-		}
-		kept[g] = append(kept[g], p.Pod)
-	}
-	for _, g := range order {
-		found = append(found, g.finding(kept[g], v.Now))
+		return v.grip(p.Pod), true
+	}) {
+		found = append(found, kept.kind.finding(kept.all, v.Now))
 	}
 	return found
 }
@@ -66,7 +59,7 @@ func (v *View) grip(p kube.Pod) grip {
 	return grip{p.Node, keptByKubelet}
 }
 
-func (g grip) finding(pods []kube.Pod, now time.Time) finding.Finding {
+func (g grip) finding(pods []kube.PlacedPod, now time.Time) finding.Finding {
 	words := make([]string, len(pods))
 	for i, p := range pods {
 		words[i] = fmt.Sprintf("%s, terminating for %s", p, days(now.Sub(p.TerminatingSince)))
@@ -75,7 +68,7 @@ func (g grip) finding(pods []kube.Pod, now time.Time) finding.Finding {
 		}
 	}
 	f := finding.Finding{Severity: finding.Warning, Where: g.node, What: finding.Plural(len(pods), "pod is", "pods are") + " " + g.what,
-		Evidence: finding.Few(words), Remedy: g.remedy(pods[0])}
+		Evidence: finding.Few(words), Remedy: g.remedy(pods[0].Pod)}
 	if g.what == finishedAndKept {
 		f.Severity = finding.Note
 	}

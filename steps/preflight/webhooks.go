@@ -21,24 +21,15 @@ func silentWebhooks(v *View) (found []finding.Finding) {
 	if v.Cluster == nil {
 		return nil
 	}
-	var all []*silence
-	byService := map[string]*silence{}
-	for _, h := range v.Cluster.Webhooks {
-		if !h.Silent(v.Cluster.Pods) {
-			continue
-		}
-		key := fmt.Sprintf("%s %s/%s:%d", h.Configuration, h.Namespace, h.Service, h.Port)
-		if byService[key] == nil {
-			byService[key] = &silence{}
-			all = append(all, byService[key])
-		}
-		byService[key].hooks = append(byService[key].hooks, h)
-	}
+	all := batches(v.Cluster.Webhooks, func(h kube.Webhook) (string, bool) {
+		return fmt.Sprintf("%s %s/%s:%d", h.Configuration, h.Namespace, h.Service, h.Port), h.Silent(v.Cluster.Pods)
+	})
 	if len(all) == 0 {
 		return nil
 	}
 	writes := v.writes()
-	for _, s := range all {
+	for _, unanswered := range all {
+		s := &silence{hooks: unanswered.all}
 		s.weigh(writes)
 		found = append(found, s.finding(v.Cluster.Pods))
 	}

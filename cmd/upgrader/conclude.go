@@ -79,10 +79,10 @@ func (s *session) tellEnd(summary engine.Summary) {
 	for _, n := range summary.Nodes {
 		if n.State == engine.Paused && n.Kind == approval.Kind {
 			asking = true
-			s.console.say("paused: %s\n  decide with:  upgrader approve %s %s", n.Message, id, n.ID)
+			s.console.say("paused: %s\n  decide with:  %s", n.Message, answerWith(id, &n))
 		} else if n.State == engine.Paused && engine.AsksLate(n.Message) {
 			asking = true
-			s.console.say("paused: %s: %s\n  decide with:  upgrader approve %s %s --wait, or --skip, or --stop", n.ID, n.Message, id, n.ID)
+			s.console.say("paused: %s: %s\n  decide with:  %s", n.ID, n.Message, answerWith(id, &n))
 		} else if n.State == engine.Paused {
 			asking = true
 			s.console.say("paused: %s", n.Message)

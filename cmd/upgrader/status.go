@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"upgrader.dev/upgrader/engine"
+	"upgrader.dev/upgrader/steps/approval"
 )
 
 func statusCommand(c *console, g *global) *cobra.Command {
@@ -164,12 +165,21 @@ func nextWords(m manifest, summary engine.Summary) []string {
 	}
 	lines := []string{""}
 	for _, n := range undecided(summary) {
-		lines = append(lines, "decide with: upgrader approve "+m.ID+" "+n.ID)
+		lines = append(lines, "decide with: "+answerWith(m.ID, &n))
 	}
 	for _, n := range summary.Nodes {
 		if engine.AsksLate(n.Message) {
-			lines = append(lines, "decide with: upgrader approve "+m.ID+" "+n.ID+" --wait, or --skip, or --stop")
+			lines = append(lines, "decide with: "+answerWith(m.ID, &n))
 		}
 	}
 	return append(lines, "go on with: upgrader resume "+m.ID)
+}
+
+// answerWith is the command that answers what a node asks.
+func answerWith(run string, n *engine.NodeStatus) string {
+	command := "upgrader approve " + run + " " + n.ID
+	if n.Kind != approval.Kind && engine.AsksLate(n.Message) {
+		command += " --wait, or --skip, or --stop"
+	}
+	return command
 }

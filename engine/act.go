@@ -259,7 +259,7 @@ func (r *Reducer) ended(i int32, w *work, ev Event) {
 	}
 	switch err := ev.Err; {
 	case err == nil:
-		r.outcome(e, outcomeOK, "", ev.Facts)
+		r.outcome(e, OutcomeOK, "", ev.Facts)
 		w.count(&w.Proposals[e.Change])
 	case err.Class == Doubts && e.Repeat == Convergent:
 		r.outcome(e, outcomeDoubt, err.Why, nil)
@@ -321,7 +321,7 @@ func (r *Reducer) tell(i int32, w *work, ev Event) {
 	w.Settling = ""
 	switch {
 	case ev.Fate == Ended && ev.Err == nil:
-		r.outcome(e, outcomeOK, "", ev.Facts)
+		r.outcome(e, OutcomeOK, "", ev.Facts)
 		if w.Stage == making { // one of this observation
 			w.count(&w.Proposals[e.Change])
 		}
@@ -331,9 +331,9 @@ func (r *Reducer) tell(i int32, w *work, ev Event) {
 	case ev.Fate == NeverStarted && !r.planted(35):
 		r.outcome(e, outcomeNever, "", nil)
 	case ev.Fate == NeverStarted:
-		r.outcome(e, outcomeOK, "", nil)
+		r.outcome(e, OutcomeOK, "", nil)
 	case r.planted(34):
-		r.outcome(e, outcomeOK, "", nil)
+		r.outcome(e, OutcomeOK, "", nil)
 	default:
 		r.outcome(e, outcomeCut, "", nil)
 	}

@@ -115,7 +115,7 @@ func TestAHostThatIsBackBlocksNoOtherRollout(t *testing.T) {
 			return journal.Record{Kind: journal.Intent, Node: id, Host: host, Group: group, Uses: "x", Ticket: "t" + id, Say: "x", Repeat: string(Convergent)}
 		}
 		past := []journal.Record{{Kind: journal.Begin, Format: journal.Format}, // the plan was edited: z is new, and b was begun without it
-			{Kind: journal.Start, Node: "a/a@h1", Attempt: 1}, intent("a/a@h1", "h1", "a"), {Kind: journal.Outcome, Node: "a/a@h1", Ticket: "ta/a@h1", State: outcomeOK},
+			{Kind: journal.Start, Node: "a/a@h1", Attempt: 1}, intent("a/a@h1", "h1", "a"), {Kind: journal.Outcome, Node: "a/a@h1", Ticket: "ta/a@h1", State: OutcomeOK},
 			{Kind: journal.Settled, Node: "a/a@h1", State: Done, Digest: "a/a@h1"},
 			{Kind: journal.Start, Node: "b/b@h2", Attempt: 1}, intent("b/b@h2", "h2", "b"), {Kind: journal.Outcome, Node: "b/b@h2", Ticket: "tb/b@h2", State: outcomeFailed},
 			{Kind: journal.Settled, Node: "b/b@h2", State: Failed, Digest: "b/b@h2"}, {Kind: journal.Down, Group: "b", Hosts: map[string]string{"h2": "NotReady"}}}
@@ -133,7 +133,7 @@ func TestAHostLostSinceALookIsNotInService(t *testing.T) {
 	g.Digest = "edited"
 	past := []journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}, {Kind: journal.Start, Node: "roll/drain@h1", Attempt: 1},
 		{Kind: journal.Intent, Node: "roll/drain@h1", Host: "h1", Group: "roll", Uses: "drain", Ticket: "t1", Say: "cordon", Repeat: string(Convergent)},
-		{Kind: journal.Outcome, Node: "roll/drain@h1", Ticket: "t1", State: outcomeOK},
+		{Kind: journal.Outcome, Node: "roll/drain@h1", Ticket: "t1", State: OutcomeOK},
 		{Kind: journal.Begin, Format: journal.Format, Digest: "before"}, {Kind: journal.Down, Group: "roll", Hosts: map[string]string{"h1": "cordoned"}},
 		{Kind: journal.Start, Node: "roll/drain@h1", Attempt: 2}, {Kind: journal.Down, Group: "roll"}}
 	if !pastOf(g, past).Lost("h1") {
@@ -150,7 +150,7 @@ func TestAHostLeftInTheMiddleIsGivenBack(t *testing.T) {
 		g := &Graph{Nodes: append(append(a.Nodes, c.Nodes...), node("x", "x", Cluster, "")), Groups: append(a.Groups, c.Groups...)}
 		past := []journal.Record{{Kind: journal.Begin, Format: journal.Format}, {Kind: journal.Start, Node: "a/a@h1", Attempt: 1},
 			{Kind: journal.Intent, Node: "a/a@h1", Host: "h1", Group: "a", Uses: "a", Ticket: "t1", Say: "a", Repeat: string(Convergent)},
-			{Kind: journal.Outcome, Node: "a/a@h1", Ticket: "t1", State: outcomeOK}, {Kind: journal.Settled, Node: "a/a@h1", State: Done, Digest: "a/a@h1"}}
+			{Kind: journal.Outcome, Node: "a/a@h1", Ticket: "t1", State: OutcomeOK}, {Kind: journal.Settled, Node: "a/a@h1", State: Done, Digest: "a/a@h1"}}
 		after := func(d time.Duration, s Step) Step {
 			return stepFunc(func(ctx context.Context, sc Scene) ([]Change, error) { time.Sleep(d); return s.Observe(ctx, sc) })
 		}
@@ -179,7 +179,7 @@ func TestAHostHandedBackIsGoneOnWith(t *testing.T) {
 		g := &Graph{Nodes: append(append(a.Nodes, c.Nodes...), node("x", "x", Cluster, "")), Groups: append(a.Groups, c.Groups...)}
 		past := []journal.Record{{Kind: journal.Begin, Format: journal.Format}, {Kind: journal.Start, Node: "a/a@h1", Attempt: 1},
 			{Kind: journal.Intent, Node: "a/a@h1", Host: "h1", Group: "a", Uses: "a", Ticket: "t1", Say: "a", Repeat: string(Convergent)},
-			{Kind: journal.Outcome, Node: "a/a@h1", Ticket: "t1", State: outcomeOK}, {Kind: journal.Settled, Node: "a/a@h1", State: Done, Digest: "a/a@h1"}}
+			{Kind: journal.Outcome, Node: "a/a@h1", Ticket: "t1", State: OutcomeOK}, {Kind: journal.Settled, Node: "a/a@h1", State: Done, Digest: "a/a@h1"}}
 		b := binder{"a": d.step("a"), "b": &raiseStep{w: w, name: "b", repeat: Convergent}, "c": d.step("c"), "x": pauseStep(10 * time.Second)}
 		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: &health{}, Binder: b}, past...)
 		if s.State != Done || w.effects["h1/b"] != 1 {
@@ -240,7 +240,7 @@ func TestAToleratedGateHoldsNobodyUp(t *testing.T) {
 
 // A person's word that a once-effect was made holds whatever its step is called afterwards; so does one that it is to be made again.
 func TestAPersonsWordOutlivesARename(t *testing.T) {
-	outcomes := map[string]string{Done: outcomeCut, "retry": outcomeOK}
+	outcomes := map[string]string{Done: outcomeCut, "retry": OutcomeOK}
 	for verdict, want := range map[string]int{Done: 0, "retry": 1} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld()

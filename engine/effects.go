@@ -16,7 +16,7 @@ const rounds = 5
 
 // States of an Outcome record.
 const (
-	outcomeOK      = "ok"
+	OutcomeOK      = "ok" // it was made
 	outcomeFailed  = "failed"
 	outcomeRefused = "refused"       // for now; nothing changed
 	outcomeCut     = "cut"           // interrupted by a reboot or a kill: observe
@@ -167,8 +167,8 @@ func (r *Reducer) takeOutcome(ev *journal.Record) {
 	}
 	if e.Node != nobody {
 		st := &r.nodes[e.Node]
-		st.made = ev.State == outcomeOK && (e.Digest == "" || e.Digest == r.graph.Nodes[e.Node].Digest)
-	} else if e.Repeat == Once && ev.State == outcomeOK && e.Digest != "" {
+		st.made = ev.State == OutcomeOK && (e.Digest == "" || e.Digest == r.graph.Nodes[e.Node].Digest)
+	} else if e.Repeat == Once && ev.State == OutcomeOK && e.Digest != "" {
 		r.effects.made[e.Digest] = true
 	}
 	if ev.State == outcomeCut && e.Repeat == Once {

@@ -21,9 +21,6 @@ const (
 	Fenced  = "fenced"  // of a run: another upgrader has taken over, nothing is recorded any more
 )
 
-// OutcomeOK is the state of an Outcome record of an effect that was made.
-const OutcomeOK = outcomeOK
-
 // Options say what a Reducer may count on.
 type Options struct {
 	Run      string // the run's ID, part of every ticket

@@ -97,7 +97,7 @@ func TestAHostInTheMiddleOfAnotherRolloutNeedsAPlace(t *testing.T) {
 // A host that was through its rollout when the plan lost it is in the middle of nothing, and in nobody's way if it fails later.
 func TestAHostThatWasThroughIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("roll", "drain", "h1", outcomeOK),
+		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("roll", "drain", "h1", OutcomeOK),
 			[]journal.Record{{Kind: journal.Settled, Node: "roll/drain@h1", State: Done, Digest: "roll/drain@h1", Group: "roll"}})
 		g, d, see := rolling("roll", 1, []string{"drain"}, "h2", "h3"), newDrains(), &health{down: map[string]string{"h1": "NotReady"}}
 		g.Digest = "edited"
@@ -133,7 +133,7 @@ func TestAWatchedCanaryIsNotLetInAgain(t *testing.T) {
 func lostHost() (*Graph, []journal.Record) {
 	a, b := rolling("a", 1, []string{"x"}, "h2"), rolling("b", 1, []string{"y"}, "h1")
 	g := &Graph{Digest: "edited", Nodes: slices.Concat(a.Nodes, b.Nodes), Groups: slices.Concat(a.Groups, b.Groups)}
-	return g, slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("a", "x", "h1", outcomeOK))
+	return g, slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("a", "x", "h1", OutcomeOK))
 }
 
 // A host that the plan lost in the middle of one rollout is not free because another has nothing to change on it.
@@ -249,7 +249,7 @@ func TestAGateAfterARolloutThatHasMoreToDoWaits(t *testing.T) {
 		g.Digest = "edited"
 		g.Nodes = append(g.Nodes, node("after", "gate", Cluster, "", "roll/gate@h1"))
 		g.Nodes[2].Gate, g.Nodes[3].Gate = true, true
-		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("roll", "x", "h1", outcomeOK),
+		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format, Digest: "before"}}, begun("roll", "x", "h1", OutcomeOK),
 			[]journal.Record{settledAs(Done, "roll/x@h1", "another"), settledAs(Done, "roll/y@h1", "roll/y@h1"), settledAs(Done, "roll/gate@h1", "roll/gate@h1"), settledAs(Done, "after", "after")})
 		open := stepFunc(func(context.Context, Scene) ([]Change, error) { return nil, nil })
 		s := start(t, &Runner{Graph: g, Run: "r", Log: &memory{w: w}, Availability: &health{}, Binder: binder{"x": &raiseStep{w: w, name: "x", repeat: Guarded}, "y": open, "gate": open}}, past...)
@@ -269,7 +269,7 @@ func TestAGateThatAHostHasPassedStaysBehindIt(t *testing.T) {
 		g := &Graph{Nodes: slices.Concat(a.Nodes, b.Nodes), Groups: slices.Concat(a.Groups, b.Groups)}
 		past := slices.Concat([]journal.Record{{Kind: journal.Begin, Format: journal.Format}},
 			[]journal.Record{settledAs(Failed, "a/drain@h2", "a/drain@h2"), settledAs(Done, "a/drain@h1", "a/drain@h1"), settledAs(Done, "b/gate@h1", "b/gate@h1")},
-			begun("b", "x", "h1", outcomeOK), []journal.Record{settledAs(Done, "b/x@h1", "b/x@h1"), settledAs(Failed, "b/y@h1", "b/y@h1")})
+			begun("b", "x", "h1", OutcomeOK), []journal.Record{settledAs(Done, "b/x@h1", "b/x@h1"), settledAs(Failed, "b/y@h1", "b/y@h1")})
 		open, d := stepFunc(func(context.Context, Scene) ([]Change, error) { return nil, nil }), newDrains()
 		w.value["h1/x"] = 1
 		bind := binder{"drain": d.step("drain"), "gate": open, "x": &raiseStep{w: w, name: "x", repeat: Guarded}, "y": &raiseStep{w: w, name: "y", repeat: Guarded}}

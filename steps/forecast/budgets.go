@@ -93,10 +93,10 @@ func (f *forecaster) tellBudgets() {
 func (s *stop) overlap(key string) finding.Finding {
 	found := finding.Finding{
 		Check: "drain.overlap", Severity: finding.Blocker, Where: "PodDisruptionBudgets " + key,
-		What: fmt.Sprintf("%s covered by more than one PodDisruptionBudget: the API server never evicts such a pod", plural(len(s.pods), "pod is", "pods are")),
+		What: fmt.Sprintf("%s covered by more than one PodDisruptionBudget: the API server never evicts such a pod", finding.Plural(len(s.pods), "pod is", "pods are")),
 	}
 	owned, free := s.writers()
-	found.Evidence = few(s.pods)
+	found.Evidence = finding.Few(s.pods)
 	if len(owned) > 0 {
 		found.Evidence = strings.Join(owned, "; ") + "; " + found.Evidence
 	}
@@ -139,9 +139,9 @@ func (s *stop) told(b kube.Budget) finding.Finding {
 		words += fmt.Sprintf(" of %d expected", b.Expected)
 	}
 	found := finding.Finding{
-		Check: "drain.budget", Severity: severity(b), Where: "PodDisruptionBudget " + b.String(), Evidence: words + "; " + few(s.pods),
+		Check: "drain.budget", Severity: severity(b), Where: "PodDisruptionBudget " + b.String(), Evidence: words + "; " + finding.Few(s.pods),
 	}
-	found.What, found.Remedy = s.advice(b, plural(len(s.pods), "pod", "pods"))
+	found.What, found.Remedy = s.advice(b, finding.Plural(len(s.pods), "pod", "pods"))
 	return found
 }
 

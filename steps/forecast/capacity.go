@@ -54,12 +54,12 @@ func (t *telling) capacity(l load, homeless []*body) {
 	}
 	if len(none) > 0 {
 		t.tell("drain.capacity", finding.Blocker,
-			fmt.Sprintf("%s on no other node while %s out of service", plural(len(none), "pod fits", "pods fit"), t.away()),
+			fmt.Sprintf("%s on no other node while %s out of service", finding.Plural(len(none), "pod fits", "pods fit"), t.away()),
 			t.reasons(none), "make room: fewer nodes at once (maxUnavailable), another node, or smaller requests; see `kubectl describe nodes`")
 	}
 	if len(fewer) > 0 {
 		t.tell("drain.capacity", finding.Note,
-			fmt.Sprintf("%s by rules about their neighbours while %s out of service; others like them run on", plural(len(fewer), "pod waits", "pods wait"), t.away()),
+			fmt.Sprintf("%s by rules about their neighbours while %s out of service; others like them run on", finding.Plural(len(fewer), "pod waits", "pods wait"), t.away()),
 			t.reasons(fewer), "nothing has to be done; with one more node, or one replica fewer, none would wait")
 	}
 }
@@ -103,8 +103,8 @@ func (t *telling) local(l load) {
 	}
 	if len(words) > 0 {
 		t.tell("drain.local", finding.Warning,
-			fmt.Sprintf("%s until this node is back: no other node can reach their volumes", plural(len(words), "pod waits", "pods wait")),
-			few(words), "see that the others can do without them for so long")
+			fmt.Sprintf("%s until this node is back: no other node can reach their volumes", finding.Plural(len(words), "pod waits", "pods wait")),
+			finding.Few(words), "see that the others can do without them for so long")
 	}
 }
 
@@ -153,7 +153,7 @@ func (t *telling) refusedBy(b *body) string {
 	if len(words) == 0 {
 		return "there is no other node"
 	}
-	return few(words)
+	return finding.Few(words)
 }
 
 func (t *telling) refusal(search *search, s *spot) string {

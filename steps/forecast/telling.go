@@ -60,17 +60,17 @@ func (t *telling) unknown() {
 func (t *telling) refusals(l load) {
 	if pods := t.news("drain.bare", l.refused[eviction.Unmanaged]); len(pods) > 0 {
 		t.tell("drain.bare", finding.Blocker,
-			fmt.Sprintf("the drain refuses %s without a controller: nobody would make them anew", plural(len(pods), "pod", "pods")),
+			fmt.Sprintf("the drain refuses %s without a controller: nobody would make them anew", finding.Plural(len(pods), "pod", "pods")),
 			described(pods), "delete them or give them a controller, or let the plan evict them for good: "+eviction.Unmanaged.WayOut())
 	}
 	if pods := t.news("drain.emptydir", l.refused[eviction.WithData]); len(pods) > 0 {
 		t.tell("drain.emptydir", finding.Blocker,
-			fmt.Sprintf("the drain refuses %s with emptyDir volumes: what is in these would be lost", plural(len(pods), "pod", "pods")),
+			fmt.Sprintf("the drain refuses %s with emptyDir volumes: what is in these would be lost", finding.Plural(len(pods), "pod", "pods")),
 			described(pods), "save what must not be lost and let the plan evict them: "+eviction.WithData.WayOut())
 	}
 	if pods := l.refused[eviction.OfDaemonSet]; len(pods) > 0 {
 		t.tell("drain.daemonset", finding.Blocker,
-			fmt.Sprintf("the drain refuses %s of DaemonSets: they would be placed here again", plural(len(pods), "pod", "pods")),
+			fmt.Sprintf("the drain refuses %s of DaemonSets: they would be placed here again", finding.Plural(len(pods), "pod", "pods")),
 			described(pods), "let the plan leave them where they are: "+eviction.OfDaemonSet.WayOut())
 	}
 }
@@ -96,14 +96,14 @@ func (t *telling) singles(l load) {
 	if len(alone) > 0 {
 		slices.Sort(alone)
 		t.tell("drain.single", finding.Note,
-			fmt.Sprintf("%s out of service until the only pod runs elsewhere", plural(len(alone), "workload is", "workloads are")),
-			few(alone), "run two replicas of what must stay in service: `kubectl scale --replicas=2`")
+			fmt.Sprintf("%s out of service until the only pod runs elsewhere", finding.Plural(len(alone), "workload is", "workloads are")),
+			finding.Few(alone), "run two replicas of what must stay in service: `kubectl scale --replicas=2`")
 	}
 	if len(united) > 0 {
 		slices.Sort(united)
 		t.tell("drain.together", finding.Note,
-			fmt.Sprintf("%s out of service until new pods run elsewhere: all of the old ones leave together", plural(len(united), "workload is", "workloads are")),
-			few(united), "give what must stay in service a PodDisruptionBudget with maxUnavailable: 1, and its pods go one after the other; or spread them over the nodes")
+			fmt.Sprintf("%s out of service until new pods run elsewhere: all of the old ones leave together", finding.Plural(len(united), "workload is", "workloads are")),
+			finding.Few(united), "give what must stay in service a PodDisruptionBudget with maxUnavailable: 1, and its pods go one after the other; or spread them over the nodes")
 	}
 }
 
@@ -156,9 +156,5 @@ func described(pods []*body) string {
 			words[i] += " (moved from " + b.Node + ")"
 		}
 	}
-	return few(words)
+	return finding.Few(words)
 }
-
-func few(words []string) string { return finding.Few(words) }
-
-func plural(n int, one, many string) string { return finding.Plural(n, one, many) }

@@ -214,8 +214,6 @@ func everythingOf(t *testing.T, c *kube.Client) map[string]any {
 	}
 	budgets, err := c.Budgets(ctx, "")
 	keep("budgets", budgets, err)
-	attached, err := c.VolumesAttached(ctx, "w1")
-	keep("attached", attached, err)
 	attachments, err := c.Attachments(ctx, "")
 	keep("attachments", attachments, err)
 	lost, err := c.Unavailable(ctx)

@@ -74,17 +74,6 @@ func (c *Client) Attachments(ctx context.Context, node string) ([]Attachment, er
 	return all, err
 }
 
-// VolumesAttached returns the names of the persistent volumes that are attached to a node.
-func (c *Client) VolumesAttached(ctx context.Context, node string) ([]string, error) {
-	all, err := c.Attachments(ctx, node)
-	var volumes []string
-	for _, a := range all {
-		volumes = append(volumes, a.Volume)
-	}
-	slices.Sort(volumes)
-	return volumes, err
-}
-
 // VolumesOf returns the names of the persistent volumes behind a pod's claims; a claim that is gone or not bound has
 // none.
 func (c *Client) VolumesOf(ctx context.Context, p Pod) ([]string, error) {

@@ -250,8 +250,12 @@ func TestSmallReads(t *testing.T) {
 	check("version", version, "1.27.3", err)
 	uid, err := c.UID(ctx)
 	check("uid", uid, "cluster-uid", err)
-	attached, err := c.VolumesAttached(ctx, "w1")
-	check("attached", attached, []string{"pv1"}, err)
+	attached, err := c.Attachments(ctx, "w1")
+	var names []string
+	for _, a := range attached {
+		names = append(names, a.Volume)
+	}
+	check("attached", names, []string{"pv1"}, err)
 	volumes, err := c.VolumesOf(ctx, kube.Pod{Namespace: "shop", Name: "db", Claims: []string{"data", "gone"}})
 	check("volumes", volumes, []string{"pv1"}, err)
 	check("ready", nil, nil, c.Readyz(ctx))

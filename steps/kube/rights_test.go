@@ -49,14 +49,13 @@ func calls(c *kube.Client) map[string]func(ctx context.Context) {
 			_, _ = c.TracksOf(ctx, "/apis/apps/v1", "namespaces", "kube-system", "deployments", "coredns")
 			_, _ = c.TracksOf(ctx, "/apis/apps/v1", "namespaces", "kube-system", "daemonsets", "kube-proxy")
 		},
-		"Unavailable":     func(ctx context.Context) { _, _ = c.Unavailable(ctx) },
-		"UID":             func(ctx context.Context) { _, _ = c.UID(ctx) },
-		"Uncordon":        func(ctx context.Context) { _ = c.Uncordon(ctx, "w1", "r1/drain") },
-		"VolumesAttached": func(ctx context.Context) { _, _ = c.VolumesAttached(ctx, "w1") },
-		"VolumesOf":       func(ctx context.Context) { _, _ = c.VolumesOf(ctx, pod) },
-		"VolumesOn":       func(ctx context.Context) { _, _ = c.VolumesOn(ctx, []string{"rbd"}) },
-		"Webhooks":        func(ctx context.Context) { _, _ = c.Webhooks(ctx) },
-		"PlacedPods":      func(ctx context.Context) { _, _ = c.PlacedPods(ctx) },
+		"Unavailable": func(ctx context.Context) { _, _ = c.Unavailable(ctx) },
+		"UID":         func(ctx context.Context) { _, _ = c.UID(ctx) },
+		"Uncordon":    func(ctx context.Context) { _ = c.Uncordon(ctx, "w1", "r1/drain") },
+		"VolumesOf":   func(ctx context.Context) { _, _ = c.VolumesOf(ctx, pod) },
+		"VolumesOn":   func(ctx context.Context) { _, _ = c.VolumesOn(ctx, []string{"rbd"}) },
+		"Webhooks":    func(ctx context.Context) { _, _ = c.Webhooks(ctx) },
+		"PlacedPods":  func(ctx context.Context) { _, _ = c.PlacedPods(ctx) },
 
 		"Credentials": nil, "Login": nil, // who gives them is asked, and no API
 

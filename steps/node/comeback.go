@@ -105,10 +105,10 @@ func (d *drain) send(s engine.Scene, newest time.Time, p kube.Pod) stay {
 	return now
 }
 
-// newest is when the last of the pods that are to go was made, for each owner.
-func (l *load) newest() map[string]time.Time {
+// newest is when the last of the pods that are to go was made, for each owner; and has those that the load lists no more.
+func (l *load) newest(and ...kube.Pod) map[string]time.Time {
 	newest := map[string]time.Time{}
-	for _, p := range slices.Concat(l.evict, l.blocked) {
+	for _, p := range slices.Concat(l.evict, l.blocked, and) {
 		if by := owner(p); p.Created.After(newest[by]) {
 			newest[by] = p.Created
 		}

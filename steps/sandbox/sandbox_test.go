@@ -140,7 +140,7 @@ func TestDrain(t *testing.T) {
 	if err := client.Cordon(ctx, "w1", "test-run/drain"); err != nil {
 		t.Fatal(err)
 	}
-	if len(must[[]string](t)(client.VolumesAttached(ctx, "w1"))) == 0 {
+	if len(must[[]kube.Attachment](t)(client.Attachments(ctx, "w1"))) == 0 {
 		t.Error("no volume is attached to w1: the test shows nothing about them")
 	}
 	evicted := drain(t, client, "w1")
@@ -152,7 +152,7 @@ func TestDrain(t *testing.T) {
 		return len(pods) == 6+3+3 && !slices.ContainsFunc(pods, func(p kube.Pod) bool { return !p.Ready || p.Node == "w1" })
 	})
 	eventually(t, "no volume is attached to w1", func() bool {
-		return len(must[[]string](t)(client.VolumesAttached(ctx, "w1"))) == 0
+		return len(must[[]kube.Attachment](t)(client.Attachments(ctx, "w1"))) == 0
 	})
 	left := must[[]kube.Pod](t)(client.Pods(ctx, kube.PodFilter{Node: "w1"}))
 	if len(left) != 2 || left[0].OwnerKind != "DaemonSet" || left[1].OwnerKind != "DaemonSet" {

@@ -26,8 +26,8 @@ func decode(file string, data []byte, into any, parse func(string, []byte) (*Val
 
 // Hooks let a caller have a say in how values are decoded.
 type Hooks struct {
-	// Expression is called instead of decoding for every scalar that holds an expression, `${{ }}`: the field stays as it is, and a list
-	// or a map goes without the item. Without it the text is decoded as any other.
+	// Expression is called instead of decoding for every scalar that holds an expression, `${{ }}`: the field stays as it is, the entry of
+	// a map is zero, and a list goes without the item. Without it the text is decoded as any other.
 	Expression func(v *Value, f Field)
 }
 

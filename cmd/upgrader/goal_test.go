@@ -18,11 +18,6 @@ func TestOutlines(t *testing.T) {
 	forced := func(host, force, when string) *engine.Node {
 		return &engine.Node{ID: "drain@" + host, Step: "drain", Kind: "node.drain", When: when, With: map[string]any{"force": force}}
 	}
-	outline := outlines(catalog)
-	first, err := outline(forced("w1", "true", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, tt := range map[string]struct {
 		n    *engine.Node
 		same bool
@@ -33,7 +28,8 @@ func TestOutlines(t *testing.T) {
 		"never runs":        {forced("w4", "true", engine.Never), false, true},
 	} {
 		outline := outlines(catalog)
-		if first, err = outline(forced("w1", "true", "")); err != nil {
+		first, err := outline(forced("w1", "true", ""))
+		if err != nil {
 			t.Fatal(err)
 		}
 		step, err := outline(tt.n)
@@ -41,7 +37,7 @@ func TestOutlines(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, step, err)
 		}
 	}
-	if _, err := outline(&engine.Node{ID: "x", Step: "x", Kind: "none"}); err == nil {
+	if _, err := outlines(catalog)(&engine.Node{ID: "x", Step: "x", Kind: "none"}); err == nil {
 		t.Error("a kind that there is not has an outline")
 	}
 }
